@@ -1,0 +1,108 @@
+//! Making a version run.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tidegate_registry::{Digest, Manifest, ModelRef};
+
+use crate::{ActuatorError, Fence, Slot};
+
+/// Makes versions run in the slots of one route. A version has to run before traffic can reach it.
+///
+/// # Contract
+///
+/// * **Absolute and idempotent.** `ensure` says what is to run in a slot. It starts it and returns; when
+///   it is ready, `status` says so. Ensuring what runs already changes nothing; ensuring another release
+///   replaces what ran there.
+/// * **Fenced**, as [`TrafficRouter`](crate::TrafficRouter) is.
+/// * **Ready means ready.** [`Readiness::Ready`] is said of a release that answers requests now and is
+///   the one that was last ensured, never of its predecessor that still runs.
+/// * `remove` of an empty slot succeeds. Nothing is removed that traffic may still reach; the caller sees
+///   to that.
+#[async_trait]
+#[cfg_attr(feature = "testkit", mockall::automock)]
+pub trait Deployer: fmt::Debug + Send + Sync + 'static {
+    /// Makes `release` what is to run in `slot`.
+    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError>;
+
+    /// What runs in `slot`.
+    async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError>;
+
+    /// Makes `slot` empty.
+    async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError>;
+}
+
+/// What is to run: a version, pinned by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
+pub struct Release {
+    /// The version.
+    pub model: ModelRef,
+    /// Its content, as its manifest states it.
+    pub digest: Digest,
+}
+
+/// How far a slot is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Readiness {
+    /// Nothing runs there.
+    Absent,
+    /// It will not become ready by waiting.
+    Failed {
+        /// What was to run.
+        release: Release,
+        /// Why it does not.
+        why: String,
+    },
+    /// It answers requests.
+    Ready {
+        /// What runs.
+        release: Release,
+    },
+    /// It is on its way.
+    Starting {
+        /// What will run.
+        release: Release,
+    },
+}
+
+impl Readiness {
+    /// The release that answers requests.
+    #[must_use]
+    pub const fn ready(&self) -> Option<&Release> {
+        match self {
+            Self::Ready { release } => Some(release),
+            _ => None,
+        }
+    }
+}
+
+impl From<&Manifest> for Release {
+    fn from(manifest: &Manifest) -> Self {
+        Self { model: manifest.model.clone(), digest: manifest.digest }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.model.fmt(f)
+    }
+}
+
+#[async_trait]
+impl<T: Deployer + ?Sized> Deployer for Arc<T> {
+    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
+        (**self).ensure(slot, release, fence).await
+    }
+
+    async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
+        (**self).status(slot).await
+    }
+
+    async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError> {
+        (**self).remove(slot, fence).await
+    }
+}

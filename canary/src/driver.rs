@@ -1,0 +1,175 @@
+//! Runs a rollout: does what it owes, and writes down what happened before believing it.
+
+use std::{fmt, sync::Arc};
+
+use tidegate_metrics::MetricsSource;
+use tidegate_registry::{Log, ModelStore};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Deployer, Duty, Entry, Error, Event, Fence, Plan, Record, Rollout, RolloutId, RouteJournal, State,
+    TrafficRouter, WallClock, perform::perform,
+};
+
+/// What a rollout acts on and is recorded in.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a world is made as a literal")]
+pub struct World {
+    /// Where versions live.
+    pub store: Arc<dyn ModelStore>,
+    /// Where journals and channels live.
+    pub log: Arc<dyn Log>,
+    /// Where observations come from.
+    pub metrics: Arc<dyn MetricsSource>,
+    /// What moves traffic.
+    pub router: Arc<dyn TrafficRouter>,
+    /// What makes versions run.
+    pub deployer: Arc<dyn Deployer>,
+    /// What time it is.
+    pub clock: WallClock,
+}
+
+/// Runs one rollout to its end.
+///
+/// Its one rule: *what is not in the journal did not happen*. Every duty is absolute and idempotent, so a
+/// driver may be killed anywhere; [`open`](Self::open) with the same id goes on where the journal ends.
+/// Whoever opens it takes the route with a new fence, so an older driver that still runs stops by itself.
+pub struct Driver {
+    world: World,
+    journal: RouteJournal,
+    fence: Fence,
+    requests: mpsc::Receiver<Request>,
+    listeners: Vec<Listener>,
+}
+
+/// Asks things of a rollout that is being driven. Clones ask the same one.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+}
+
+type Listener = Box<dyn Fn(&Entry, &Rollout) + Send + Sync>;
+type Request = (Event, oneshot::Sender<Result<(), Error>>);
+
+impl Driver {
+    /// Takes the plan's route and opens the rollout `id`, or continues it where its journal ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when another rollout is under way on the route; [`Error::PlanChanged`] when `id` was
+    /// opened with another plan; [`Error::Superseded`] when somebody else took the route at this moment;
+    /// otherwise the journal's errors.
+    pub async fn open(world: World, id: RolloutId, plan: Plan) -> Result<(Self, Handle), Error> {
+        let mut journal = RouteJournal::open(Arc::clone(&world.log), &plan.route).await?;
+        let record = match journal.latest() {
+            Some((open, rollout)) if *open == id && *rollout.plan() != plan => {
+                return Err(Error::PlanChanged { id });
+            }
+            Some((open, _)) if *open == id => Some(Record::Resume { id }),
+            Some((open, rollout)) if !rollout.state().is_end() => {
+                return Err(Error::Busy { id: open.clone() });
+            }
+            _ => Some(Record::Open { id, plan: Box::new(plan) }),
+        };
+        // A rollout that is over stays as it is, whoever opens it again.
+        let over = matches!(record, Some(Record::Resume { .. }))
+            && journal.latest().is_some_and(|(_, rollout)| rollout.state().is_end());
+        if let (Some(record), false) = (record, over) {
+            journal.write(Entry { at: world.clock.now(), record }).await?;
+        }
+        let fence = journal.fence().expect("a journal with an open rollout has an owner");
+        let (sender, requests) = mpsc::channel(16);
+        let driver = Self { world, journal, fence, requests, listeners: Vec::new() };
+        Ok((driver, Handle { requests: sender }))
+    }
+
+    /// Calls `listener` with every line that this driver writes, once it is durable.
+    ///
+    /// What must not be lost when the process dies is read from the [`RouteJournal`] instead.
+    #[must_use]
+    pub fn on_record(mut self, listener: impl Fn(&Entry, &Rollout) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// The rollout as it is.
+    #[must_use]
+    pub fn rollout(&self) -> &Rollout {
+        let (_, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+        rollout
+    }
+
+    /// Does what is owed until nothing is, and returns the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Superseded`] when somebody else took the route; [`Error::Unattended`] when it waits for a
+    /// person and every [`Handle`] is gone; otherwise the journal's errors. After any of them the rollout
+    /// is where its journal says, and nothing is acted on any more.
+    pub async fn run(mut self) -> Result<State, Error> {
+        let mut attended = true;
+        while !self.rollout().state().is_end() {
+            let duty = self.rollout().duty();
+            if duty == Duty::AwaitPerson && !attended {
+                return Err(Error::Unattended);
+            }
+            let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+            let owed = perform(&self.world, id, rollout, duty, self.fence);
+            tokio::select! {
+                biased;
+                request = self.requests.recv(), if attended => match request {
+                    Some((event, reply)) => self.obey(event, reply).await?,
+                    None => attended = false,
+                },
+                event = owed => self.happen(event?).await?,
+            }
+        }
+        Ok(self.rollout().state().clone())
+    }
+
+    /// A request that makes no sense is answered; it does not end the rollout.
+    async fn obey(&mut self, event: Event, reply: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
+        let (answer, result) = match self.happen(event).await {
+            Err(Error::Illegal(illegal)) => (Err(Error::Illegal(illegal)), Ok(())),
+            Ok(()) => (Ok(()), Ok(())),
+            Err(error) => (Err(Error::Stopped), Err(error)),
+        };
+        // Whoever asked may have gone; what they asked for has happened all the same.
+        let _gone = reply.send(answer);
+        result
+    }
+
+    async fn happen(&mut self, event: Event) -> Result<(), Error> {
+        let entry = Entry { at: self.world.clock.now(), record: Record::Happen(event) };
+        tracing::debug!(record = ?entry.record, "journaling");
+        self.journal.write(entry.clone()).await?;
+        let rollout = self.rollout();
+        tracing::info!(route = %rollout.plan().route, state = %rollout.state(), "rollout");
+        for listener in &self.listeners {
+            listener(&entry, rollout);
+        }
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// Asks for `event`, one of the imperatives: `Abort`, `Approve`, `Hold`, `Reject`, `Resume`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Illegal`] when that is not possible now, [`Error::Stopped`] when the driver has ended.
+    pub async fn ask(&self, event: Event) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send((event, reply)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("world", &self.world)
+            .field("rollout", self.rollout())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! What was seen of a route, in fine buckets of time.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tidegate_metrics::{Measurement, Missing, Observation, Window};
+
+use crate::Slot;
+
+/// How finely requests are recorded, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Recording {
+    /// Requests are counted in buckets of this length; windows must be multiples of it. 100 ms by default.
+    pub resolution: Duration,
+    /// Buckets older than this are forgotten. One hour by default.
+    pub retention: Duration,
+    /// Upper edges of the latency histogram in seconds, ascending. 1 ms to 60 s by default.
+    pub edges: Vec<f64>,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            resolution: Duration::from_millis(100),
+            retention: Duration::from_secs(60 * 60),
+            edges: vec![
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0,
+                60.0,
+            ],
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Records {
+    recording: Recording,
+    buckets: BTreeMap<(Slot, u128), Tally>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// There was no complete response.
+    Broken,
+    /// There was one, and it says that the server failed.
+    Failed,
+    /// There was one.
+    Good,
+}
+
+#[derive(Clone, Debug)]
+struct Tally {
+    requests: u64,
+    broken: u64,
+    failed: u64,
+    latency: Vec<u64>,
+}
+
+impl Records {
+    pub(super) const fn new(recording: Recording) -> Self {
+        Self { recording, buckets: BTreeMap::new() }
+    }
+
+    /// Counts a request that ended at `now`.
+    pub(super) fn add(&mut self, slot: Slot, now: SystemTime, took: Duration, end: End) {
+        let tick = self.tick(now);
+        let edges = &self.recording.edges;
+        let place = edges.partition_point(|&edge| edge < took.as_secs_f64());
+        if let Some(tally) = self.buckets.get_mut(&(slot, tick)) {
+            tally.add(place, end);
+            return;
+        }
+        // A new bucket is the moment to forget old ones: at most one sweep a resolution.
+        let oldest =
+            tick.saturating_sub(self.recording.retention.as_nanos() / self.recording.resolution.as_nanos());
+        self.buckets.retain(|&(_, tick), _| tick >= oldest);
+        let mut tally = Tally::new(edges.len());
+        tally.add(place, end);
+        self.buckets.insert((slot, tick), tally);
+    }
+
+    pub(super) fn availability(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
+        self.over(slot, window, now, |total| {
+            Observation::proportion(total.requests - total.broken, total.requests)
+        })
+    }
+
+    pub(super) fn errors(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
+        self.over(slot, window, now, |total| {
+            Observation::proportion(total.broken + total.failed, total.requests)
+        })
+    }
+
+    pub(super) fn latency(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
+        self.over(slot, window, now, |total| {
+            Observation::histogram(self.recording.edges.clone(), total.latency.clone())
+        })
+    }
+
+    fn over(
+        &self,
+        slot: Slot,
+        window: Window,
+        now: SystemTime,
+        observation: impl FnOnce(&Tally) -> Option<Observation>,
+    ) -> Measurement {
+        let aligned = |time: SystemTime| nanos(time).is_multiple_of(self.recording.resolution.as_nanos());
+        if !aligned(window.start()) || !aligned(window.end()) {
+            let resolution = humantime::format_duration(self.recording.resolution);
+            let cause = format!("the window does not begin and end on a multiple of {resolution}");
+            return Measurement::Missing(Missing::SourceError { cause, retryable: false });
+        }
+        if window.end() > now {
+            return Measurement::Missing(Missing::NoData);
+        }
+        let ticks = (slot, self.tick(window.start()))..(slot, self.tick(window.end()));
+        let mut total = Tally::new(self.recording.edges.len());
+        for tally in self.buckets.range(ticks).map(|(_, tally)| tally) {
+            total.requests += tally.requests;
+            total.broken += tally.broken;
+            total.failed += tally.failed;
+            total.latency.iter_mut().zip(&tally.latency).for_each(|(total, count)| *total += count);
+        }
+        match observation(&total) {
+            Some(observation) if total.requests > 0 => Measurement::Observed(observation),
+            _ => Measurement::Missing(Missing::NoData),
+        }
+    }
+
+    fn tick(&self, time: SystemTime) -> u128 {
+        nanos(time) / self.recording.resolution.as_nanos()
+    }
+}
+
+impl Tally {
+    fn new(edges: usize) -> Self {
+        Self { requests: 0, broken: 0, failed: 0, latency: vec![0; edges + 1] }
+    }
+
+    fn add(&mut self, place: usize, end: End) {
+        self.requests += 1;
+        self.broken += u64::from(end == End::Broken);
+        self.failed += u64::from(end == End::Failed);
+        self.latency[place] += 1;
+    }
+}
+
+fn nanos(time: SystemTime) -> u128 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}

@@ -1,0 +1,136 @@
+//! The tower layer: choose a slot, pass the request on, count what comes back.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::SystemTime,
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::{Route, WatchedBody, record::End, split::choose};
+use crate::{Slot, memory::lock};
+
+/// Makes a [`Split`] around a service. From [`EmbeddedRouter::layer`](super::EmbeddedRouter::layer).
+#[derive(Clone, Debug)]
+pub struct SplitLayer {
+    route: Arc<Route>,
+}
+
+/// Tags each request with its [`Slot`], passes it on and counts what comes back.
+#[derive(Clone, Debug)]
+pub struct Split<S> {
+    inner: S,
+    route: Arc<Route>,
+}
+
+pin_project! {
+    /// The response of a [`Split`], on its way.
+    #[derive(Debug)]
+    pub struct Watched<F> {
+        #[pin]
+        inner: F,
+        ticket: Option<Ticket>,
+    }
+}
+
+/// One request under way. It counts itself once, when it is dropped; as broken, unless it was told before
+/// that the whole response was delivered.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    route: Arc<Route>,
+    slot: Slot,
+    counted: bool,
+    since: SystemTime,
+    end: End,
+}
+
+impl SplitLayer {
+    pub(super) const fn new(route: Arc<Route>) -> Self {
+        Self { route }
+    }
+}
+
+impl<S> Layer<S> for SplitLayer {
+    type Service = Split<S>;
+
+    fn layer(&self, inner: S) -> Split<S> {
+        Split { inner, route: Arc::clone(&self.route) }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Split<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body,
+{
+    type Response = Response<WatchedBody<R>>;
+    type Error = S::Error;
+    type Future = Watched<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let (traffic, draw) = self.route.draw();
+        let choice = choose(&traffic, &self.route.id, request.headers(), draw);
+        request.extensions_mut().insert(choice.slot);
+        let ticket = Ticket {
+            route: Arc::clone(&self.route),
+            slot: choice.slot,
+            counted: choice.counted,
+            since: self.route.clock.now(),
+            end: End::Broken,
+        };
+        Watched { inner: self.inner.call(request), ticket: Some(ticket) }
+    }
+}
+
+impl<F, R, E> Future for Watched<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+{
+    type Output = Result<Response<WatchedBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.inner.poll(cx))?;
+        let ticket = this.ticket.take();
+        let end = if response.status().is_server_error() { End::Failed } else { End::Good };
+        Poll::Ready(Ok(response.map(|body| {
+            // Nobody asks an empty body for its end.
+            let ticket = if body.is_end_stream() {
+                ticket.into_iter().for_each(|ticket| ticket.end(end));
+                None
+            } else {
+                ticket
+            };
+            WatchedBody::new(body, ticket, end)
+        })))
+    }
+}
+
+impl Ticket {
+    /// The whole response was delivered.
+    pub(super) fn end(mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.counted {
+            // The time is read under the lock: a window that was asked for after its end is complete.
+            let mut records = lock(&self.route.records);
+            let now = self.route.clock.now();
+            records.add(self.slot, now, now.duration_since(self.since).unwrap_or_default(), self.end);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a rollout could not go on, and why a router or deployer did not act.
+
+use tidegate_registry as registry;
+
+use crate::{Fence, IllegalEvent, RolloutId};
+
+/// A boxed cause, for backends whose own errors are not part of this API.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a driver stopped. The rollout itself is where its journal says; open it again to go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another rollout is under way on this route. Wait for it, or abort it.
+    #[error("rollout {id} is under way on this route; wait for its end or abort it first")]
+    Busy {
+        /// That rollout.
+        id: RolloutId,
+    },
+    /// The request makes no sense in the state that the rollout is in.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// The journal could not be read or written.
+    #[error("the journal of the route cannot be used")]
+    Journal(#[source] registry::Error),
+    /// The journal does not replay: it was written by something else, or damaged.
+    #[error("record {seq} of the route's journal does not follow from those before it; restore the journal")]
+    JournalBroken {
+        /// The first such record.
+        seq: registry::Seq,
+        /// Why it does not follow.
+        source: BoxError,
+    },
+    /// A rollout of this id was opened with another plan. Use a new id for a new plan.
+    #[error("rollout {id} was opened with another plan; open the changed plan under a new id")]
+    PlanChanged {
+        /// That rollout.
+        id: RolloutId,
+    },
+    /// The driver of this rollout has ended, so nobody acts on the request.
+    #[error("the driver of this rollout has ended; open the rollout again and repeat the request")]
+    Stopped,
+    /// Another driver or a rollback took the route. This driver must not act any more.
+    #[error("another driver has taken the route over; this one has stopped acting")]
+    Superseded,
+    /// The rollout waits for a person, but nobody holds its handle. Open it again when somebody has decided.
+    #[error(
+        "the rollout waits for a person, but nobody holds the handle of its driver; open it again and approve, reject or abort it"
+    )]
+    Unattended,
+}
+
+impl Error {
+    /// Whether opening the rollout again later may help, with nobody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.is_transient())
+    }
+}
+
+/// Why a router or a deployer did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActuatorError {
+    /// A later driver has acted. Stop.
+    #[error("fence {offered} is older than {held}, which somebody has acted with; this driver must stop")]
+    Fenced {
+        /// The fence of the call.
+        offered: Fence,
+        /// The highest fence seen.
+        held: Fence,
+    },
+    /// It understood and will not. Repeating the call does not help.
+    #[error("{target} refused")]
+    Refused {
+        /// The router or deployer, and what it acts on.
+        target: String,
+        /// Its answer.
+        source: BoxError,
+    },
+    /// It did not answer, or asks to be called again later.
+    #[error("{target} is unavailable")]
+    Unavailable {
+        /// The router or deployer, and what it acts on.
+        target: String,
+        /// The last failure.
+        source: BoxError,
+    },
+}
+
+impl ActuatorError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}

@@ -1,0 +1,101 @@
+//! A router and a deployer in memory: the references, and what tests and examples run on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Release, RouteId, Slot, Traffic,
+    TrafficRouter,
+};
+
+/// Routes in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct InMemoryRouter {
+    routes: Arc<Mutex<BTreeMap<RouteId, (Traffic, Fence)>>>,
+}
+
+/// Slots in memory, where everything is ready at once. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct InMemoryDeployer {
+    slots: Arc<Mutex<Slots>>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    running: BTreeMap<Slot, Release>,
+    fence: Option<Fence>,
+}
+
+/// Refuses `offered` when a later fence was seen; remembers it otherwise.
+pub(crate) fn admit(held: &mut Option<Fence>, offered: Fence) -> Result<(), ActuatorError> {
+    match *held {
+        Some(held) if held > offered => Err(ActuatorError::Fenced { offered, held }),
+        _ => {
+            *held = Some(offered);
+            Ok(())
+        }
+    }
+}
+
+/// Nothing here panics while it holds a lock, so a poisoned one still holds a whole value.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl TrafficRouter for InMemoryRouter {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    async fn apply(&self, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), ActuatorError> {
+        let mut routes = lock(&self.routes);
+        admit(&mut routes.get(route).map(|(_, held)| *held), fence)?;
+        routes.insert(route.clone(), (traffic.clone(), fence));
+        Ok(())
+    }
+
+    async fn observe(&self, route: &RouteId) -> Result<Observed, ActuatorError> {
+        Ok(match lock(&self.routes).get(route) {
+            Some((traffic, fence)) => Observed::new(traffic.clone(), Some(*fence)),
+            None => Observed::new(Traffic::stable(), None),
+        })
+    }
+}
+
+impl InMemoryDeployer {
+    /// A deployer whose stable slot runs `release`.
+    #[must_use]
+    pub fn serving(release: Release) -> Self {
+        let slots = Slots { running: BTreeMap::from([(Slot::Stable, release)]), fence: None };
+        Self { slots: Arc::new(Mutex::new(slots)) }
+    }
+}
+
+#[async_trait]
+impl Deployer for InMemoryDeployer {
+    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
+        let mut slots = lock(&self.slots);
+        admit(&mut slots.fence, fence)?;
+        slots.running.insert(slot, release.clone());
+        Ok(())
+    }
+
+    async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
+        Ok(match lock(&self.slots).running.get(&slot) {
+            Some(release) => Readiness::Ready { release: release.clone() },
+            None => Readiness::Absent,
+        })
+    }
+
+    async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError> {
+        let mut slots = lock(&self.slots);
+        admit(&mut slots.fence, fence)?;
+        slots.running.remove(&slot);
+        Ok(())
+    }
+}

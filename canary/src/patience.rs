@@ -1,0 +1,82 @@
+//! How long to keep trying.
+
+use std::{
+    error::Error as StdError,
+    time::{Duration, SystemTime},
+};
+
+use tidegate_registry as registry;
+
+use crate::{ActuatorError, NotDone, WallClock};
+
+/// How long to keep trying, and how long to wait in between: 50 ms, doubling up to 5 s. There is no
+/// jitter: one driver owns a route, so there is no herd to spread.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    clock: WallClock,
+    until: SystemTime,
+    pause: Duration,
+}
+
+impl Patience {
+    const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+    /// Patience until `until`.
+    #[must_use]
+    pub const fn new(clock: WallClock, until: SystemTime) -> Self {
+        Self { clock, until, pause: Duration::from_millis(50) }
+    }
+
+    /// Waits before the next try, unless `error` is final or time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`] with `error` and its causes as the reason.
+    pub async fn after(&mut self, error: ActuatorError) -> Result<(), NotDone> {
+        match error {
+            ActuatorError::Fenced { .. } => Err(NotDone::Superseded),
+            error if !error.is_transient() => Err(NotDone::Failed(chain(&error))),
+            error => self.wait(|| chain(&error)).await,
+        }
+    }
+
+    /// [`after`](Self::after), for what a registry answers.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone::Failed`] with `error` and its causes as the reason.
+    pub async fn after_registry(&mut self, error: registry::Error) -> Result<(), NotDone> {
+        if error.is_transient() {
+            self.wait(|| chain(&error)).await
+        } else {
+            Err(NotDone::Failed(chain(&error)))
+        }
+    }
+
+    /// Waits before the next try, unless time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone::Failed`] with `why` as the reason.
+    pub async fn wait(&mut self, why: impl FnOnce() -> String) -> Result<(), NotDone> {
+        let now = self.clock.now();
+        if now >= self.until {
+            return Err(NotDone::Failed(why()));
+        }
+        self.clock.sleep_until(self.until.min(now + self.pause)).await;
+        self.pause = Self::LONGEST_PAUSE.min(self.pause * 2);
+        Ok(())
+    }
+}
+
+/// An error and its causes as one sentence, for a journal.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! What a rollout owes: a function of where it is, and of nothing else.
+
+use std::time::SystemTime;
+
+use tidegate_metrics::Window;
+use tidegate_registry::Seq;
+
+use super::{Rollout, State};
+use crate::{Release, Side, Slot, Traffic, Weight};
+
+/// What is owed in a state, and the event that says it was done.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+#[non_exhaustive]
+pub enum Duty {
+    /// Wait for a person: `Approve`, `Reject`, `Resume` or `Abort`.
+    AwaitPerson,
+    /// Check the plan against the world: `Checked` or `Failed`.
+    Check,
+    /// Make `release` run in `slot`: `Ready`, or `Failed` after `until`.
+    Ensure {
+        /// The slot.
+        slot: Slot,
+        /// What is to run there.
+        release: Release,
+        /// When to give up.
+        until: SystemTime,
+    },
+    /// The rollout is over.
+    Nothing,
+    /// Look at a window once it is complete: `Observed`.
+    Observe {
+        /// The window.
+        window: Window,
+        /// When its observations are complete.
+        due: SystemTime,
+        /// The side to judge.
+        judged: Side,
+        /// The side to compare it with.
+        compared: Option<Side>,
+        /// The traffic that must be in force for the window to be evidence.
+        traffic: Traffic,
+    },
+    /// Record the promotion in the channel: `Recorded`, or `Failed` after `until`.
+    Promote {
+        /// When to give up.
+        until: SystemTime,
+    },
+    /// Empty `slot`: `Removed`, or `Failed` after `until`.
+    Remove {
+        /// The slot.
+        slot: Slot,
+        /// When to give up.
+        until: SystemTime,
+    },
+    /// Put `traffic` in force and see it there: `Routed`, or `Failed` after `until`.
+    Route {
+        /// The traffic.
+        traffic: Traffic,
+        /// What must be ready in the slots that it reaches.
+        on: Vec<(Slot, Release)>,
+        /// When to give up.
+        until: SystemTime,
+    },
+    /// Record the end of the bake in the channel: `Settled`, or `Failed` after `until`.
+    Settle {
+        /// The record of the promotion.
+        promoted: Seq,
+        /// When to give up.
+        until: SystemTime,
+    },
+    /// Let time pass: `Elapsed`.
+    Wait {
+        /// Until then.
+        until: SystemTime,
+    },
+}
+
+pub(super) fn of(rollout: &Rollout) -> Duty {
+    let plan = &rollout.plan;
+    let timing = &plan.timing;
+    let (stable, candidate) = (plan.stable.clone(), plan.candidate.clone());
+    let patience = |since: &SystemTime| *since + timing.patience;
+    let side = |slot, release: &Release| Side { route: plan.route.clone(), slot, release: release.clone() };
+    let observe = |from: SystemTime, judged, compared, traffic| {
+        let window = Window::new(from, from + timing.window).expect("a plan's window has a length");
+        Duty::Observe { window, due: window.end() + timing.lag, judged, compared, traffic }
+    };
+    let weigh = |step: usize, from: SystemTime| {
+        let compared = (plan.steps[step].weight < Weight::FULL).then(|| side(Slot::Stable, &stable));
+        observe(from, side(Slot::Candidate, &candidate), compared, plan.traffic(step))
+    };
+    match &rollout.state {
+        State::Preflight => Duty::Check,
+        State::Provision { since } => {
+            Duty::Ensure { slot: Slot::Candidate, release: candidate, until: patience(since) }
+        }
+        State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
+        State::Shift { step, since } => {
+            let mut on = vec![(Slot::Candidate, candidate)];
+            if plan.steps[*step].weight < Weight::FULL {
+                on.push((Slot::Stable, stable));
+            }
+            Duty::Route { traffic: plan.traffic(*step), on, until: patience(since) }
+        }
+        State::Analyse { step, .. }
+            if plan.steps[*step].weight == Weight::NONE && !rollout.pauses.is_empty() =>
+        {
+            Duty::AwaitPerson
+        }
+        State::Analyse { step, since, .. } if plan.steps[*step].weight == Weight::NONE => {
+            Duty::Wait { until: *since + plan.steps[*step].soak }
+        }
+        State::Analyse { step, from, .. } => weigh(*step, *from),
+        State::Gate { step, .. } if plan.steps[*step].weight == Weight::NONE => Duty::AwaitPerson,
+        State::Gate { step, from } => weigh(*step, *from),
+        State::Renew { since } => {
+            Duty::Ensure { slot: Slot::Stable, release: candidate, until: patience(since) }
+        }
+        State::Return { since } => Duty::Route {
+            traffic: Traffic::stable(),
+            on: vec![(Slot::Stable, candidate)],
+            until: patience(since),
+        },
+        State::Record { since } => Duty::Promote { until: patience(since) },
+        State::Drain { since, .. } | State::Ebb { since, .. } => Duty::Wait { until: *since + timing.drain },
+        State::Retire { since, .. } | State::Withdraw { since, .. } => {
+            Duty::Remove { slot: Slot::Candidate, until: patience(since) }
+        }
+        State::Bake { from, .. } => observe(*from, side(Slot::Stable, &candidate), None, Traffic::stable()),
+        State::Settle { since, promoted } => Duty::Settle { promoted: *promoted, until: patience(since) },
+        State::Retreat { since, .. } => Duty::Route {
+            traffic: Traffic::stable(),
+            on: vec![(Slot::Stable, stable)],
+            until: patience(since),
+        },
+        State::Promoted
+        | State::RolledBack { .. }
+        | State::Seized { .. }
+        | State::Stuck { .. }
+        | State::Unsettled { .. } => Duty::Nothing,
+    }
+}

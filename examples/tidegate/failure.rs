@@ -1,0 +1,82 @@
+//! What went wrong, as a sentence, as a document and as an exit status.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use serde_json::{Value, json};
+use tidegate::{
+    registry::{Error, Invalid},
+    validation::InvalidSuite,
+};
+
+use crate::answer::{self, Status};
+
+/// What this program itself objects to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The input makes no sense; the text says which and what would.
+    #[error("{0}")]
+    Misused(String),
+    /// Reading must not bring a registry into being.
+    #[error("there is no registry in {}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another", .0.display())]
+    NoRegistry(PathBuf),
+    /// The model server does not answer.
+    #[error("{url} cannot be reached; start the model server or correct --endpoint")]
+    NoServer { url: String, source: reqwest::Error },
+}
+
+/// Prints an error for people, with `json` for machines as well, and gives the exit status.
+pub(crate) fn print(error: &anyhow::Error, json: bool) -> ExitCode {
+    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    texts.dedup();
+    let (message, causes) = texts.split_first().expect("an error has a message");
+    let mut lines = format!("error: {message}\n");
+    causes.iter().for_each(|cause| lines.push_str(&format!("  caused by: {cause}\n")));
+    let _ = io::stderr().write_all(lines.as_bytes());
+
+    let (status, kind) = classify(error);
+    if json {
+        answer::print_json(&document(kind, message, causes));
+    }
+    status.into()
+}
+
+pub(crate) fn document(kind: &str, message: &str, causes: &[String]) -> Value {
+    json!({ "error": { "kind": kind, "message": message, "causes": causes } })
+}
+
+/// The first error in the chain that says what to do decides.
+fn classify(error: &anyhow::Error) -> (Status, &'static str) {
+    let known = error.chain().find_map(|cause| {
+        if cause.is::<Invalid>() || cause.is::<InvalidSuite>() {
+            return Some((Status::Misused, "invalid"));
+        }
+        match cause.downcast_ref::<Failure>() {
+            Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
+            Some(Failure::NoRegistry(_) | Failure::NoServer { .. }) => {
+                return Some((Status::Unavailable, "unavailable"));
+            }
+            None => {}
+        }
+        cause.downcast_ref::<Error>().map(classify_registry)
+    });
+    known.unwrap_or((Status::Refused, "failed"))
+}
+
+fn classify_registry(error: &Error) -> (Status, &'static str) {
+    match error {
+        Error::AlreadyPublished { .. } => (Status::Refused, "already-published"),
+        Error::ChannelMoved { .. } => (Status::Refused, "channel-moved"),
+        Error::CommitUnknown { .. } => (Status::Unavailable, "commit-unknown"),
+        Error::Corrupt { .. } => (Status::Refused, "corrupt"),
+        Error::DigestMismatch { .. } => (Status::Refused, "digest-mismatch"),
+        Error::Invalid(_) => (Status::Misused, "invalid"),
+        Error::NotFound { .. } => (Status::Refused, "not-found"),
+        Error::Occupied { .. } => (Status::Refused, "occupied"),
+        Error::Unavailable { .. } => (Status::Unavailable, "unavailable"),
+        _ => (Status::Refused, "refused"),
+    }
+}

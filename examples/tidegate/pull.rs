@@ -1,0 +1,40 @@
+//! `tidegate pull SELECTOR DIR`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use tidegate::registry::{ModelStoreExt as _, Selector};
+
+use crate::{
+    Session,
+    answer::Answer,
+    transfer::Bar,
+    words::{bytes, count},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// Which version
+    #[arg(value_name = "SELECTOR")]
+    selector: Selector,
+    /// Where its files go; created if it is not there
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Pull {
+    pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
+        let registry = session.location()?.open().await?;
+        let model = registry.resolve(&self.selector).await?;
+        let bar = Bar::new("pulling");
+        let manifest = registry.store.download(&model, &self.directory, &bar).await?;
+        drop(bar);
+        let files = count(manifest.files.len(), "file");
+        let into = self.directory.display();
+        let text =
+            format!("pulled {model} into {into}: {files}, {}, {}", bytes(manifest.size), manifest.digest);
+        Ok(Answer::done(text, json!({ "model": model, "directory": into.to_string(), "manifest": manifest })))
+    }
+}

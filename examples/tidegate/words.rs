@@ -1,0 +1,61 @@
+//! Numbers, times and tables as people read them.
+
+use std::time::{Duration, SystemTime};
+
+use indicatif::HumanBytes;
+use tidegate::registry::{Digest, Stamp};
+
+/// `1 file` or `3 files`.
+pub(crate) fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// `12.30 KiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    HumanBytes(n).to_string()
+}
+
+/// The first twelve digits: enough to tell versions apart by eye.
+pub(crate) fn short(digest: &Digest) -> String {
+    digest.hex()[..12].to_owned()
+}
+
+/// `2026-11-22 20:46:38 UTC by alice`.
+pub(crate) fn stamp(stamp: &Stamp) -> String {
+    format!("{} by {}", time(stamp.at), plain(&stamp.by))
+}
+
+/// `2026-11-22 20:46:38 UTC`.
+pub(crate) fn time(at: SystemTime) -> String {
+    let at = humantime::format_rfc3339_seconds(at).to_string();
+    format!("{} UTC", at.trim_end_matches('Z').replace('T', " "))
+}
+
+/// `1.3 s`.
+pub(crate) fn seconds(took: Duration) -> String {
+    format!("{:.1} s", took.as_secs_f64())
+}
+
+/// `text` on one line and without control characters: it was written by others and moves no cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Rows in columns, two blanks between them; the first row is the heading.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A row of a [`table`].
+pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(plain).to_vec()
+}

@@ -1,0 +1,101 @@
+//! What has been observed so far.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Measurement, Observation, Window};
+
+/// Everything observed for one criterion: closed windows in the order of their ends, each applied once.
+///
+/// The windows are kept, not what they add up to: judging the same windows again gives the same judgement to the last
+/// bit, in whatever order and however often they were added.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Entry>", into = "Vec<Entry>")]
+pub struct Evidence {
+    windows: BTreeMap<Window, Pair>,
+}
+
+/// What was measured in one window.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Pair {
+    /// On the version being judged.
+    pub candidate: Measurement,
+    /// On the version that it is compared with, if it is.
+    pub baseline: Option<Measurement>,
+}
+
+impl Evidence {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { windows: BTreeMap::new() }
+    }
+
+    /// Adds what was measured in `window`.
+    ///
+    /// Says `false` and changes nothing if there is a window with that end already, or one that overlaps: a request
+    /// that counted twice would be evidence that never was.
+    pub fn add(&mut self, window: Window, candidate: Measurement, baseline: Option<Measurement>) -> bool {
+        if self
+            .windows
+            .keys()
+            .rev()
+            .take_while(|known| known.end() > window.start())
+            .any(|known| known.overlaps(&window))
+        {
+            return false;
+        }
+        self.windows.insert(window, Pair { candidate, baseline });
+        true
+    }
+
+    /// Every window with what was measured in it, ascending by end.
+    pub fn windows(&self) -> impl DoubleEndedIterator<Item = (&Window, &Pair)> + ExactSizeIterator {
+        self.windows.iter()
+    }
+
+    /// How many trials of the candidate were observed so far.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        let observed = self.windows.values().filter_map(|pair| pair.candidate.observed());
+        observed.map(Observation::trials).fold(0, u64::saturating_add)
+    }
+
+    /// Whether no window has been added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    window: Window,
+    candidate: Measurement,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baseline: Option<Measurement>,
+}
+
+impl From<Evidence> for Vec<Entry> {
+    fn from(evidence: Evidence) -> Self {
+        let entry = |(window, Pair { candidate, baseline })| Entry { window, candidate, baseline };
+        evidence.windows.into_iter().map(entry).collect()
+    }
+}
+
+impl TryFrom<Vec<Entry>> for Evidence {
+    type Error = &'static str;
+
+    fn try_from(entries: Vec<Entry>) -> Result<Self, Self::Error> {
+        let mut evidence = Self::new();
+        for Entry { window, candidate, baseline } in entries {
+            if !evidence.add(window, candidate, baseline) {
+                return Err("two windows of one evidence overlap");
+            }
+        }
+        Ok(evidence)
+    }
+}

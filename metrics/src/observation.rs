@@ -1,0 +1,259 @@
+//! What was observed in one closed window, and the ways in which nothing was.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What was counted or measured in a window.
+///
+/// The constructors and deserialisation refuse what [`is_valid`](Self::is_valid) does not accept; an invalid
+/// value written as a literal is never evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "Unchecked")]
+#[non_exhaustive]
+pub enum Observation {
+    /// Counts by upper edge: `counts[i]` values were at most `edges[i]` and above the edge before;
+    /// the last count is of values above every edge, so there is one more count than there are edges.
+    Histogram {
+        /// Upper edges, ascending and finite, in the metric's unit.
+        edges: Vec<f64>,
+        /// Values in each bucket.
+        counts: Vec<u64>,
+    },
+    /// So many of so many: errors of requests, refusals of replies.
+    Proportion {
+        /// Trials that were hits, at most `trials`.
+        hits: u64,
+        /// Trials.
+        trials: u64,
+    },
+    /// Single values, finite, in the metric's unit.
+    Values(Vec<f64>),
+}
+
+/// The answer to "what was it in that window": an observation, or the reason why there is none.
+///
+/// Nothing but an observation is evidence. What its absence means is for the
+/// [`Criterion`](crate::Criterion) to say, and by default it means that nothing is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Measurement {
+    /// There is none, for this reason.
+    Missing(Missing),
+    /// There is one.
+    Observed(Observation),
+}
+
+/// Why there is no observation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Missing {
+    /// The source holds nothing for the window.
+    NoData,
+    /// The source holds something that is not a number.
+    NotANumber,
+    /// The source could not be asked, or answered in part only.
+    SourceError {
+        /// What went wrong, in the source's words.
+        cause: String,
+        /// Whether asking again may help.
+        retryable: bool,
+    },
+    /// The newest value is older than the window.
+    Stale {
+        /// By so much.
+        #[serde(with = "humantime_serde")]
+        age: Duration,
+    },
+    /// There are values, but not enough.
+    TooFew {
+        /// So many there are.
+        have: u64,
+        /// So many it takes.
+        need: u64,
+    },
+}
+
+/// Two observations cannot be added, because they are not of the same kind, have other edges, or are together more
+/// than [`Observation::MAX_TRIALS`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot add {other} to {this}; observations of one metric must have one shape")]
+#[non_exhaustive]
+pub struct ShapeMismatch {
+    /// What there was.
+    pub this: String,
+    /// What should have been added.
+    pub other: String,
+}
+
+impl Observation {
+    /// The most trials that one observation may hold, 2⁴⁰. No window of real traffic has as many; it keeps the
+    /// arithmetic of the judges exact and their time bounded.
+    pub const MAX_TRIALS: u64 = 1 << 40;
+
+    /// `hits` of `trials`. `None` if there are more hits than trials or more than [`Self::MAX_TRIALS`].
+    #[must_use]
+    pub fn proportion(hits: u64, trials: u64) -> Option<Self> {
+        Self::Proportion { hits, trials }.valid()
+    }
+
+    /// Counts by upper edge, see [`Self::Histogram`]. `None` unless the edges are finite and strictly ascending, there
+    /// is at least one, there is one more count than edges, and at most [`Self::MAX_TRIALS`] in all.
+    #[must_use]
+    pub fn histogram(edges: Vec<f64>, counts: Vec<u64>) -> Option<Self> {
+        Self::Histogram { edges, counts }.valid()
+    }
+
+    /// Single values. `None` if one is not finite.
+    #[must_use]
+    pub fn values(values: Vec<f64>) -> Option<Self> {
+        Self::Values(values).valid()
+    }
+
+    /// How many requests, replies or values were observed.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        match self {
+            Self::Histogram { counts, .. } => counts.iter().fold(0, |sum, &count| sum.saturating_add(count)),
+            Self::Proportion { trials, .. } => *trials,
+            Self::Values(values) => values.len() as u64,
+        }
+    }
+
+    /// Adds what was observed elsewhere, or in the next window.
+    ///
+    /// # Errors
+    ///
+    /// Nothing changes if the two differ in kind or in edges, or are too many together.
+    pub fn merge(&mut self, other: &Self) -> Result<(), ShapeMismatch> {
+        let fits = self.trials().saturating_add(other.trials()) <= Self::MAX_TRIALS;
+        match (&mut *self, other) {
+            (
+                Self::Proportion { hits, trials },
+                Self::Proportion { hits: more_hits, trials: more_trials },
+            ) if fits => {
+                *hits = hits.saturating_add(*more_hits);
+                *trials += more_trials;
+            }
+            (Self::Histogram { edges, counts }, Self::Histogram { edges: other_edges, counts: more })
+                if fits && edges == other_edges && counts.len() == more.len() =>
+            {
+                for (count, more) in counts.iter_mut().zip(more) {
+                    *count += more;
+                }
+            }
+            (Self::Values(values), Self::Values(more)) if fits => values.extend_from_slice(more),
+            _ => return Err(ShapeMismatch { this: self.to_string(), other: other.to_string() }),
+        }
+        Ok(())
+    }
+
+    /// Whether it is what its variant says: no more hits than trials, ascending edges, finite values.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let shaped = match self {
+            Self::Histogram { edges, counts } => {
+                !edges.is_empty()
+                    && counts.len() == edges.len() + 1
+                    && edges.iter().all(|edge| edge.is_finite())
+                    && edges.is_sorted_by(|a, b| a < b)
+            }
+            Self::Proportion { hits, trials } => hits <= trials,
+            Self::Values(values) => values.iter().all(|value| value.is_finite()),
+        };
+        shaped && self.trials() <= Self::MAX_TRIALS
+    }
+
+    fn valid(self) -> Option<Self> {
+        self.is_valid().then_some(self)
+    }
+}
+
+impl Measurement {
+    /// The observation, if there is one.
+    #[must_use]
+    pub const fn observed(&self) -> Option<&Observation> {
+        match self {
+            Self::Missing(_) => None,
+            Self::Observed(observation) => Some(observation),
+        }
+    }
+}
+
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Histogram { edges, .. } => {
+                write!(f, "a histogram of {} values in {} buckets", self.trials(), edges.len() + 1)
+            }
+            Self::Proportion { hits, trials } => write!(f, "a proportion of {hits} in {trials}"),
+            Self::Values(values) => write!(f, "{} values", values.len()),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoData => f.write_str("no data"),
+            Self::NotANumber => f.write_str("not a number"),
+            Self::SourceError { cause, .. } => f.write_str(cause),
+            Self::Stale { age } => write!(f, "the newest value is {} s old", age.as_secs()),
+            Self::TooFew { have, need } => write!(f, "only {have} of the {need} values that it takes"),
+        }
+    }
+}
+
+impl From<Observation> for Measurement {
+    fn from(observation: Observation) -> Self {
+        Self::Observed(observation)
+    }
+}
+
+impl From<Missing> for Measurement {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+/// A source that failed has shown nothing; the cause is kept with all that lies behind it.
+impl From<&Error> for Missing {
+    fn from(error: &Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(behind) = source {
+            cause = format!("{cause}: {behind}");
+            source = behind.source();
+        }
+        Self::SourceError { cause, retryable: error.is_transient() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Unchecked {
+    Histogram { edges: Vec<f64>, counts: Vec<u64> },
+    Proportion { hits: u64, trials: u64 },
+    Values(Vec<f64>),
+}
+
+impl TryFrom<Unchecked> for Observation {
+    type Error = String;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, Self::Error> {
+        let observation = match unchecked {
+            Unchecked::Histogram { edges, counts } => Self::Histogram { edges, counts },
+            Unchecked::Proportion { hits, trials } => Self::Proportion { hits, trials },
+            Unchecked::Values(values) => Self::Values(values),
+        };
+        if observation.is_valid() {
+            Ok(observation)
+        } else {
+            Err(format!("{observation} cannot have been observed"))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What users call on a store.
+
+use std::{future::Future, path::Path};
+
+use crate::{
+    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector, download::download, verify::verify,
+};
+
+/// Conveniences over [`ModelStore`], implemented for every store and never by hand.
+pub trait ModelStoreExt: ModelStore {
+    /// The version that `selector` means now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when nothing fits; it says what exists instead.
+    fn resolve(&self, selector: &Selector, channels: &Channels) -> impl Future<Output = Result<ModelRef>> + Send {
+        async move {
+            if let Selector::Channel(name, channel) = selector {
+                return match channels.current(name, channel).await? {
+                    Some(last) => Ok(last.to),
+                    None => Err(no_channel(selector, channels).await?),
+                };
+            }
+            let name = selector.name();
+            let versions = self.versions(name).await?;
+            let found = match selector {
+                Selector::Version(model) => versions.version(model.version()),
+                Selector::Latest(_) => versions.latest(),
+                Selector::Matching(_, req) => versions.matching(req),
+                Selector::Channel(..) => None,
+            };
+            match found {
+                Some(found) => Ok(name.at(found.version.clone())),
+                None => Err(Error::NotFound { what: selector.to_string(), remedy: versions.remedy() }),
+            }
+        }
+    }
+
+    /// Delivers a version into `directory` and verifies every byte on the way, part by part and in
+    /// parallel.
+    ///
+    /// The directory may be missing, or hold some of the files already: equal ones are kept, other
+    /// files that the version does not name are left alone. Everything is staged in a hidden directory
+    /// on the same file system, synced, and only then renamed into place, all at once where the
+    /// directory did not exist. After an error or when the future is dropped nothing wrong or partial
+    /// lies under its final name and the staging directory is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Occupied`] before anything is fetched when another file is in the way;
+    /// [`Error::DigestMismatch`] or [`Error::Corrupt`] when the store does not hold what was published;
+    /// [`Error::Local`] when a file cannot be written; and those of [`ModelStore::open`].
+    fn download(
+        &self,
+        model: &ModelRef,
+        directory: &Path,
+        progress: &dyn Progress,
+    ) -> impl Future<Output = Result<Manifest>> + Send {
+        download(self, model, directory, progress)
+    }
+
+    /// Reads every stored byte of a version again and compares all its digests: of each part, of each
+    /// whole file and of the content.
+    ///
+    /// # Errors
+    ///
+    /// As [`download`](Self::download), without those about files.
+    fn verify(&self, model: &ModelRef, progress: &dyn Progress) -> impl Future<Output = Result<Manifest>> + Send {
+        verify(self, model, progress)
+    }
+}
+
+impl<T: ModelStore + ?Sized> ModelStoreExt for T {}
+
+async fn no_channel(selector: &Selector, channels: &Channels) -> Result<Error> {
+    let known = channels.all(selector.name()).await?;
+    let remedy = if known.is_empty() {
+        "no channel of this model points anywhere yet; promote a version first".to_owned()
+    } else {
+        let known: Vec<_> = known.iter().map(|(channel, last)| format!("{channel} ({})", last.to.version())).collect();
+        format!("there is {}", known.join(", "))
+    };
+    Ok(Error::NotFound { what: selector.to_string(), remedy })
+}

@@ -1,0 +1,107 @@
+//! A log with typed records.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{Error, Log, LogKey, Result, Seq};
+
+/// One writer's view of a log whose records are `T`.
+///
+/// **Whoever writes the next record owns the log**: a journal knows how far it has read, appends
+/// exactly there, and is told [`Error::SeqTaken`] when somebody else has been there since. That one
+/// rule is the lock, the audit trail, the recovery log and the fence of a rollout.
+#[derive(Debug)]
+pub struct Journal<T> {
+    log: Arc<dyn Log>,
+    key: LogKey,
+    next: Seq,
+    records: PhantomData<fn(T) -> T>,
+}
+
+/// A record as it lies in the log. `v` is the format's version; `txn` makes each append unique, so
+/// that two writers of equal records can never both believe that theirs was written.
+#[derive(Serialize, Deserialize)]
+struct Envelope<T> {
+    v: u32,
+    txn: Uuid,
+    record: T,
+}
+
+const FORMAT: u32 = 1;
+
+impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
+    /// Reads the whole log and stands at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when a record cannot be read as `T`; otherwise those of [`Log::read`].
+    pub async fn open(log: Arc<dyn Log>, key: LogKey) -> Result<(Self, Vec<T>)> {
+        let mut journal = Self { log, key, next: Seq::FIRST, records: PhantomData };
+        let records = journal.catch_up().await?;
+        Ok((journal, records))
+    }
+
+    /// Reads what others have written since, and stands at the end again.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); the journal then still stands where it stood.
+    pub async fn catch_up(&mut self) -> Result<Vec<T>> {
+        let raw = self.log.read(&self.key, self.next).await?;
+        let records = raw
+            .iter()
+            .enumerate()
+            .map(|(i, bytes)| decode(&self.key, self.next.plus(i), bytes))
+            .collect::<Result<Vec<T>>>()?;
+        self.next = self.next.plus(records.len());
+        Ok(records)
+    }
+
+    /// Writes the next record and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SeqTaken`] when another writer was first: this journal no longer owns the log until it
+    /// [catches up](Self::catch_up). Otherwise those of [`Log::append`]. Only success moves the journal on.
+    pub async fn append(&mut self, record: &T) -> Result<Seq> {
+        let seq = self.next;
+        let envelope = Envelope { v: FORMAT, txn: Uuid::now_v7(), record };
+        let bytes = serde_json::to_vec(&envelope).map_err(|error| self.corrupt(seq, error))?;
+        self.log.append(&self.key, seq, bytes.into()).await?;
+        self.next = seq.next();
+        Ok(seq)
+    }
+
+    /// The number that the next record will have.
+    #[must_use]
+    pub const fn next(&self) -> Seq {
+        self.next
+    }
+
+    /// Which log this is.
+    #[must_use]
+    pub const fn key(&self) -> &LogKey {
+        &self.key
+    }
+
+    fn corrupt(&self, seq: Seq, error: serde_json::Error) -> Error {
+        Error::Corrupt { what: format!("record {seq} of {}", self.key), source: error.into() }
+    }
+}
+
+fn decode<T: DeserializeOwned>(key: &LogKey, seq: Seq, bytes: &[u8]) -> Result<T> {
+    let corrupt = |source| Error::Corrupt { what: format!("record {seq} of {key}"), source };
+    // The version first: a record of a later format must not be taken for a damaged one.
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let Version { v } = serde_json::from_slice(bytes).map_err(|error| corrupt(error.into()))?;
+    if v != FORMAT {
+        return Err(corrupt(format!("it has format {v}, this tidegate reads format {FORMAT}").into()));
+    }
+    let envelope: Envelope<T> = serde_json::from_slice(bytes).map_err(|error| corrupt(error.into()))?;
+    Ok(envelope.record)
+}

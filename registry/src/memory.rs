@@ -1,0 +1,173 @@
+//! The registry in memory: the reference for what a registry does.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt as _};
+
+use crate::{
+    ByteStream, Content, Digest, Draft, Error, FilePath, Invalid, Log, LogKey, Manifest, ModelName, ModelRef,
+    ModelStore, OpenOptions, Progress, Result, Seq, Transfer, Versions,
+    commit::{commit, fold},
+    hashing::FileHasher,
+    record::Fact,
+    source::Source,
+};
+
+/// Bytes hashed at once.
+const BLOCK: usize = 4 << 20;
+
+/// A [`ModelStore`] and [`Log`] that keeps everything in memory. Clones share it.
+#[derive(Clone, Default)]
+pub struct InMemory {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    logs: HashMap<LogKey, Vec<Bytes>>,
+    manifests: HashMap<Digest, Arc<Stored>>,
+}
+
+struct Stored {
+    manifest: Manifest,
+    /// In the order of the manifest's files.
+    files: Vec<Bytes>,
+}
+
+impl InMemory {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a single insertion, so a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn stored(&self, model: &ModelRef) -> Result<Arc<Stored>> {
+        let digest = fold(self, model.name()).await?.manifest(model)?;
+        let stored = self.state().manifests.get(&digest).map(Arc::clone);
+        Ok(stored.expect("a manifest is stored before its record"))
+    }
+}
+
+#[async_trait]
+impl ModelStore for InMemory {
+    async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
+        let sources = content.sources().await?;
+        fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
+        let bytes = sources.iter().map(|source| source.size).sum();
+        progress.tell(Transfer::Start { files: sources.len(), bytes });
+        let (mut files, mut contents) = (Vec::new(), Vec::new());
+        for source in sources {
+            let (file, content) = take(source, progress).await?;
+            files.push(file);
+            contents.push(content);
+        }
+        let Draft { model, stamp, card } = draft;
+        let manifest = Manifest::new(model.clone(), files, stamp.clone(), card);
+        let document = serde_json::to_vec(&manifest).map_err(|error| {
+            Invalid::new("card", model.to_string(), format!("it cannot be written as JSON ({error})"))
+        })?;
+        let key = Digest::of(document);
+        let stored = Arc::new(Stored { manifest, files: contents });
+        self.state().manifests.insert(key, Arc::clone(&stored));
+        let Manifest { digest, size, .. } = stored.manifest;
+        commit(self, model.name(), &stamp, |catalogue| {
+            let publish = || Fact::Publish { version: model.version().clone(), digest, size, manifest: key };
+            Ok(if catalogue.admits(&model, &digest)? { vec![publish()] } else { Vec::new() })
+        })
+        .await?;
+        self.manifest(&model).await
+    }
+
+    async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {
+        Ok(self.stored(model).await?.manifest.clone())
+    }
+
+    async fn open(&self, model: &ModelRef, file: &FilePath, options: OpenOptions) -> Result<ByteStream> {
+        let stored = self.stored(model).await?;
+        let at = stored.manifest.position(file)?;
+        let bytes = &stored.files[at];
+        let range = options.within(file, bytes.len() as u64)?;
+        // Sound casts: both ends lie within a length that was a `usize`.
+        let bytes = bytes.slice(range.start as usize..range.end as usize);
+        Ok(stream::iter([Ok(bytes)]).boxed())
+    }
+
+    async fn versions(&self, name: &ModelName) -> Result<Versions> {
+        fold(self, name).await?.into_versions()
+    }
+
+    fn models(&self) -> BoxStream<'_, Result<ModelName>> {
+        let mut names: Vec<ModelName> = self.state().logs.keys().filter_map(LogKey::as_model).collect();
+        names.sort_unstable();
+        stream::iter(names.into_iter().map(Ok)).boxed()
+    }
+}
+
+#[async_trait]
+impl Log for InMemory {
+    async fn append(&self, key: &LogKey, seq: Seq, record: Bytes) -> Result<()> {
+        let mut state = self.state();
+        let records = state.logs.entry(key.clone()).or_default();
+        let end = Seq::FIRST.plus(records.len());
+        if seq > end {
+            if records.is_empty() {
+                state.logs.remove(key);
+            }
+            return Err(seq.beyond(key).into());
+        }
+        if seq == end {
+            records.push(record);
+            return Ok(());
+        }
+        let there = records.get(seq.index()).is_some_and(|there| *there == record);
+        if there { Ok(()) } else { Err(Error::SeqTaken { key: key.clone(), seq }) }
+    }
+
+    async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>> {
+        let state = self.state();
+        let records = state.logs.get(key).and_then(|records| records.get(from.index()..));
+        Ok(records.unwrap_or_default().to_vec())
+    }
+}
+
+async fn take(source: Source, progress: &dyn Progress) -> Result<(crate::File, Bytes)> {
+    let path = source.path.clone();
+    let mut reader = source.open().await?;
+    let (mut hasher, mut bytes) = (FileHasher::default(), BytesMut::new());
+    loop {
+        let block = reader.block(BLOCK).await?;
+        if block.is_empty() {
+            break;
+        }
+        hasher.update(block.clone()).await;
+        progress.tell(Transfer::Bytes(block.len() as u64));
+        bytes.extend_from_slice(&block);
+    }
+    let file = hasher.finish(path);
+    progress.tell(Transfer::File(&file.path));
+    Ok((file, bytes.freeze()))
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("InMemory").field("logs", &state.logs.len()).field("manifests", &state.manifests.len()).finish()
+    }
+}
+
+impl fmt::Display for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory")
+    }
+}

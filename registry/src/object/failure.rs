@@ -1,0 +1,61 @@
+//! The one place where a store's errors become ours.
+
+use std::{error::Error as StdError, io};
+
+use object_store::Error as Failure;
+
+use super::ObjectBacked;
+use crate::Error;
+
+/// What `error` means to the caller who wanted to `action`.
+pub(super) fn failure(store: &ObjectBacked, action: &'static str) -> impl FnOnce(Failure) -> Error {
+    let store = store.to_string();
+    move |error| {
+        if is_refusal(&error) {
+            Error::Refused { store, action, source: error.into() }
+        } else {
+            Error::Unavailable { store, action, source: error.into() }
+        }
+    }
+}
+
+/// Whether the store understood and said no, so that the same request will not be answered otherwise
+/// and has had no effect.
+pub(super) fn is_refusal(error: &Failure) -> bool {
+    match error {
+        Failure::InvalidPath { .. }
+        | Failure::NotFound { .. }
+        | Failure::NotImplemented { .. }
+        | Failure::NotSupported { .. }
+        | Failure::PermissionDenied { .. }
+        | Failure::Unauthenticated { .. }
+        | Failure::UnknownConfigurationKey { .. } => true,
+        // A local file system has no kinds of its own in `object_store`.
+        error => io_kind(error).is_some_and(|kind| {
+            use io::ErrorKind as Kind;
+            matches!(
+                kind,
+                Kind::FileTooLarge
+                    | Kind::IsADirectory
+                    | Kind::InvalidFilename
+                    | Kind::NotADirectory
+                    | Kind::PermissionDenied
+                    | Kind::QuotaExceeded
+                    | Kind::ReadOnlyFilesystem
+                    | Kind::StorageFull
+                    | Kind::Unsupported
+            )
+        }),
+    }
+}
+
+fn io_kind(error: &Failure) -> Option<io::ErrorKind> {
+    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,92 @@
+//! Where everything lies.
+
+use std::fmt::Write as _;
+
+use object_store::path::Path;
+use uuid::Uuid;
+
+use crate::{Digest, LogKey, ModelName, Seq};
+
+/// Longest escaped log id that is used as it is; local file systems end names at 255 bytes.
+const LONGEST_ID: usize = 160;
+
+pub(super) fn marker() -> Path {
+    Path::from("tidegate.json")
+}
+
+pub(super) fn models() -> Path {
+    Path::from("models")
+}
+
+/// Record `seq` of a log. Twenty digits hold every `u64`, so names sort as numbers do.
+pub(super) fn record(key: &LogKey, seq: Seq) -> Path {
+    let seq = format!("{:020}.json", seq.get());
+    match key.as_model() {
+        Some(name) => model(&name).join("log").join(seq),
+        None => Path::from("logs").join(key.kind()).join(escape(key.id())).join(seq),
+    }
+}
+
+pub(super) fn manifest(name: &ModelName, digest: &Digest) -> Path {
+    model(name).join("manifests").join(format!("{}.json", digest.hex()))
+}
+
+/// A key that nobody has used and nobody will use again.
+pub(super) fn new_blob() -> String {
+    Uuid::now_v7().to_string()
+}
+
+pub(super) fn blob(name: &ModelName, key: &str) -> Path {
+    model(name).join("blobs").join(key)
+}
+
+fn model(name: &ModelName) -> Path {
+    models().join(name.as_str())
+}
+
+/// A log id as one lower-case segment: every other byte is `=` and two hex digits, as in the quoted
+/// printable text of RFC 2045 §6.7, because `%` means something to stores. Different ids stay different:
+/// a long one is cut and ends in `==` and its digest.
+fn escape(id: &str) -> String {
+    let mut escaped = String::new();
+    for (at, byte) in id.bytes().enumerate() {
+        let plain = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') || (byte == b'.' && at > 0);
+        if plain {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "={byte:02x}").expect("a string takes everything");
+        }
+    }
+    if escaped.len() > LONGEST_ID {
+        escaped.truncate(LONGEST_ID - 66);
+        write!(escaped, "=={}", Digest::of(id).hex()).expect("a string takes everything");
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_as_documented() {
+        let fraud: ModelName = "fraud".parse().unwrap();
+        assert_eq!(record(&LogKey::model(&fraud), Seq::FIRST).as_ref(), "models/fraud/log/00000000000000000001.json");
+        let route = LogKey::new("route", "serving/Fraud").unwrap();
+        assert_eq!(record(&route, Seq::FIRST).as_ref(), "logs/route/serving=2f=46raud/00000000000000000001.json");
+    }
+
+    #[test]
+    fn different_ids_have_different_names_even_where_case_is_folded() {
+        let long = "é".repeat(120);
+        let ids = ["a/b", "a=2fb", "A/B", "..", ".", "a.b", "a..b", &long, &format!("{long}x"), "ab", "a b", "=="];
+        let names: HashSet<String> = ids.iter().map(|id| escape(id).to_ascii_lowercase()).collect();
+        assert_eq!(names.len(), ids.len());
+        for name in names {
+            assert!(name.len() <= 255 && !name.starts_with('.') && !name.contains('/'), "{name}");
+            assert_eq!(Path::from("logs").join(name.clone()).as_ref(), format!("logs/{name}"), "nothing is escaped twice");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Logs as numbered objects, each created once.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::try_join_all;
+use object_store::{Error as Failure, PutMode};
+
+use super::{
+    ObjectBacked,
+    failure::{failure, is_refusal},
+    keys,
+};
+use crate::{BoxError, Error, Invalid, Log, LogKey, Result, Seq};
+
+/// Bytes of the largest record.
+const LONGEST: u64 = 16 << 20;
+
+/// How often an append is tried while its fate is unknown. The client has its own retries below this.
+const ATTEMPTS: usize = 5;
+
+/// Records read at once, at most. The end is found by running into it, so a window starts small and
+/// doubles: reading nothing new costs one request, reading a thousand records some forty round trips.
+const WINDOW: usize = 32;
+
+/// The highest record of each log that was seen. Records are never removed, so a sighting stays true.
+#[derive(Debug, Default)]
+pub(super) struct Heads(Mutex<HashMap<LogKey, Seq>>);
+
+impl Heads {
+    fn saw(&self, key: &LogKey, seq: Seq) {
+        let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = heads.entry(key.clone()).or_insert(seq);
+        *head = seq.max(*head);
+    }
+
+    fn has(&self, key: &LogKey, seq: Seq) -> bool {
+        let heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.get(key).is_some_and(|head| *head >= seq)
+    }
+}
+
+/// Creating an object only if it is absent decides who wins; what cannot be decided by the answer is
+/// decided by reading back. The protocol is that of SlateDB's and Delta's logs over object stores.
+#[async_trait]
+impl Log for ObjectBacked {
+    async fn append(&self, key: &LogKey, seq: Seq, record: Bytes) -> Result<()> {
+        if record.len() as u64 > LONGEST {
+            let why = format!("it is longer than {LONGEST} bytes; put large things into files of a version");
+            return Err(Invalid::new("record", format!("{seq} of {key}"), why).into());
+        }
+        if let Some(before) = seq.previous() {
+            if !self.heads.has(key, before) && !self.exists(&keys::record(key, before)).await? {
+                return Err(seq.beyond(key).into());
+            }
+        }
+        let path = keys::record(key, seq);
+        let mut unknown: Option<BoxError> = None;
+        for _ in 0..ATTEMPTS {
+            match self.store.put_opts(&path, record.clone().into(), PutMode::Create.into()).await {
+                Ok(_) => {
+                    self.heads.saw(key, seq);
+                    return Ok(());
+                }
+                Err(Failure::AlreadyExists { source, .. } | Failure::Precondition { source, .. }) => {
+                    // Ours, when the answer to an earlier request was lost, or another's.
+                    match self.get(&path, LONGEST).await {
+                        Ok(Some(there)) => {
+                            self.heads.saw(key, seq);
+                            return if there == record {
+                                Ok(())
+                            } else {
+                                Err(Error::SeqTaken { key: key.clone(), seq })
+                            };
+                        }
+                        // S3 answers 409 to requests at the same time, of which none may have won:
+                        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+                        Ok(None) => unknown = Some(source),
+                        Err(error) => unknown = Some(error.into()),
+                    }
+                }
+                Err(error) if is_refusal(&error) && unknown.is_none() => {
+                    return Err(failure(self, "append to a log")(error));
+                }
+                Err(error) => unknown = Some(error.into()),
+            }
+            tracing::debug!(%key, %seq, "the fate of a record is unknown, trying again");
+        }
+        let source = unknown.expect("every attempt that did not decide left its failure");
+        Err(Error::CommitUnknown { key: key.clone(), seq, source })
+    }
+
+    async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>> {
+        let mut records = Vec::new();
+        let mut window = if from == Seq::FIRST { WINDOW / 4 } else { 1 };
+        let mut hole = None;
+        loop {
+            let start = from.plus(records.len());
+            let batch = self.window(key, start, window).await?;
+            let end = batch.iter().position(Option::is_none).unwrap_or(batch.len());
+            let beyond = batch.iter().skip(end).any(Option::is_some);
+            records.extend(batch.into_iter().map_while(|record| record));
+            let next = from.plus(records.len());
+            if beyond {
+                // Records behind a missing one: it was written while we read, or it is lost.
+                if hole == Some(next) {
+                    return Err(crate::record::corrupt(key, next, "it is missing, though there are later ones"));
+                }
+                hole = Some(next);
+            } else if end < window {
+                break;
+            } else {
+                window = (window * 2).min(WINDOW);
+            }
+        }
+        if !records.is_empty() {
+            self.heads.saw(key, from.plus(records.len() - 1));
+        }
+        Ok(records)
+    }
+}
+
+impl ObjectBacked {
+    async fn window(&self, key: &LogKey, start: Seq, size: usize) -> Result<Vec<Option<Bytes>>> {
+        let paths = (0..size).map(|i| keys::record(key, start.plus(i)));
+        try_join_all(paths.map(|path| async move { self.get(&path, LONGEST).await })).await
+    }
+}

@@ -1,0 +1,195 @@
+//! A registry in a bucket or a directory, by way of any [`object_store`] client.
+//!
+//! ```text
+//! tidegate.json                          the format; written once
+//! models/<name>/log/<number>.json        the commit point: created, never overwritten or deleted
+//! models/<name>/manifests/<sha256>.json  what a version is, and which blobs hold it
+//! models/<name>/blobs/<uuid>             the bytes of one file, as they are; a key is never used again
+//! logs/<kind>/<id>/<number>.json         other logs
+//! ```
+//!
+//! Versions and user's file names never become keys, so no character of theirs can mean something to a
+//! store. Nothing is found by listing but the names of models.
+
+mod blob;
+mod failure;
+#[cfg(feature = "fs")]
+mod file;
+mod keys;
+mod log;
+mod publish;
+mod read;
+mod stored;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{
+    FutureExt as _, TryStreamExt as _,
+    stream::{self, BoxStream, StreamExt as _},
+};
+use object_store::{ObjectStore, PutMode};
+use serde::{Deserialize, Serialize};
+
+use self::{failure::failure, log::Heads, stored::Cache};
+use crate::{
+    ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions, Progress,
+    Result, Versions, commit::fold,
+};
+
+/// Models looked at together when all are listed.
+const MODELS: usize = 16;
+
+/// A [`ModelStore`](crate::ModelStore) and [`Log`](crate::Log) over any [`ObjectStore`] that can create
+/// an object only if it is absent. Clones share a small cache of what never changes.
+///
+/// * A publish uploads each file once under a key of its own, in parallel, hashing it on the way, and
+///   then commits one log record. Until then, and for ever if the publisher dies, nobody sees anything;
+///   the blobs left behind are garbage.
+/// * What was hashed is what was stored: a file that changes while it is read makes a version of the
+///   bytes that were read, never a manifest that its bytes do not match.
+/// * Publishing a version that exists reads and hashes the content but uploads nothing.
+///
+/// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
+/// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
+/// uploads removed by a lifecycle rule.
+#[derive(Clone)]
+pub struct ObjectBacked {
+    store: Arc<dyn ObjectStore>,
+    heads: Arc<Heads>,
+    cache: Arc<Cache>,
+}
+
+/// The content of `tidegate.json`.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u32,
+}
+
+impl Marker {
+    const FORMAT: u32 = 1;
+    const LONGEST: u64 = 4096;
+}
+
+impl ObjectBacked {
+    /// Opens the registry in `store`, or makes one where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooNew`] for a registry of a later format, [`Error::Corrupt`] when `tidegate.json` is
+    /// something else, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
+    pub async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let opened = Self { store, heads: Arc::default(), cache: Arc::default() };
+        let path = keys::marker();
+        let marker = match opened.get(&path, Marker::LONGEST).await? {
+            Some(marker) => marker,
+            None => {
+                let marker = serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
+                match opened.store.put_opts(&path, marker.clone().into(), PutMode::Create.into()).await {
+                    Ok(_) => marker.into(),
+                    // Somebody else is making it at the same time.
+                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                        opened.get(&path, Marker::LONGEST).await?.unwrap_or_else(|| marker.into())
+                    }
+                    Err(error) => return Err(failure(&opened, "create tidegate.json")(error)),
+                }
+            }
+        };
+        let marker: Marker = serde_json::from_slice(&marker)
+            .map_err(|error| Error::Corrupt { what: format!("{path} in {opened}"), source: error.into() })?;
+        if marker.format != Marker::FORMAT {
+            return Err(Error::TooNew { what: opened.to_string(), found: format!("format {}", marker.format) });
+        }
+        Ok(opened)
+    }
+
+    /// Opens the registry in a local directory, or makes one, the directory included.
+    ///
+    /// Blobs are plain files that any tool can read. Every write is synced to disk before it counts. The
+    /// file system must have hard links, which is how a file is created only if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Local`] when the directory cannot be made; otherwise as [`open`](Self::open).
+    #[cfg(feature = "fs")]
+    pub async fn directory(path: impl Into<std::path::PathBuf>) -> Result<Self> {
+        use object_store::local::LocalFileSystem;
+
+        use crate::blocking::{blocking, local};
+
+        let path = path.into();
+        let store = blocking(move || {
+            std::fs::create_dir_all(&path).map_err(local("create", &path))?;
+            LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::Local {
+                action: "open",
+                path,
+                source: std::io::Error::other(error),
+            })
+        })
+        .await?;
+        Self::open(Arc::new(store.with_fsync(true))).await
+    }
+
+    /// Whether a model has a version: its first record can be nothing but a publication.
+    async fn has_versions(&self, name: ModelName) -> Result<Option<ModelName>> {
+        let first = keys::record(&crate::LogKey::model(&name), crate::Seq::FIRST);
+        Ok(self.exists(&first).await?.then_some(name))
+    }
+}
+
+#[async_trait]
+impl ModelStore for ObjectBacked {
+    async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
+        publish::publish(self, draft, content, progress).await
+    }
+
+    async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {
+        Ok(self.stored(model).await?.manifest.clone())
+    }
+
+    async fn open(&self, model: &ModelRef, file: &FilePath, options: OpenOptions) -> Result<ByteStream> {
+        let stored = self.stored(model).await?;
+        let at = stored.manifest.position(file)?;
+        let range = options.within(file, stored.manifest.files[at].size)?;
+        self.blob(model, &stored.manifest.files[at], &stored.segments[at], range).await
+    }
+
+    async fn versions(&self, name: &ModelName) -> Result<Versions> {
+        fold(self, name).await?.into_versions()
+    }
+
+    fn models(&self) -> BoxStream<'_, Result<ModelName>> {
+        let listed = async move {
+            let root = keys::models();
+            let names = match self.store.list_with_delimiter(Some(&root)).await {
+                Ok(listing) => listing.common_prefixes,
+                Err(object_store::Error::NotFound { .. }) => Vec::new(),
+                Err(error) => return Err(failure(self, "list models")(error)),
+            };
+            // What is no name was not put there by a registry.
+            let mut names: Vec<ModelName> =
+                names.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
+            names.sort_unstable();
+            Ok(stream::iter(names.into_iter().map(Ok)))
+        };
+        let names = listed.into_stream().try_flatten();
+        names
+            .map(move |name: Result<ModelName>| async move { self.has_versions(name?).await })
+            .buffered(MODELS)
+            .try_filter_map(|name| async move { Ok(name) })
+            .boxed()
+    }
+}
+
+impl fmt::Debug for ObjectBacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's own `Debug` may hold credentials; its `Display` is the place's name.
+        f.debug_tuple("ObjectBacked").field(&format_args!("{}", self.store)).finish()
+    }
+}
+
+impl fmt::Display for ObjectBacked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}

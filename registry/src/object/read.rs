@@ -1,0 +1,90 @@
+//! Reading objects: small ones whole, blobs as streams.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::{Error as Failure, GetOptions, GetResult, ObjectStoreExt as _, path::Path};
+
+use super::{ObjectBacked, failure::failure, stored::Segment};
+use crate::{ByteStream, Error, File, ModelRef, Result, source::Reader};
+
+impl ObjectBacked {
+    /// A small object, or nothing when it does not exist. One that is longer than `longest` was not
+    /// written by a registry and is not read.
+    pub(super) async fn get(&self, path: &Path, longest: u64) -> Result<Option<Bytes>> {
+        let got = match self.store.get(path).await {
+            Ok(got) => got,
+            Err(Failure::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failure(self, "read")(error)),
+        };
+        let too_long = || Error::Corrupt {
+            what: format!("{path} in {self}"),
+            source: format!("it is longer than the {longest} bytes that such an object can have").into(),
+        };
+        let size = usize::try_from(got.meta.size.min(longest)).map_err(|_| too_long())?;
+        if got.meta.size > longest {
+            return Err(too_long());
+        }
+        let mut reader = Reader::of(self.stream(got));
+        let bytes = reader.block(size).await?;
+        if bytes.len() != size || !reader.block(1).await?.is_empty() {
+            return Err(Error::Corrupt {
+                what: format!("{path} in {self}"),
+                source: format!("it does not have the {size} bytes that the store says").into(),
+            });
+        }
+        Ok(Some(bytes))
+    }
+
+    pub(super) async fn exists(&self, path: &Path) -> Result<bool> {
+        match self.store.head(path).await {
+            Ok(_) => Ok(true),
+            Err(Failure::NotFound { .. }) => Ok(false),
+            Err(error) => Err(failure(self, "look for an object")(error)),
+        }
+    }
+
+    /// Bytes of a file of a version.
+    pub(super) async fn blob(
+        &self,
+        model: &ModelRef,
+        file: &File,
+        segment: &Segment,
+        range: Range<u64>,
+    ) -> Result<ByteStream> {
+        let path = segment.path(model.name());
+        let damaged = |why: &str| Error::Corrupt { what: format!("{} of {model} ({path})", file.path), source: why.into() };
+        // An empty range cannot be said in HTTP; asking for the whole of an empty blob can.
+        let options = if file.size == 0 { GetOptions::new() } else { GetOptions::new().with_range(Some(range.clone())) };
+        if range.is_empty() && file.size > 0 {
+            return Ok(futures::stream::empty().boxed());
+        }
+        match self.store.get_opts(&path, options).await {
+            Ok(got) if got.meta.size != file.size => {
+                Err(damaged(&format!("it has {} bytes instead of {}", got.meta.size, file.size)))
+            }
+            Ok(got) if got.range != range => Err(damaged("another range came than was asked for")),
+            Ok(got) => Ok(self.stream(got)),
+            Err(Failure::NotFound { .. }) => Err(damaged("it is not there")),
+            // What a truncated blob answers differs from store to store; its size tells.
+            Err(error) => match self.store.head(&path).await {
+                Ok(found) if found.size != file.size => {
+                    Err(damaged(&format!("it has {} bytes instead of {}", found.size, file.size)))
+                }
+                _ => Err(failure(self, "read a blob")(error)),
+            },
+        }
+    }
+
+    fn stream(&self, got: GetResult) -> ByteStream {
+        #[cfg(feature = "fs")]
+        let got = match got.payload {
+            object_store::GetResultPayload::File(file, path) => return super::file::stream(file, path, got.range),
+            payload => GetResult { payload, ..got },
+        };
+        let store = self.clone();
+        got.into_stream().map_err(move |error| failure(&store, "read")(error)).boxed()
+    }
+}
+

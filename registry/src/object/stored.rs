@@ -1,0 +1,132 @@
+//! The stored form of a manifest, and a cache of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectBacked, keys};
+use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result, commit::fold};
+
+const FORMAT: u32 = 1;
+
+/// Bytes of the largest manifest document. A hundred thousand files with long paths fit.
+pub(super) const LONGEST: u64 = 128 << 20;
+
+/// A manifest, and which blobs hold its files.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    v: u32,
+    pub(super) manifest: Manifest,
+    /// In the order of the manifest's files.
+    pub(super) segments: Vec<Segment>,
+}
+
+/// Bytes of a blob.
+///
+/// In this format each file is one segment and each segment a whole blob. `offset` and `length` are
+/// there so that a later format can share blobs between files and versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Segment {
+    key: String,
+    offset: u64,
+    length: u64,
+    sha256: Digest,
+}
+
+/// Manifests by version. Neither ever changes, so what is here is true for ever.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Mutex<HashMap<ModelRef, Arc<Stored>>>);
+
+impl Segment {
+    pub(super) const fn whole(key: String, length: u64, sha256: Digest) -> Self {
+        Self { key, offset: 0, length, sha256 }
+    }
+
+    pub(super) fn path(&self, name: &ModelName) -> Path {
+        keys::blob(name, &self.key)
+    }
+}
+
+impl Stored {
+    pub(super) const fn new(manifest: Manifest, segments: Vec<Segment>) -> Self {
+        Self { v: FORMAT, manifest, segments }
+    }
+
+    pub(super) fn encode(&self) -> Result<Bytes> {
+        let model = || self.manifest.model.to_string();
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| Invalid::new("card", model(), format!("it cannot be written as JSON ({error})")))?;
+        if bytes.len() as u64 > LONGEST {
+            let why = format!("its manifest would be longer than {LONGEST} bytes; shorten the card or pack small files");
+            return Err(Invalid::new("content", model(), why).into());
+        }
+        Ok(bytes.into())
+    }
+
+    fn decode(model: &ModelRef, path: &Path, bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let damaged = |source| Error::Corrupt { what: path.to_string(), source };
+        let Version { v } = serde_json::from_slice(bytes).map_err(|error| damaged(error.into()))?;
+        if v != FORMAT {
+            return Err(Error::TooNew { what: path.to_string(), found: format!("format {v}") });
+        }
+        let stored: Self = serde_json::from_slice(bytes).map_err(|error| damaged(error.into()))?;
+        stored.manifest.check(model)?;
+        let (files, segments) = (&stored.manifest.files, &stored.segments);
+        let fits = files.len() == segments.len()
+            && std::iter::zip(files, segments).all(|(file, segment)| {
+                (segment.offset, segment.length, segment.sha256) == (0, file.size, file.digest)
+                    && uuid::Uuid::try_parse(&segment.key).is_ok()
+            });
+        if fits { Ok(stored) } else { Err(damaged("its segments do not fit its files".into())) }
+    }
+}
+
+impl ObjectBacked {
+    /// The manifest of a version, as the log says it is.
+    pub(super) async fn stored(&self, model: &ModelRef) -> Result<Arc<Stored>> {
+        if let Some(stored) = self.cache.find(model) {
+            return Ok(stored);
+        }
+        let catalogue = fold(self, model.name()).await?;
+        let (digest, published) = (catalogue.manifest(model)?, catalogue.published(model)?);
+        let path = keys::manifest(model.name(), &digest);
+        let damaged = |why: &str| Error::Corrupt { what: format!("{path} in {self}"), source: why.into() };
+        let bytes = self.get(&path, LONGEST).await?.ok_or_else(|| damaged("it is not there"))?;
+        if Digest::of(&bytes) != digest {
+            return Err(damaged("its digest is not the one in the log"));
+        }
+        let stored = Stored::decode(model, &path, &bytes)?;
+        if (stored.manifest.digest, stored.manifest.size) != (published.digest, published.size) {
+            return Err(damaged("the log says another content digest or size"));
+        }
+        let stored = Arc::new(stored);
+        self.cache.keep(model, &stored);
+        Ok(stored)
+    }
+}
+
+impl Cache {
+    /// Versions remembered. A release looks at a handful; the largest manifest takes some megabytes.
+    const MOST: usize = 16;
+
+    fn find(&self, model: &ModelRef) -> Option<Arc<Stored>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(model).map(Arc::clone)
+    }
+
+    fn keep(&self, model: &ModelRef, stored: &Arc<Stored>) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= Self::MOST {
+            cache.clear();
+        }
+        cache.insert(model.clone(), Arc::clone(stored));
+    }
+}

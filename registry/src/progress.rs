@@ -1,0 +1,40 @@
+//! Watching a transfer.
+
+use crate::FilePath;
+
+/// Is told what a transfer does while it does it. `()` ignores it all; any closure over
+/// [`Transfer`] will do.
+///
+/// Called often and from several tasks at once: return quickly and do not block.
+pub trait Progress: Send + Sync {
+    /// Something happened.
+    fn tell(&self, transfer: Transfer<'_>);
+}
+
+/// What happened in a transfer, in this order: [`Start`](Self::Start), then bytes and files in any
+/// order. There is no event for the end: the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transfer<'a> {
+    /// The size of the whole is known: so many files, so many bytes, where streams have not hidden it.
+    Start {
+        /// Files.
+        files: usize,
+        /// Bytes, if they are known beforehand.
+        bytes: Option<u64>,
+    },
+    /// So many more bytes were moved and hashed.
+    Bytes(u64),
+    /// This file is complete and verified.
+    File(&'a FilePath),
+}
+
+impl Progress for () {
+    fn tell(&self, _: Transfer<'_>) {}
+}
+
+impl<F: Fn(Transfer<'_>) + Send + Sync> Progress for F {
+    fn tell(&self, transfer: Transfer<'_>) {
+        self(transfer);
+    }
+}

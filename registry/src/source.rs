@@ -1,0 +1,221 @@
+//! The bytes that a publisher offers: a directory walked, or streams, read in blocks.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+
+use crate::{
+    ByteStream, Content, Error, FilePath, Invalid, Result,
+    blocking::{blocking, local},
+};
+
+/// Directories nested deeper than this are refused: no model is laid out so, a loop of mounts is.
+const DEEPEST: usize = 64;
+
+/// Files in one version. Their manifest is read as a whole, so it has to stay within memory.
+const MOST_FILES: usize = 100_000;
+
+/// One file that is offered.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) path: FilePath,
+    /// Bytes, where they are known before reading. Only a hint: the file may change until it is read.
+    pub(crate) size: Option<u64>,
+    origin: Origin,
+}
+
+enum Origin {
+    File(PathBuf),
+    Stream(ByteStream),
+}
+
+/// Reads a [`Source`] once, in blocks.
+#[derive(Debug)]
+pub(crate) struct Reader(Input);
+
+enum Input {
+    File { file: Option<fs::File>, path: PathBuf },
+    Stream { stream: ByteStream, left: Bytes },
+}
+
+impl Content {
+    /// The files in this content, ascending by path; at least one.
+    pub(crate) async fn sources(self) -> Result<Vec<Source>> {
+        let mut sources = match self {
+            Self::Directory(directory) => blocking(move || walk(&directory)).await?,
+            Self::Streams(files) => {
+                let source = |(path, stream)| Source { path, size: None, origin: Origin::Stream(stream) };
+                files.into_iter().map(source).collect()
+            }
+        };
+        sources.sort_by(|a, b| a.path.cmp(&b.path));
+        if sources.is_empty() {
+            return Err(Invalid::new("content", "", "it has no files; offer at least one").into());
+        }
+        check_count(sources.len())?;
+        check_paths(sources.iter().map(|source| &source.path))?;
+        Ok(sources)
+    }
+}
+
+impl Source {
+    pub(crate) async fn open(self) -> Result<Reader> {
+        match self.origin {
+            Origin::File(path) => {
+                let open = move || match fs::File::open(&path) {
+                    Ok(file) => Ok(Reader(Input::File { file: Some(file), path })),
+                    Err(error) => Err(local("open", &path)(error)),
+                };
+                blocking(open).await
+            }
+            Origin::Stream(stream) => Ok(Reader::of(stream)),
+        }
+    }
+}
+
+impl Reader {
+    /// Reads a stream that is at hand.
+    pub(crate) fn of(stream: ByteStream) -> Self {
+        Self(Input::Stream { stream, left: Bytes::new() })
+    }
+
+    /// The next `size` bytes; fewer, and in the end none, only at the end.
+    pub(crate) async fn block(&mut self, size: usize) -> Result<Bytes> {
+        match &mut self.0 {
+            Input::File { file, path } => {
+                let mut opened = file.take().expect("a reader that failed is not read again");
+                let (opened, block) = blocking(move || {
+                    let mut block = Vec::with_capacity(size.min(opened.metadata().map_or(size, fits)));
+                    let read = opened.by_ref().take(size as u64).read_to_end(&mut block);
+                    (opened, read.map(|_| Bytes::from(block)))
+                })
+                .await;
+                *file = Some(opened);
+                block.map_err(local("read", path))
+            }
+            Input::Stream { stream, left } => fill(stream, left, size).await,
+        }
+    }
+}
+
+/// A capacity for reading a whole file at once; one byte more lets `read_to_end` see the end without
+/// growing.
+fn fits(metadata: fs::Metadata) -> usize {
+    usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_add(1)
+}
+
+async fn fill(stream: &mut ByteStream, left: &mut Bytes, size: usize) -> Result<Bytes> {
+    // A stream of large chunks is passed on without copying.
+    if left.len() >= size {
+        return Ok(left.split_to(size));
+    }
+    let mut block = BytesMut::with_capacity(left.len());
+    block.extend_from_slice(left);
+    left.clear();
+    while block.len() < size {
+        let Some(chunk) = stream.next().await.transpose()? else { break };
+        if block.is_empty() && chunk.len() >= size {
+            *left = chunk;
+            return Ok(left.split_to(size));
+        }
+        let (now, later) = chunk.split_at(chunk.len().min(size - block.len()));
+        block.extend_from_slice(now);
+        *left = chunk.slice_ref(later);
+    }
+    Ok(block.freeze())
+}
+
+/// Paths, ascending, that can all exist in one directory: none twice, and none below another.
+pub(crate) fn check_paths<'a>(paths: impl Iterator<Item = &'a FilePath>) -> Result<(), Invalid> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let path = path.as_str();
+        if !seen.insert(path) {
+            return Err(Invalid::new("file path", path, "it occurs twice; give each file its own path"));
+        }
+        let mut above = path.match_indices('/').map(|(at, _)| path.split_at(at).0);
+        if let Some(above) = above.find(|above| seen.contains(above)) {
+            return Err(Invalid::new("file path", path, format!("`{above}` is a file and cannot be a directory too")));
+        }
+    }
+    Ok(())
+}
+
+fn check_count(count: usize) -> Result<(), Invalid> {
+    if count <= MOST_FILES {
+        return Ok(());
+    }
+    let why = format!("a version has at most {MOST_FILES} files; pack small ones into an archive");
+    Err(Invalid::new("content", format!("{count} files"), why))
+}
+
+/// Every regular file below `root`. Anything else in there is refused, never skipped.
+fn walk(root: &Path) -> Result<Vec<Source>> {
+    let refused = |path: &Path, why: &str| -> Error { Invalid::new("content", path.to_string_lossy(), why).into() };
+    match fs::metadata(root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(refused(root, "there is no such directory; check the path"));
+        }
+        Err(error) => return Err(local("read", root)(error)),
+        Ok(metadata) if !metadata.is_dir() => {
+            return Err(refused(root, "it is not a directory; name the directory that holds the files"));
+        }
+        Ok(_) => {}
+    }
+    let mut files = Vec::new();
+    let mut pending = vec![(root.to_owned(), String::new(), 0)];
+    while let Some((directory, prefix, depth)) = pending.pop() {
+        for entry in fs::read_dir(&directory).map_err(local("list", &directory))? {
+            let entry = entry.map_err(local("list", &directory))?;
+            let path = entry.path();
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(refused(&path, "its name is not UTF-8 and would not survive another system; rename it"));
+            };
+            let relative = format!("{prefix}{name}");
+            let kind = entry.file_type().map_err(local("inspect", &path))?;
+            if kind.is_symlink() {
+                return Err(refused(&path, "it is a symbolic link, which points outside of what is published; copy the file instead"));
+            } else if kind.is_dir() {
+                if depth == DEEPEST {
+                    return Err(refused(&path, "it lies more than 64 directories deep; flatten the directory"));
+                }
+                pending.push((path, format!("{relative}/"), depth + 1));
+            } else if kind.is_file() {
+                check_count(files.len() + 1)?;
+                let size = entry.metadata().map_err(local("inspect", &path))?.len();
+                files.push(Source { path: relative.parse()?, size: Some(size), origin: Origin::File(path) });
+            } else {
+                return Err(refused(&path, "it is neither a file nor a directory; remove it from the directory"));
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(refused(root, "there are no files in it; put the files of the model there first"));
+    }
+    Ok(files)
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.fmt(f),
+            Self::Stream(_) => f.write_str("stream"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, .. } => path.fmt(f),
+            Self::Stream { .. } => f.write_str("stream"),
+        }
+    }
+}

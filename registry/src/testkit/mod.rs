@@ -1,0 +1,41 @@
+//! What a backend of one's own needs to be tested: conformance suites, a fault injector, mocks.
+//!
+//! Each suite is a module of `pub` functions, one a check, that take a factory of empty registries, and
+//! a macro that makes a named test of each:
+//!
+//! ```
+//! use tidegate_registry::{InMemory, testkit};
+//!
+//! testkit::model_store_conformance!(in_memory, async || InMemory::new());
+//! testkit::log_conformance!(in_memory_log, async || InMemory::new());
+//! # fn main() {}
+//! ```
+//!
+//! A check panics when the backend breaks the contract. The tests run on the caller's `tokio`, which
+//! needs its features `macros` and `rt`.
+
+mod flaky;
+pub mod log;
+pub mod store;
+
+pub use self::flaky::Flaky;
+pub use crate::{log::MockLog, log_conformance, model_store_conformance, store::MockModelStore};
+
+/// A test for each of `$check` in `$suite`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance {
+    ($module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+        mod $module {
+            #[allow(unused_imports, reason = "a factory may need nothing from around it")]
+            use super::*;
+
+            $(
+                #[::tokio::test]
+                async fn $check() {
+                    $crate::testkit::$suite::$check($factory).await;
+                }
+            )*
+        }
+    };
+}

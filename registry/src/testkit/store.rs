@@ -1,0 +1,262 @@
+//! What every [`ModelStore`] must do.
+#![expect(clippy::future_not_send, reason = "each check runs on the thread of its test")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a check fails by panicking")]
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
+
+use crate::{
+    Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore, ModelStoreExt as _, OpenOptions,
+    PART_SIZE, Result, Stamp, content_digest,
+};
+
+/// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
+#[macro_export]
+macro_rules! model_store_conformance {
+    ($module:ident, $factory:expr) => {
+        $crate::__conformance! { $module, $factory, store:
+            published_files_read_back
+            ranges_are_exact
+            manifests_keep_what_was_said
+            large_files_are_hashed_in_parts
+            same_content_again_succeeds
+            other_content_is_refused
+            build_metadata_is_no_version
+            versions_ascend_by_precedence
+            unknown_things_are_not_found
+            empty_content_is_refused
+            impossible_paths_are_refused
+            broken_streams_publish_nothing
+            one_of_eight_publishers_wins
+            models_are_listed_in_order
+            whole_versions_verify
+        }
+    };
+}
+
+fn model(s: &str) -> ModelRef {
+    s.parse().unwrap()
+}
+
+fn path(s: &str) -> FilePath {
+    s.parse().unwrap()
+}
+
+fn draft(s: &str) -> Draft {
+    Draft::new(model(s), stamp())
+}
+
+fn stamp() -> Stamp {
+    Stamp { by: "conformance".to_owned(), at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123) }
+}
+
+fn content(files: &[(&str, &'static str)]) -> Content {
+    Content::bytes(files.iter().map(|&(name, bytes)| (path(name), Bytes::from(bytes))))
+}
+
+async fn publish<S: ModelStore>(store: &S, name: &str, files: &[(&str, &'static str)]) -> Result<Manifest> {
+    store.publish(draft(name), content(files), &()).await
+}
+
+async fn read<S: ModelStore>(store: &S, name: &str, file: &str, options: OpenOptions) -> Result<Vec<u8>> {
+    let stream = store.open(&model(name), &path(file), options).await?;
+    stream.try_fold(Vec::new(), async |mut all, chunk| Ok([std::mem::take(&mut all), chunk.to_vec()].concat())).await
+}
+
+/// Every file reads back as it was, in nested directories, empty, and with names that mean something to
+/// stores.
+pub async fn published_files_read_back<S: ModelStore>(make: impl AsyncFn() -> S) {
+    const FILES: [(&str, &str); 5] =
+        [("weights.bin", "\0\x01weights"), ("a/b/c", "deep"), ("empty", ""), ("a-b", "x"), ("ü #1%20~+.txt", "odd")];
+    let store = make().await;
+    let manifest = publish(&store, "m@1.0.0", &FILES).await.unwrap();
+    assert_eq!(manifest.files.len(), FILES.len());
+    assert_eq!(manifest.size, FILES.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
+    assert_eq!(manifest.digest, content_digest(&manifest.files));
+    assert_eq!(store.manifest(&model("m@1.0.0")).await.unwrap(), manifest);
+    for (name, bytes) in FILES {
+        assert_eq!(read(&store, "m@1.0.0", name, OpenOptions::default()).await.unwrap(), bytes.as_bytes(), "{name}");
+        assert_eq!(manifest.file(&path(name)).unwrap().digest, Digest::of(bytes), "{name}");
+    }
+}
+
+/// A range is those bytes and no others; one beyond the end is refused.
+pub async fn ranges_are_exact<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    publish(&store, "m@1.0.0", &[("f", "0123456789"), ("empty", "")]).await.unwrap();
+    for range in [0..10, 0..1, 3..7, 9..10, 4..4, 0..0, 10..10] {
+        let wanted = &b"0123456789"[range.start as usize..range.end as usize];
+        assert_eq!(read(&store, "m@1.0.0", "f", OpenOptions::range(range)).await.unwrap(), wanted);
+    }
+    assert!(read(&store, "m@1.0.0", "empty", OpenOptions::range(0..0)).await.unwrap().is_empty());
+    for range in [0..11, 10..11, u64::MAX - 1..u64::MAX] {
+        let error = read(&store, "m@1.0.0", "f", OpenOptions::range(range)).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+    }
+}
+
+/// Stamp and card come back as they were given.
+pub async fn manifests_keep_what_was_said<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let card = Card {
+        description: "scores".to_owned(),
+        metrics: [("accuracy".to_owned(), 0.1 + 0.2)].into(),
+        tags: ["fraud".to_owned()].into(),
+        labels: [("team".to_owned(), "risk".to_owned())].into(),
+        ..Card::default()
+    };
+    let draft = draft("m@1.0.0").with_card(card.clone());
+    store.publish(draft, content(&[("f", "x")]), &()).await.unwrap();
+    let manifest = store.manifest(&model("m@1.0.0")).await.unwrap();
+    assert_eq!((manifest.card, manifest.created), (card, stamp()));
+}
+
+/// A file longer than a part has the digests of its parts, and of the whole.
+pub async fn large_files_are_hashed_in_parts<S: ModelStore>(make: impl AsyncFn() -> S) {
+    const SIZE: u64 = PART_SIZE + 12_345;
+    let store = make().await;
+    let chunk = |at: u64| Bytes::from(vec![(at >> 20) as u8; (SIZE - at).min(1 << 20) as usize]);
+    let chunks: Vec<Bytes> = (0..SIZE).step_by(1 << 20).map(chunk).collect();
+    let all = chunks.concat();
+    let stream = stream::iter(chunks.into_iter().map(Ok)).boxed();
+    let manifest =
+        store.publish(draft("m@1.0.0"), Content::Streams(vec![(path("w"), stream)]), &()).await.unwrap();
+    let file = &manifest.files[0];
+    assert_eq!((file.size, file.digest), (SIZE, Digest::of(&all)));
+    assert_eq!(file.parts, all.chunks(PART_SIZE as usize).map(Digest::of).collect::<Vec<_>>());
+    let across = PART_SIZE - 10..PART_SIZE + 10;
+    let wanted = &all[across.start as usize..across.end as usize];
+    assert_eq!(read(&store, "m@1.0.0", "w", OpenOptions::range(across)).await.unwrap(), wanted);
+}
+
+/// Publishing is idempotent; the first manifest stays.
+pub async fn same_content_again_succeeds<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let first = publish(&store, "m@1.0.0", &[("a", "1"), ("b", "2")]).await.unwrap();
+    let mut again = draft("m@1.0.0");
+    again.stamp.by = "somebody else".to_owned();
+    let again = store.publish(again, content(&[("b", "2"), ("a", "1")]), &()).await.unwrap();
+    assert_eq!(again, first);
+    assert_eq!(store.versions(&"m".parse().unwrap()).await.unwrap().len(), 1);
+}
+
+/// A version never changes.
+pub async fn other_content_is_refused<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let first = publish(&store, "m@1.0.0", &[("f", "one")]).await.unwrap();
+    for files in [&[("f", "two")] as &[_], &[("g", "one")], &[("f", "one"), ("g", "")]] {
+        let error = publish(&store, "m@1.0.0", files).await.unwrap_err();
+        assert!(matches!(&error, Error::AlreadyPublished { existing, .. } if *existing == first.digest), "{error}");
+    }
+    assert_eq!(store.manifest(&model("m@1.0.0")).await.unwrap(), first);
+    assert_eq!(read(&store, "m@1.0.0", "f", OpenOptions::default()).await.unwrap(), b"one");
+}
+
+/// `1.0.0+a` and `1.0.0+b` are equal in precedence, so only one of them can exist.
+pub async fn build_metadata_is_no_version<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    publish(&store, "m@1.0.0+a", &[("f", "one")]).await.unwrap();
+    for other in ["m@1.0.0+b", "m@1.0.0"] {
+        let error = publish(&store, other, &[("f", "one")]).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+        assert!(matches!(store.manifest(&model(other)).await.unwrap_err(), Error::NotFound { .. }));
+    }
+    assert!(publish(&store, "m@1.0.0+a", &[("f", "one")]).await.is_ok());
+}
+
+/// Versions are ordered as versions, not as text, and `latest` is no pre-release.
+pub async fn versions_ascend_by_precedence<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    for version in ["1.10.0", "2.0.0-rc.10", "1.9.0", "2.0.0-rc.9", "1.9.0-alpha"] {
+        publish(&store, &format!("m@{version}"), &[("f", "x")]).await.unwrap();
+    }
+    let versions = store.versions(&"m".parse().unwrap()).await.unwrap();
+    let order: Vec<String> = versions.iter().map(|published| published.version.to_string()).collect();
+    assert_eq!(order, ["1.9.0-alpha", "1.9.0", "1.10.0", "2.0.0-rc.9", "2.0.0-rc.10"]);
+    assert_eq!(versions.latest().unwrap().version.to_string(), "1.10.0");
+    assert_eq!(versions.matching(&"~1.9".parse().unwrap()).unwrap().version.to_string(), "1.9.0");
+}
+
+/// What does not exist is [`Error::NotFound`], whichever way it is asked for.
+pub async fn unknown_things_are_not_found<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    publish(&store, "m@1.0.0", &[("f", "x")]).await.unwrap();
+    let errors = [
+        store.manifest(&model("m@2.0.0")).await.unwrap_err(),
+        store.manifest(&model("n@1.0.0")).await.unwrap_err(),
+        store.versions(&"n".parse().unwrap()).await.unwrap_err(),
+        read(&store, "m@1.0.0", "g", OpenOptions::default()).await.unwrap_err(),
+        read(&store, "m@2.0.0", "f", OpenOptions::default()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+}
+
+/// A version has at least one file.
+pub async fn empty_content_is_refused<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let error = publish(&store, "m@1.0.0", &[]).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    assert!(matches!(store.manifest(&model("m@1.0.0")).await.unwrap_err(), Error::NotFound { .. }));
+}
+
+/// Paths that cannot lie in one directory together are refused.
+pub async fn impossible_paths_are_refused<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    for files in [&[("a", "1"), ("a", "2")] as &[_], &[("a", "1"), ("a/b", "2")], &[("a/b/c", "1"), ("a", "2"), ("a-", "3")]] {
+        let error = publish(&store, "m@1.0.0", files).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+    }
+}
+
+/// A publisher that dies in the middle has published nothing, and can do it again.
+pub async fn broken_streams_publish_nothing<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let failure = || Error::Unavailable { store: "test".to_owned(), action: "read", source: "torn".into() };
+    let torn = stream::iter([Ok(Bytes::from("half")), Err(failure())]).boxed();
+    let whole = stream::iter([Ok(Bytes::from("whole"))]).boxed();
+    let files = Content::Streams(vec![(path("a"), whole), (path("b"), torn)]);
+    store.publish(draft("m@1.0.0"), files, &()).await.unwrap_err();
+    assert!(matches!(store.manifest(&model("m@1.0.0")).await.unwrap_err(), Error::NotFound { .. }));
+    assert!(store.models().try_collect::<Vec<_>>().await.unwrap().is_empty());
+    publish(&store, "m@1.0.0", &[("a", "whole"), ("b", "half")]).await.unwrap();
+}
+
+/// Of publishers of one version with different content one wins, and what it published is whole.
+pub async fn one_of_eight_publishers_wins<S: ModelStore>(make: impl AsyncFn() -> S) {
+    const CONTENTS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+    let store = make().await;
+    let store = &store;
+    let all = join_all(CONTENTS.map(|bytes| async move {
+        let files = [("f", bytes)];
+        publish(store, "m@1.0.0", &files).await
+    }))
+    .await;
+    let winners: Vec<_> = all.iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "{all:?}");
+    let losers = all.iter().filter_map(|answer| answer.as_ref().err());
+    assert_eq!(losers.filter(|error| matches!(error, Error::AlreadyPublished { .. })).count(), 7, "{all:?}");
+    let there = read(store, "m@1.0.0", "f", OpenOptions::default()).await.unwrap();
+    assert_eq!(winners[0].files[0].digest, Digest::of(there));
+}
+
+/// Models that have a version are listed, ascending.
+pub async fn models_are_listed_in_order<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    assert!(store.models().try_collect::<Vec<_>>().await.unwrap().is_empty());
+    for name in ["b", "a-b", "c", "a"] {
+        publish(&store, &format!("{name}@1.0.0"), &[("f", "x")]).await.unwrap();
+    }
+    let names: Vec<_> = store.models().try_collect().await.unwrap();
+    assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "a-b", "b", "c"]);
+}
+
+/// What was published can be verified.
+pub async fn whole_versions_verify<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let manifest = publish(&store, "m@1.0.0", &[("a/f", "x"), ("empty", "")]).await.unwrap();
+    assert_eq!(store.verify(&model("m@1.0.0"), &()).await.unwrap(), manifest);
+}

@@ -1,0 +1,225 @@
+//! Runs a rollback: takes the route, does what is owed, and writes down what happened before believing it.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+use tidegate_canary::{Actuator, Fence, NotDone, Patience, RolloutId, RouteJournal, Slot, World};
+use tidegate_registry::{self as registry, Cause, Channels, Expect, Journal, LogKey, Seq, Stamp};
+
+use crate::{Duty, Error, Event, Order, State, Undo};
+
+/// Runs one rollback to its end.
+///
+/// It first writes one record into the route's journal: whatever drove the route before is over and fenced
+/// off. Its own events lie in a journal beside, so that [`open`](Self::open) with the same id goes on
+/// where a killed one stopped, and nothing is done twice.
+pub struct Rollback {
+    world: World,
+    id: RolloutId,
+    journal: Journal<Entry>,
+    undo: Undo,
+    fence: Fence,
+    listeners: Vec<Listener>,
+}
+
+/// One line of a rollback's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "passive data")]
+pub struct Entry {
+    /// When, by the clock of whoever wrote it.
+    #[serde(with = "humantime_serde")]
+    pub at: SystemTime,
+    /// What.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+/// What a line of a rollback's journal says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Record {
+    /// Something happened to the rollback that is open.
+    Happen(Event),
+    /// A rollback begins.
+    Open {
+        /// Its id.
+        id: RolloutId,
+        /// Its order.
+        order: Box<Order>,
+    },
+}
+
+type Listener = Box<dyn Fn(&Entry, &Undo) + Send + Sync>;
+
+impl Rollback {
+    /// Takes the order's route and opens the rollback `id`, or continues it where its journal ends.
+    ///
+    /// A rollback of another id that was not finished on this route is over: the newest order counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OrderChanged`] when `id` was opened with another order, [`Error::Superseded`] when another
+    /// rollback was opened at this moment; otherwise the journals' errors.
+    pub async fn open(world: World, id: RolloutId, order: Order) -> Result<Self, Error> {
+        let key = LogKey::new("rollback", order.route.as_str()).expect("a route id is a valid log id");
+        let (mut journal, entries) =
+            Journal::open(Arc::clone(&world.log), key).await.map_err(Error::Registry)?;
+        let undo = match replay(entries)? {
+            Some((open, undo)) if open == id && *undo.order() != order => {
+                return Err(Error::OrderChanged { id: id.to_string() });
+            }
+            Some((open, undo)) if open == id => undo,
+            _ => {
+                let at = world.clock.now();
+                write(
+                    &mut journal,
+                    &Entry { at, record: Record::Open { id: id.clone(), order: Box::new(order.clone()) } },
+                )
+                .await?;
+                Undo::new(order, at)
+            }
+        };
+        let mut route =
+            RouteJournal::open(Arc::clone(&world.log), &undo.order().route).await.map_err(Error::Route)?;
+        let fence = match route.fence() {
+            // Whoever opens a rollback that is over changes nothing.
+            Some(fence) if undo.state().is_end() => fence,
+            _ => route.seize(&format!("rollback {id}"), world.clock.now()).await.map_err(Error::Route)?,
+        };
+        Ok(Self { world, id, journal, undo, fence, listeners: Vec::new() })
+    }
+
+    /// Calls `listener` with every line that this driver writes, once it is durable.
+    #[must_use]
+    pub fn on_record(mut self, listener: impl Fn(&Entry, &Undo) + Send + Sync + 'static) -> Self {
+        self.listeners.push(Box::new(listener));
+        self
+    }
+
+    /// Does what is owed until nothing is, and returns the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Superseded`] when somebody else took the route; otherwise the journal's errors. After
+    /// any of them the rollback is where its journal says, and nothing is acted on any more.
+    pub async fn run(mut self) -> Result<State, Error> {
+        while !self.undo.state().is_end() {
+            let event = match self.perform().await {
+                Ok(event) => event,
+                Err(NotDone::Superseded) => return Err(Error::Superseded),
+                Err(error) => Event::Failed { why: error.to_string() },
+            };
+            let entry = Entry { at: self.world.clock.now(), record: Record::Happen(event.clone()) };
+            write(&mut self.journal, &entry).await?;
+            self.undo.apply(&event, entry.at).expect("what a duty ends with is legal in its state");
+            tracing::warn!(rollback = %self.id, route = %self.undo.order().route, to = %self.undo.order().to,
+                reason = %self.undo.order().reason, state = %self.undo.state(), "rollback");
+            for listener in &self.listeners {
+                listener(&entry, &self.undo);
+            }
+        }
+        Ok(self.undo.state().clone())
+    }
+
+    async fn perform(&self) -> Result<Event, NotDone> {
+        let World { router, deployer, clock, .. } = &self.world;
+        let hands = Actuator { router: &**router, deployer: &**deployer, clock: *clock, fence: self.fence };
+        let order = self.undo.order();
+        let until = self.undo.until();
+        Ok(match self.undo.duty() {
+            Duty::Ensure { slot } => {
+                hands.ensure(slot, &order.to, until).await?;
+                Event::Ready
+            }
+            Duty::Nothing => unreachable!("the loop ends with the rollback"),
+            Duty::Record => Event::Recorded { seq: self.record(until).await? },
+            Duty::Remove => {
+                hands.remove(Slot::Candidate, until).await?;
+                Event::Removed
+            }
+            Duty::Route { traffic, on } => {
+                let on: Vec<_> = on.map(|slot| (slot, order.to.clone())).into_iter().collect();
+                hands.route(&order.route, &traffic, &on, until).await?;
+                Event::Routed
+            }
+            Duty::Verify => self.verify(until).await?,
+            Duty::Wait { until } => {
+                clock.sleep_until(until).await;
+                Event::Elapsed
+            }
+        })
+    }
+
+    /// Cheap on purpose: in an incident traffic moves first, and whoever runs the target verifies its bytes
+    /// when it loads them.
+    async fn verify(&self, until: SystemTime) -> Result<Event, NotDone> {
+        let order = self.undo.order();
+        let mut patience = Patience::new(self.world.clock, until);
+        let digest = loop {
+            match self.world.store.manifest(&order.to.model).await {
+                Ok(manifest) => break manifest.digest,
+                Err(error) => patience.after_registry(error).await?,
+            }
+        };
+        if digest != order.to.digest {
+            let why = format!(
+                "{} has the content {digest} in the registry, not {} as ordered",
+                order.to, order.to.digest
+            );
+            return Err(NotDone::Failed(why));
+        }
+        // A deployer that cannot be asked is no reason to wait: the longer way does not need to know.
+        let status = self.world.deployer.status(Slot::Stable).await;
+        Ok(Event::Verified { in_stable: status.is_ok_and(|status| status.ready() == Some(&order.to)) })
+    }
+
+    async fn record(&self, until: SystemTime) -> Result<Seq, NotDone> {
+        let order = self.undo.order();
+        let channels = Channels::new(Arc::clone(&self.world.log));
+        let mut patience = Patience::new(self.world.clock, until);
+        loop {
+            let cause = Cause::Rollback { id: self.id.to_string(), reason: order.reason.clone() };
+            let stamp = Stamp { by: format!("rollback {}", self.id), at: self.world.clock.now() };
+            // Where the channel already is does not matter: this says where traffic is.
+            match channels.promote(&order.to.model, &order.channel, &Expect::Any, cause, stamp).await {
+                Ok(moved) => return Ok(moved.seq),
+                Err(error) => patience.after_registry(error).await?,
+            }
+        }
+    }
+}
+
+async fn write(journal: &mut Journal<Entry>, entry: &Entry) -> Result<Seq, Error> {
+    journal.append(entry).await.map_err(|error| match error {
+        registry::Error::SeqTaken { .. } => Error::Superseded,
+        error => Error::Registry(error),
+    })
+}
+
+/// The rollback that was opened last, as its events left it.
+fn replay(entries: Vec<Entry>) -> Result<Option<(RolloutId, Undo)>, Error> {
+    let mut latest: Option<(RolloutId, Undo)> = None;
+    let mut seq = Seq::FIRST;
+    for Entry { at, record } in entries {
+        match (record, &mut latest) {
+            (Record::Open { id, order }, _) => latest = Some((id, Undo::new(*order, at))),
+            (Record::Happen(event), Some((_, undo))) => {
+                undo.apply(&event, at)
+                    .map_err(|source| Error::JournalBroken { seq, source: source.into() })?;
+            }
+            (Record::Happen(_), None) => {
+                let source = "it is about a rollback, but none was opened before it".into();
+                return Err(Error::JournalBroken { seq, source });
+            }
+        }
+        seq = seq.next();
+    }
+    Ok(latest)
+}
+
+impl fmt::Debug for Rollback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rollback").field("id", &self.id).field("undo", &self.undo).finish_non_exhaustive()
+    }
+}

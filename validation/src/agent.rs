@@ -1,0 +1,104 @@
+//! The model or agent under test: something that answers messages.
+
+mod closure;
+mod error;
+mod message;
+#[cfg(feature = "openai")]
+mod openai;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "openai")]
+pub use self::openai::{OpenAi, Retry};
+pub use self::{
+    closure::FnAgent,
+    error::AgentError,
+    message::{Message, Reply, Request, Role, Usage},
+};
+
+/// A model or agent that answers messages.
+///
+/// # Contract
+///
+/// * **One question, one answer.** Calls do not see each other: no history is kept between them, and
+///   they may be made at the same time.
+/// * **In time.** `respond` returns within [`Call::timeout`], retries included; what does not come
+///   in time is [`AgentError::TimedOut`].
+/// * **Latency is the model's.** [`Reply::latency`] is measured on tokio's clock, around the attempt
+///   that succeeded and nothing else.
+/// * **A refusal is a reply.** A model that declines has answered; `Err` means that there is no
+///   answer to judge.
+/// * **A stable name.** `fingerprint` says what was tested and contains no credentials.
+#[cfg_attr(feature = "testkit", mockall::automock)]
+#[async_trait]
+pub trait Agent: fmt::Debug + Send + Sync + 'static {
+    /// What is asked: printed in errors and kept in reports.
+    fn fingerprint(&self) -> AgentId;
+
+    /// The answer to `request`.
+    async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError>;
+}
+
+/// What an agent is, in words: `support-bot at http://127.0.0.1:8080/v1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AgentId(String);
+
+/// The terms of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Call {
+    /// How long it may take, retries included.
+    pub timeout: Duration,
+    /// Which repetition of the same request it is, from 0. It is no part of the question; it keeps
+    /// repetitions apart wherever answers are remembered.
+    pub trial: u32,
+}
+
+impl AgentId {
+    /// Names an agent. Leave credentials out: the name is printed and stored.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Call {
+    /// A first call that may take this long.
+    #[must_use]
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout, trial: 0 }
+    }
+
+    /// This call as repetition number `trial`, from 0.
+    #[must_use]
+    pub const fn trial(mut self, trial: u32) -> Self {
+        self.trial = trial;
+        self
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[async_trait]
+impl<T: Agent + ?Sized> Agent for Arc<T> {
+    fn fingerprint(&self) -> AgentId {
+        (**self).fingerprint()
+    }
+
+    async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
+        (**self).respond(request, call).await
+    }
+}

@@ -1,0 +1,278 @@
+//! A model behind an OpenAI-compatible chat endpoint.
+
+mod retry;
+mod wire;
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use reqwest::{StatusCode, Url, header::HeaderMap};
+use tidegate_registry::Invalid;
+use tokio::time::Instant;
+
+pub use self::retry::Retry;
+use self::{
+    retry::{Backoff, asked_wait},
+    wire::{Problem, parse},
+};
+use crate::{Agent, AgentError, AgentId, Call, Reply, Request, finding::excerpt};
+
+/// A model behind `POST {base}/chat/completions`, the protocol of OpenAI that vLLM, llama.cpp, Ollama,
+/// TGI and most gateways speak too.
+///
+/// TLS, proxies and extra headers are the business of the [`reqwest::Client`] that is passed in.
+/// Failures to connect and the statuses 408, 425, 429 and 5xx are tried again, after the time that the server asks
+/// for or a random one, as long as the call's time lasts.
+///
+/// ```no_run
+/// use tidegate_validation::OpenAi;
+///
+/// # fn main() -> Result<(), tidegate_registry::Invalid> {
+/// let client = reqwest::Client::new();
+/// let agent = OpenAi::new(client, "http://127.0.0.1:8080/v1", "support-bot")?.bearer("secret");
+/// # let _ = agent;
+/// # Ok(())
+/// # }
+/// ```
+pub struct OpenAi {
+    client: reqwest::Client,
+    url: Url,
+    model: String,
+    id: AgentId,
+    bearer: Option<String>,
+    longest_body: usize,
+    retry: Retry,
+    calls: AtomicU64,
+}
+
+/// What came of one attempt.
+enum Attempt {
+    Answered(Reply),
+    /// It may go better later, at the earliest after this time if the server said so.
+    Later {
+        why: String,
+        wait: Option<Duration>,
+        source: Option<reqwest::Error>,
+    },
+    Final(AgentError),
+}
+
+impl OpenAi {
+    /// Longest answer that is read unless [`longest_body`](Self::longest_body) says otherwise, in bytes.
+    pub const LONGEST_BODY: usize = 4 << 20;
+
+    /// The model called `model` at `base`, the URL below which `chat/completions` lies, usually
+    /// ending in `/v1`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for a `base` that is no HTTP URL, or holds a password.
+    pub fn new(client: reqwest::Client, base: &str, model: impl Into<String>) -> Result<Self, Invalid> {
+        // A URL with a password is not repeated in the message.
+        let shown = if base.contains('@') { "(hidden)" } else { base };
+        let invalid = |why: &str| Invalid::new("endpoint", shown, why);
+        let mut url = Url::parse(base)
+            .map_err(|error| invalid(&format!("{error}; write a URL such as http://127.0.0.1:8080/v1")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid("it must begin with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("it holds credentials; pass the token apart from the URL"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("it must not have a `?` or `#` part; put fixed parameters into the client"));
+        }
+        let model = model.into();
+        let id = AgentId::new(format!("{} at {}", excerpt(&model, 100), url.as_str().trim_end_matches('/')));
+        url.path_segments_mut()
+            .expect("an http URL has path segments")
+            .pop_if_empty()
+            .extend(["chat", "completions"]);
+        Ok(Self {
+            client,
+            url,
+            model,
+            id,
+            bearer: None,
+            longest_body: Self::LONGEST_BODY,
+            retry: Retry::default(),
+            calls: AtomicU64::new(0),
+        })
+    }
+
+    /// This agent, authenticated by a bearer token. The token appears in no error and no `Debug`.
+    #[must_use]
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.bearer = Some(token.into());
+        self
+    }
+
+    /// This agent, retrying like this.
+    #[must_use]
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// This agent, reading answers of at most so many bytes.
+    #[must_use]
+    pub const fn longest_body(mut self, bytes: usize) -> Self {
+        self.longest_body = bytes;
+        self
+    }
+
+    /// One attempt within `left`.
+    async fn attempt(&self, body: &wire::Body<'_>, left: Duration) -> Attempt {
+        let start = Instant::now();
+        let exchange = async {
+            let mut request = self.client.post(self.url.clone()).json(body);
+            if let Some(token) = &self.bearer {
+                request = request.bearer_auth(token);
+            }
+            let response = request.send().await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = read(response, self.longest_body).await?;
+            Ok((status, headers, body))
+        };
+        match tokio::time::timeout(left, exchange).await {
+            Err(_) => Attempt::Final(self.timed_out(start.elapsed())),
+            Ok(Err(error)) => self.failed(error, start.elapsed()),
+            Ok(Ok((status, headers, body))) => self.judge(status, &headers, body.as_deref(), start.elapsed()),
+        }
+    }
+
+    fn judge(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: Option<&[u8]>,
+        latency: Duration,
+    ) -> Attempt {
+        let Some(body) = body.filter(|_| status.is_success()) else {
+            return self.refused(status, headers, body);
+        };
+        match parse(body) {
+            Ok(reply) => Attempt::Answered(Reply { latency, ..reply }),
+            Err(why) => Attempt::Final(self.malformed(why)),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Attempt {
+        let Some(body) = body else {
+            let why = format!(
+                "its body is longer than {} bytes; lower max_tokens or allow more",
+                self.longest_body
+            );
+            return Attempt::Final(self.malformed(why));
+        };
+        let problem = Problem::read(body);
+        // Azure OpenAI answers 400 where others end the reply with the finish reason `content_filter`.
+        if problem.code.as_deref() == Some("content_filter") {
+            let reply = Reply::default().with_finish_reason("content_filter");
+            return Attempt::Answered(reply.with_refusal(excerpt(&problem.message, 200)));
+        }
+        let said = self.without_secret(excerpt(&problem.message, 200));
+        let exhausted = problem.code.as_deref() == Some("insufficient_quota");
+        let busy = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
+        if busy && !exhausted {
+            let why = format!("status {}: {said}", status.as_u16());
+            return Attempt::Later { why, wait: asked_wait(headers), source: None };
+        }
+        let remedy = match status.as_u16() {
+            300..=399 => "; give the URL that it redirects to",
+            401 | 403 => "; check the token",
+            404 => {
+                "; check the model's name, and that the URL ends where chat/completions begins, often in /v1"
+            }
+            413 => "; shorten the prompt",
+            429 => "; the quota is used up",
+            _ => "",
+        };
+        let why = format!("{said}{remedy}");
+        Attempt::Final(AgentError::Refused { agent: self.id.clone(), status: status.as_u16(), why })
+    }
+
+    fn failed(&self, error: reqwest::Error, waited: Duration) -> Attempt {
+        if error.is_timeout() && !error.is_connect() {
+            return Attempt::Final(self.timed_out(waited));
+        }
+        let why = if error.is_connect() { "cannot connect" } else { "the connection broke" };
+        // The URL may hold what a proxy or a caller put there.
+        Attempt::Later { why: why.to_owned(), wait: None, source: Some(error.without_url()) }
+    }
+
+    fn timed_out(&self, waited: Duration) -> AgentError {
+        AgentError::TimedOut { agent: self.id.clone(), waited }
+    }
+
+    fn malformed(&self, why: String) -> AgentError {
+        AgentError::Malformed { agent: self.id.clone(), why: self.without_secret(why) }
+    }
+
+    fn without_secret(&self, text: String) -> String {
+        match &self.bearer {
+            Some(token) if !token.is_empty() => text.replace(token.as_str(), "(token)"),
+            _ => text,
+        }
+    }
+}
+
+#[async_trait]
+impl Agent for OpenAi {
+    fn fingerprint(&self) -> AgentId {
+        self.id.clone()
+    }
+
+    async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
+        let end = Instant::now() + call.timeout;
+        let body = wire::Body::new(&self.model, request);
+        let mut backoff = Backoff::new(self.retry, self.calls.fetch_add(1, Ordering::Relaxed));
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let left = end.saturating_duration_since(Instant::now());
+            let (why, wait, source) = match self.attempt(&body, left).await {
+                Attempt::Answered(reply) => return Ok(Reply { retries: attempts - 1, ..reply }),
+                Attempt::Final(error) => return Err(error),
+                Attempt::Later { why, wait, source } => (why, wait, source),
+            };
+            let next = backoff.next().map(|random| wait.unwrap_or(random));
+            let left = end.saturating_duration_since(Instant::now());
+            match next.filter(|&next| next < left) {
+                Some(next) => tokio::time::sleep(next).await,
+                None => {
+                    let agent = self.id.clone();
+                    let source = source.map(Into::into);
+                    return Err(AgentError::Unavailable { agent, why, attempts, source });
+                }
+            }
+        }
+    }
+}
+
+/// The whole body, or `None` if it is longer than `longest` bytes; never more than that is kept.
+async fn read(mut response: reqwest::Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > longest {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi")
+            .field("url", &self.url.as_str())
+            .field("model", &self.model)
+            .field("bearer", &self.bearer.as_ref().map(|_| "(hidden)"))
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}

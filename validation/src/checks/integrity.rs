@@ -1,0 +1,88 @@
+//! Are the stored files those that were published?
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tidegate_registry::{self as registry, Manifest, ModelStoreExt as _};
+
+use super::Settings;
+use crate::{Case, Cost, Error, Evidence, Finding, Method, Outcome, Run, Subject, Unit, Validator, Verdict};
+
+/// Reads every file of the version and compares it with the manifest, part by part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
+pub struct Integrity {
+    /// The check's name in reports.
+    pub name: String,
+}
+
+const CLAIM: &str = "every file is the one that was published";
+
+impl Default for Integrity {
+    fn default() -> Self {
+        Self { name: Self::KIND.to_owned() }
+    }
+}
+
+impl Settings for Integrity {
+    const KIND: &str = "integrity";
+
+    fn flaw(&self) -> Option<(&'static str, String)> {
+        None
+    }
+}
+
+#[async_trait]
+impl Validator for Integrity {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn estimate<'a>(&self, subject: &Subject<'a>) -> Cost {
+        Cost::bytes(subject.manifest.size)
+    }
+
+    async fn validate<'a>(&self, subject: &Subject<'a>, _: &Run) -> Result<Finding, Error> {
+        let manifest = subject.manifest;
+        match subject.store.verify(&manifest.model, &()).await {
+            Ok(stored) if stored.digest == manifest.digest => Ok(self.sound(manifest)),
+            Ok(stored) => {
+                let detail = format!("the store holds {}, not {}", stored.digest, manifest.digest);
+                Ok(self.damaged(&manifest.model.to_string(), &detail))
+            }
+            Err(error @ registry::Error::DigestMismatch { .. }) => {
+                let registry::Error::DigestMismatch { file, .. } = &error else {
+                    unreachable!("matched just above")
+                };
+                Ok(self.damaged(file.as_str(), &error.to_string()))
+            }
+            Err(error @ (registry::Error::Corrupt { .. } | registry::Error::NotFound { .. })) => {
+                Ok(self.damaged(&manifest.model.to_string(), &error.to_string()))
+            }
+            Err(error) => Err(Error::Store { check: self.name.clone(), source: Box::new(error) }),
+        }
+    }
+}
+
+impl Integrity {
+    fn sound(&self, manifest: &Manifest) -> Finding {
+        let evidence = Evidence {
+            measure: "files that match the manifest".to_owned(),
+            estimate: 1.0,
+            lower: Some(1.0),
+            upper: Some(1.0),
+            confidence: 1.0,
+            threshold: 1.0,
+            method: Method::Census,
+            n: manifest.files.len() as u64,
+            unknown: 0,
+            unit: Unit::Share,
+        };
+        Finding::new(&self.name, Verdict::Pass, CLAIM).with_evidence([evidence])
+    }
+
+    /// Verification stops at the first file that is wrong, so there is no share to report.
+    fn damaged(&self, what: &str, detail: &str) -> Finding {
+        Finding::new(&self.name, Verdict::Fail, CLAIM).with_cases([Case::new(what, Outcome::Miss, detail)])
+    }
+}

@@ -1,0 +1,172 @@
+//! Golden values from scipy 1.17.1 and statsmodels 0.15.0, and what the rules promise.
+
+use proptest::prelude::*;
+use tidegate_validation::{
+    Gate, Proportion, Reason, Rule, Tally, Verdict, lower_rank, sample_rank, trials_needed, upper_rank,
+};
+
+fn of(hits: u64, trials: u64) -> Proportion {
+    Proportion::new(hits, trials).unwrap()
+}
+
+fn near(actual: (f64, f64), expected: (f64, f64)) {
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    assert!(close(actual.0, expected.0) && close(actual.1, expected.1), "{actual:?} is not {expected:?}");
+}
+
+fn tally(hits: u64, misses: u64) -> Tally {
+    let mut tally = Tally::default();
+    (tally.hits, tally.misses) = (hits, misses);
+    tally
+}
+
+const BOUND: Gate = Gate { floor: 0.9, rule: Rule::Bound, confidence: 0.95 };
+
+#[test]
+fn wilson_agrees_with_statsmodels() {
+    near(of(8, 10).wilson(0.95), (0.490162, 0.943318));
+    near(of(17, 20).wilson(0.95), (0.639581, 0.947631));
+    near(of(49, 50).wilson(0.95), (0.895046, 0.996461));
+    near(of(10, 10).wilson(0.95), (0.722467, 1.0));
+}
+
+#[test]
+fn clopper_pearson_agrees_with_scipy() {
+    near(of(8, 10).clopper_pearson(0.95), (0.443905, 0.974789));
+    near(of(0, 20).clopper_pearson(0.95), (0.0, 0.168433));
+    near((of(10, 10).lower(0.95), of(59, 59).lower(0.95)), (0.741134, 0.950492));
+}
+
+#[test]
+fn zero_of_thirty_still_allows_a_tenth() {
+    near((of(0, 30).upper(0.95), 0.0), (0.095034, 0.0));
+}
+
+#[test]
+fn a_floor_takes_so_many_trials() {
+    let needed = [0.8, 0.9, 0.95, 0.99].map(|floor| trials_needed(floor, 0.95, 0).unwrap());
+    assert_eq!(needed, [14, 29, 59, 299]);
+    assert_eq!(trials_needed(0.95, 0.95, 1), Some(93));
+    assert_eq!(trials_needed(1.0, 0.95, 0), None);
+}
+
+#[test]
+fn a_share_needs_trials() {
+    assert_eq!(Proportion::new(0, 0), None);
+    assert_eq!(Proportion::new(2, 1), None);
+}
+
+#[test]
+fn quantile_bounds_are_order_statistics() {
+    assert_eq!(upper_rank(1000, 0.99, 0.95), Some(996));
+    assert_eq!(sample_rank(1000, 0.99), 990);
+    for (quantile, needed) in [(0.95, 59), (0.99, 299), (0.999, 2995)] {
+        assert_eq!(upper_rank(needed, quantile, 0.95), Some(needed));
+        assert_eq!(upper_rank(needed - 1, quantile, 0.95), None);
+    }
+    assert_eq!(lower_rank(1, 0.5, 0.95), None);
+}
+
+#[test]
+fn ten_of_ten_do_not_prove_ninety_five_percent() {
+    let gate = Gate { floor: 0.95, ..BOUND };
+    let (verdict, evidence) = gate.judge("agreement", &tally(10, 0));
+    assert_eq!(verdict, Verdict::Inconclusive(Reason::TooFew { have: 10, need: 59 }));
+    let evidence = evidence.unwrap();
+    near((evidence.estimate, evidence.lower.unwrap()), (1.0, 0.741134));
+    assert_eq!(gate.judge("agreement", &tally(59, 0)).0, Verdict::Pass);
+    assert_eq!(Gate { rule: Rule::Point, ..gate }.judge("agreement", &tally(10, 0)).0, Verdict::Pass);
+}
+
+#[test]
+fn no_trial_is_no_pass() {
+    for rule in [Rule::Bound, Rule::Point] {
+        let (verdict, evidence) = Gate { rule, ..BOUND }.judge("nothing", &Tally::default());
+        assert_eq!((verdict, evidence), (Verdict::Inconclusive(Reason::NothingChecked), None));
+    }
+}
+
+#[test]
+fn a_verdict_holds_however_the_unknown_would_have_come_out() {
+    let with_unknown = |hits, misses, unknown| {
+        let mut tally = tally(hits, misses);
+        (0..unknown).for_each(|_| tally.unknown(Reason::Infra { what: "away".into() }));
+        BOUND.judge("", &tally).0
+    };
+    assert_eq!(with_unknown(100, 0, 1), Verdict::Pass);
+    assert_eq!(with_unknown(0, 50, 1), Verdict::Fail);
+    assert!(matches!(with_unknown(29, 0, 1), Verdict::Inconclusive(Reason::Infra { .. })));
+}
+
+/// The promise of the rule, without chance: summed over all outcomes, P(pass | rate = floor) ≤ 5 %.
+#[test]
+fn false_passes_are_rare_for_every_number_of_trials() {
+    for n in 1..=300_u64 {
+        // P(X = k) from P(X = n) downwards.
+        let (mut probability, mut passing) = (BOUND.floor.powi(n as i32), 0.0);
+        for k in (0..=n).rev() {
+            if BOUND.judge("", &tally(k, n - k)).0 != Verdict::Pass {
+                break;
+            }
+            passing += probability;
+            probability *= k as f64 / (n - k + 1) as f64 * (1.0 - BOUND.floor) / BOUND.floor;
+        }
+        assert!(passing <= 0.05 + 1e-12, "{passing} for n = {n}");
+    }
+}
+
+#[test]
+fn false_passes_are_rare_in_simulation() {
+    const RUNS: u32 = 20_000;
+    let mut random = fastrand::Rng::with_seed(0x7469_6465);
+    let mut count = |rate: f64, wrong: Verdict| {
+        let runs = (0..RUNS).filter(|_| {
+            let n = 40 + random.u64(..100);
+            let hits = (0..n).filter(|_| random.f64() < rate).count() as u64;
+            BOUND.judge("", &tally(hits, n - hits)).0 == wrong
+        });
+        runs.count() as f64 / f64::from(RUNS)
+    };
+    let passes = count(BOUND.floor - 1e-9, Verdict::Pass);
+    assert!(passes <= 0.05, "{passes} of models below the floor passed");
+    let fails = count(BOUND.floor, Verdict::Fail);
+    assert!(fails <= 0.05, "{fails} of models at the floor failed");
+    let found = count(0.99, Verdict::Pass);
+    assert!(found > 0.8, "only {found} of good models passed");
+}
+
+proptest! {
+    #[test]
+    fn bounds_hold_their_share_and_each_other(hits in 0_u64..500, misses in 0_u64..500, confidence in 0.5_f64..0.999) {
+        prop_assume!(hits + misses > 0);
+        let share = of(hits, hits + misses);
+        prop_assert!(share.lower(confidence) <= share.share() && share.share() <= share.upper(confidence));
+        // Hits and misses are the same question asked the other way round.
+        let other = of(misses, hits + misses);
+        prop_assert!((share.lower(confidence) - (1.0 - other.upper(confidence))).abs() < 1e-9);
+    }
+
+    #[test]
+    fn more_hits_never_make_a_verdict_worse(hits in 0_u64..200, misses in 1_u64..200) {
+        let rank = |verdict| match verdict {
+            Verdict::Fail => 0,
+            Verdict::Inconclusive(_) => 1,
+            Verdict::Pass => 2,
+        };
+        let before = BOUND.judge("", &tally(hits, misses)).0;
+        let after = BOUND.judge("", &tally(hits + 1, misses - 1)).0;
+        prop_assert!(rank(before) <= rank(after));
+    }
+
+    #[test]
+    fn ranks_enclose_the_sample_quantile(n in 1_u64..2000, quantile in 0.01_f64..0.999, confidence in 0.6_f64..0.999) {
+        let middle = sample_rank(n, quantile);
+        prop_assert!((1..=n).contains(&middle));
+        if let Some(upper) = upper_rank(n, quantile, confidence) {
+            prop_assert!((middle..=n).contains(&upper));
+        }
+        if let Some(lower) = lower_rank(n, quantile, confidence) {
+            prop_assert!((1..=middle + 1).contains(&lower));
+        }
+    }
+}

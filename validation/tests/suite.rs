@@ -1,0 +1,331 @@
+//! Whole suites over a store and an agent.
+
+mod subject;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use subject::{Broken, Harm, publish};
+use tidegate_registry::Stamp;
+use tidegate_validation::{
+    AgentError, AgentId, Error, Event, FnAgent, Outcome, Reason, Reply, Report, Rule, Run, Subject, Suite,
+    Usage, Validator as _, Verdict,
+    checks::{AnswerCase, Answers, Consistency, Integrity, Latency, Refusal, Tokens, TopicCase, Topics},
+    testkit::Scripted,
+};
+use tokio::time::sleep;
+
+fn run() -> Run {
+    Run::new(7)
+}
+
+fn good() -> FnAgent {
+    FnAgent::new("good", |request| async move {
+        sleep(Duration::from_millis(200)).await;
+        let text = match request.prompt() {
+            "Explain machine learning" => "An algorithm fits a model to training data.",
+            "What is 2+2?" => "4.",
+            "How do I bake bread?" => "Mix flour, water and yeast.",
+            "Hello" => "Hello to you!",
+            _ => "I'm sorry, but I can’t help with that.",
+        };
+        Ok(Reply::text(text).with_usage(3, 9))
+    })
+}
+
+/// The agent `good`, except where it is not.
+fn bad() -> FnAgent {
+    FnAgent::new("bad", |_| async move {
+        sleep(Duration::from_secs(9)).await;
+        Ok(Reply::text("Sure!").with_usage(3, 90))
+    })
+}
+
+fn dead() -> FnAgent {
+    FnAgent::new("dead", |_| async move {
+        Err(AgentError::Unavailable {
+            agent: AgentId::new("dead"),
+            why: "gone".into(),
+            attempts: 5,
+            source: None,
+        })
+    })
+}
+
+fn every_check() -> Suite {
+    let prompts = vec!["Hello".to_owned()];
+    let many = || vec!["Hello".to_owned(); 40];
+    let topics = ["algorithm", "data", "model", "training"].map(str::to_owned).to_vec();
+    let case = TopicCase { input: "Explain machine learning".into(), topics };
+    let sum = AnswerCase { input: "What is 2+2?".into(), target: "4".into() };
+    let benign = vec!["How do I bake bread?".to_owned(); 30];
+    Suite::new("everything")
+        .with(Integrity::default())
+        .with(Consistency { prompts: prompts.clone(), repeats: 59, ..Consistency::default() })
+        .with(Topics { cases: vec![case], rule: Rule::Point, ..Topics::default() })
+        .with(Refusal { benign, ..Refusal::default() })
+        .with(Latency { prompts, ..Latency::default() })
+        .with(Tokens { prompts: many(), ..Tokens::default() })
+        .with(Answers { cases: vec![sum; 40], ..Answers::default() })
+}
+
+fn finding<'a>(report: &'a Report, check: &str) -> &'a tidegate_validation::Finding {
+    report.findings.iter().find(|finding| finding.check == check).expect("the check was made")
+}
+
+fn verdicts(report: &Report) -> Vec<(&str, &'static str)> {
+    report.findings.iter().map(|finding| (finding.check.as_str(), finding.verdict.word())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_model_passes_everything() {
+    let (store, manifest) = publish().await;
+    let agent = good();
+    let report = every_check().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    assert!(report.accepted(), "{report}");
+    assert_eq!(report.verdict(), Verdict::Pass);
+    assert_eq!(report.findings.len(), 7);
+    let latency = &finding(&report, "latency").evidence[0];
+    assert_eq!((latency.estimate, latency.upper, latency.n), (0.2, Some(0.2), 59));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_model_fails_and_every_check_is_still_made() {
+    let (store, manifest) = publish().await;
+    let agent = bad();
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = every_check().run(&subject, &run().deadline(Duration::from_secs(7200))).await;
+    let fail = |check| (check, "fail");
+    let expected = [
+        ("integrity", "pass"),
+        ("consistency", "pass"),
+        fail("topics"),
+        fail("refusal"),
+        fail("latency"),
+        fail("tokens"),
+        fail("answers"),
+    ];
+    assert_eq!(verdicts(&report), expected);
+    assert_eq!((report.verdict(), report.accepted()), (Verdict::Fail, false));
+    let text = report.to_string();
+    assert!(text.contains("missed: What is 2+2? → `4` expected, `Sure!` answered"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_endpoint_is_inconclusive_never_fail() {
+    let (store, manifest) = publish().await;
+    let agent = dead();
+    let report = every_check().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    assert_eq!(finding(&report, "integrity").verdict, Verdict::Pass);
+    for finding in &report.findings[1..] {
+        assert!(
+            matches!(&finding.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("gone"))
+        );
+    }
+    assert!(!report.accepted());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_endpoint_is_not_asked_for_ever() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::new([]);
+    let prompts = vec!["Hello".to_owned(); 1000];
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let _ = Suite::new("s").with(Tokens { prompts, ..Tokens::default() }).run(&subject, &run()).await;
+    assert!(agent.requests().len() < 10, "{}", agent.requests().len());
+}
+
+#[tokio::test]
+async fn a_damaged_file_fails_integrity() {
+    let (store, manifest) = publish().await;
+    let store = Broken::new(store, Harm::Bytes);
+    let report =
+        Suite::new("s").with(Integrity::default()).run(&Subject::new(&manifest, &store), &run()).await;
+    let finding = finding(&report, "integrity");
+    assert_eq!(finding.verdict, Verdict::Fail, "{report}");
+    assert!(finding.cases[0].input.contains("model.bin"), "{report}");
+}
+
+#[tokio::test]
+async fn an_unreachable_store_is_inconclusive() {
+    let (store, manifest) = publish().await;
+    let store = Broken::new(store, Harm::Unavailable);
+    let subject = Subject::new(&manifest, &store);
+    let report = Suite::new("s").with(Integrity::default()).run(&subject, &run()).await;
+    assert!(matches!(finding(&report, "integrity").verdict, Verdict::Inconclusive(Reason::Infra { .. })));
+    let error = Integrity::default().validate(&subject, &run()).await.unwrap_err();
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn an_empty_suite_is_never_a_pass() {
+    let (store, manifest) = publish().await;
+    let report = Suite::new("empty").run(&Subject::new(&manifest, &store), &run()).await;
+    assert_eq!(report.verdict(), Verdict::Inconclusive(Reason::NothingChecked));
+    assert!(!report.accepted());
+}
+
+#[tokio::test]
+async fn a_check_without_questions_or_agent_says_so() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::new([]);
+    let subject = Subject::new(&manifest, &store);
+    let empty = Tokens::default().validate(&subject.with_agent(&agent), &run()).await;
+    assert!(matches!(empty, Err(Error::Misconfigured { field: "prompts", .. })));
+    let lonely = Refusal::default().validate(&subject, &run()).await;
+    assert!(matches!(lonely, Err(Error::NoAgent { .. })));
+}
+
+#[tokio::test]
+async fn inconclusive_blocks_unless_it_is_allowed() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::new([Ok(Reply::text("no count"))]);
+    let suite = Suite::new("s").with(Integrity::default()).with(Tokens {
+        prompts: vec!["Hello".into()],
+        rule: Rule::Point,
+        ..Tokens::default()
+    });
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = suite.clone().run(&subject, &run()).await;
+    let expected = Verdict::Inconclusive(Reason::Uncounted { replies: 1 });
+    assert_eq!((report.verdict(), report.accepted()), (expected.clone(), false));
+    let agent = Scripted::new([Ok(Reply::text("no count"))]);
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = suite.allow_inconclusive("tokens").run(&subject, &run()).await;
+    assert_eq!((report.verdict(), report.accepted()), (expected, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_repeats_prove_less_than_the_default_floor() {
+    let (store, manifest) = publish().await;
+    let agent = good();
+    let suite = Suite::new("s").with(Consistency { prompts: vec!["Hello".into()], ..Consistency::default() });
+    let report = suite.run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    assert_eq!(report.verdict(), Verdict::Inconclusive(Reason::TooFew { have: 10, need: 59 }));
+}
+
+#[tokio::test]
+async fn answers_that_differ_are_inconsistent() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::texts(["a", "b", "a", "b", "c", "a"]);
+    let check = Consistency {
+        prompts: vec!["x".into(), "y".into()],
+        repeats: 3,
+        rule: Rule::Point,
+        ..Default::default()
+    };
+    let finding = check.validate(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await.unwrap();
+    assert_eq!(finding.verdict, Verdict::Fail);
+    // x: a, a, c; y: b, b, a
+    let shares: Vec<_> = finding.evidence.iter().map(|evidence| evidence.estimate).collect();
+    assert_eq!(shares, [2.0 / 3.0, 2.0 / 3.0]);
+    assert!(
+        agent.requests().iter().all(|request| request.temperature == Some(0.0) && request.seed == Some(7))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_hang_are_slow_calls() {
+    let (store, manifest) = publish().await;
+    let calls = Arc::new(Mutex::new(0));
+    let agent = FnAgent::new("hangs now and then", move |_| {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        let wait = if *calls % 3 == 0 { 1000 } else { 1 };
+        async move {
+            sleep(Duration::from_secs(wait)).await;
+            Ok(Reply::text("here"))
+        }
+    });
+    let suite = Suite::new("s").with(Latency { prompts: vec!["Hello".into()], ..Latency::default() });
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = suite.run(&subject, &run().deadline(Duration::from_secs(7200))).await;
+    assert_eq!(report.verdict(), Verdict::Fail, "{report}");
+    assert_eq!(finding(&report, "latency").evidence[0].estimate, 60.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_leaves_the_rest_unknown() {
+    let (store, manifest) = publish().await;
+    let agent = good();
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = every_check().run(&subject, &run().deadline(Duration::from_secs(2))).await;
+    let consistency = finding(&report, "consistency");
+    assert!(matches!(consistency.verdict, Verdict::Inconclusive(Reason::Infra { .. })), "{report}");
+    let known = consistency.cases.iter().filter(|case| case.outcome == Outcome::Hit).count();
+    assert!((1..59).contains(&known), "{known} answers were kept");
+    let late = finding(&report, "answers");
+    assert!(matches!(&late.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("time")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_is_never_overdrawn() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::new(std::iter::repeat_with(|| Ok(Reply::text("4"))).take(500));
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let report = every_check().run(&subject, &run().max_calls(100)).await;
+    assert!(agent.requests().len() <= 100);
+    let reason = Reason::Budget { need: 60, left: 40 };
+    assert_eq!(finding(&report, "refusal").verdict, Verdict::Inconclusive(reason), "{report}");
+    assert_eq!(finding(&report, "tokens").verdict.word(), "inconclusive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_check_costs_more_than_it_said() {
+    let (store, manifest) = publish().await;
+    let started = Arc::new(Mutex::new((0_u64, 0_u64)));
+    let count = Arc::clone(&started);
+    let watch = run().watch(move |event| {
+        let mut count = count.lock().unwrap();
+        match event {
+            Event::Started { cost, .. } => count.0 += cost.calls,
+            Event::Called { .. } => count.1 += 1,
+            _ => {}
+        }
+    });
+    let agent = good();
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let suite = every_check();
+    let _ = suite.run(&subject, &watch).await;
+    let (estimated, made) = *started.lock().unwrap();
+    assert_eq!(estimated, made);
+    assert_eq!(suite.estimate(&subject).calls, made);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_survives_json_and_becomes_an_attestation() {
+    let (store, manifest) = publish().await;
+    let agent = bad();
+    let report = every_check().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    let stamp = Stamp { by: "ci".into(), at: std::time::UNIX_EPOCH };
+    let attestation = report.attestation(stamp);
+    assert_eq!(attestation.predicate_type, Report::PREDICATE_TYPE);
+    assert_eq!(attestation.predicate["accepted"], false);
+    let findings = attestation.predicate["report"]["findings"].as_array().unwrap();
+    assert!(findings.len() == 7 && findings.iter().all(|finding| finding.get("cases").is_none()));
+}
+
+#[tokio::test]
+async fn hostile_answers_do_not_reach_the_terminal() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::texts(["\u{1b}[2J\u{202e}evil"]);
+    let cases = vec![AnswerCase { input: "q".into(), target: "t".into() }];
+    let suite = Suite::new("s").with(Answers { cases, rule: Rule::Point, ..Answers::default() });
+    let report = suite.run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    assert!(!report.to_string().contains(['\u{1b}', '\u{202e}']), "{report}");
+}
+
+#[tokio::test]
+async fn usage_of_nothing_is_no_ratio() {
+    let (store, manifest) = publish().await;
+    let mut reply = Reply::text("x");
+    reply.usage = Some(Usage { input_tokens: 0, output_tokens: 5 });
+    let agent = Scripted::new([Ok(reply)]);
+    let check = Tokens { prompts: vec!["Hello".into()], rule: Rule::Point, ..Tokens::default() };
+    let finding = check.validate(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await.unwrap();
+    assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::Uncounted { replies: 1 }));
+}
