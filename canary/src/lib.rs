@@ -8,6 +8,8 @@ mod driver;
 pub mod embedded;
 mod error;
 mod journal;
+#[cfg(feature = "kube")]
+pub mod kubernetes;
 mod memory;
 mod patience;
 mod perform;
@@ -15,6 +17,8 @@ mod plan;
 mod rollout;
 mod router;
 mod side;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod traffic;
 
 /// What criteria are made of, and what sources answer.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use tidegate_canary::{
-    AtHorizon, Duty, Event, Plan, PlanSpec, Release, Require, Rollout, Sample, Slot, State, Step, Timing, Weight,
+    AtHorizon, Duty, Event, Plan, PlanSpec, Release, Require, Rollout, Sample, Slot, State, Step, Timing,
+    Weight,
     metrics::{Criterion, Measurement, Metric, Missing, Observation, Statistic, Verdict},
 };
 use tidegate_registry::{Digest, Seq};
@@ -64,7 +65,9 @@ fn events(rollout: &Rollout) -> Vec<Event> {
     ];
     if let Duty::Observe { window, .. } = rollout.duty() {
         let seen = |hits, trials| Measurement::Observed(Observation::proportion(hits, trials).unwrap());
-        for candidate in [seen(0, 5_000), seen(4_000, 5_000), seen(0, 2), Measurement::Missing(Missing::NoData)] {
+        for candidate in
+            [seen(0, 5_000), seen(4_000, 5_000), seen(0, 2), Measurement::Missing(Missing::NoData)]
+        {
             let samples = vec![Sample { candidate, baseline: None }];
             events.push(Event::Observed { window, samples });
         }
@@ -87,10 +90,14 @@ fn shape(rollout: &Rollout, age: u32) -> String {
     let state = format!("{:?}", rollout.state());
     let name = state.split([' ', '{']).next().unwrap().to_owned();
     let step = match rollout.state() {
-        State::Shift { step, .. } | State::Analyse { step, .. } | State::Gate { step, .. } => format!("{step}"),
-        State::RolledBack { cause } | State::Retreat { cause, .. } | State::Ebb { cause, .. } | State::Unsettled { cause } | State::Withdraw { cause, .. } => {
-            format!("{cause:?}").split([' ', '{']).next().unwrap().to_owned()
+        State::Shift { step, .. } | State::Analyse { step, .. } | State::Gate { step, .. } => {
+            format!("{step}")
         }
+        State::RolledBack { cause }
+        | State::Retreat { cause, .. }
+        | State::Ebb { cause, .. }
+        | State::Unsettled { cause }
+        | State::Withdraw { cause, .. } => format!("{cause:?}").split([' ', '{']).next().unwrap().to_owned(),
         _ => String::new(),
     };
     format!("{name}{step} {:?} {:?} {age}", rollout.pauses(), rollout.verdict())
@@ -142,8 +149,10 @@ const POLICIES: [AtHorizon; 3] = [AtHorizon::Hold, AtHorizon::Promote, AtHorizon
 #[test]
 fn every_state_is_reached() {
     let (seen, edges) = walk(AtHorizon::Hold);
-    let names: BTreeSet<String> =
-        seen.values().map(|rollout| format!("{:?}", rollout.state()).split([' ', '{']).next().unwrap().to_owned()).collect();
+    let names: BTreeSet<String> = seen
+        .values()
+        .map(|rollout| format!("{:?}", rollout.state()).split([' ', '{']).next().unwrap().to_owned())
+        .collect();
     assert_eq!(names.len(), 21, "{names:?}");
     println!("{} states, {} edges", seen.len(), edges.len());
 }
@@ -162,9 +171,15 @@ fn every_state_leads_to_an_end_without_being_asked() {
                 }
                 at += Duration::from_secs(31);
                 let event = match rollout.duty() {
-                    _ if !rollout.pauses().is_empty() && rollout.apply(&Event::Resume { by: "ada".to_owned() }, at).is_ok() => continue,
+                    _ if !rollout.pauses().is_empty()
+                        && rollout.apply(&Event::Resume { by: "ada".to_owned() }, at).is_ok() =>
+                    {
+                        continue;
+                    }
                     Duty::AwaitPerson => Event::Approve { by: "ada".to_owned() },
-                    Duty::Observe { .. } if matches!(rollout.state(), State::Gate { .. }) => Event::Approve { by: "ada".to_owned() },
+                    Duty::Observe { .. } if matches!(rollout.state(), State::Gate { .. }) => {
+                        Event::Approve { by: "ada".to_owned() }
+                    }
                     Duty::Check => Event::Checked,
                     Duty::Ensure { .. } => Event::Ready,
                     Duty::Observe { window, .. } => {
@@ -202,7 +217,9 @@ fn only_evidence_or_a_person_raises_the_weight() {
         let (_, edges) = walk(policy);
         let mut raised = 0;
         for Edge { from, event, to } in &edges {
-            let (Some(before), Some(after)) = (candidate_weight(from), candidate_weight(to)) else { continue };
+            let (Some(before), Some(after)) = (candidate_weight(from), candidate_weight(to)) else {
+                continue;
+            };
             if after <= before {
                 continue;
             }
@@ -245,7 +262,9 @@ fn no_evidence_never_promotes() {
 fn abort_returns_to_stable_from_every_state_before_promotion() {
     let (seen, _) = walk(AtHorizon::Hold);
     for (shape, rollout) in seen {
-        let early = ["Preflight", "Provision", "Warm", "Shift", "Analyse", "Gate"].iter().any(|name| shape.starts_with(name));
+        let early = ["Preflight", "Provision", "Warm", "Shift", "Analyse", "Gate"]
+            .iter()
+            .any(|name| shape.starts_with(name));
         let mut after = rollout.clone();
         let abort = Event::Abort { by: "ada".to_owned(), reason: "no".to_owned() };
         let accepted = after.apply(&abort, SystemTime::UNIX_EPOCH + Duration::from_secs(20_000_000)).is_ok();
@@ -261,7 +280,8 @@ fn evidence_against_the_candidate_counts_even_when_held() {
     let (_, edges) = walk(AtHorizon::Hold);
     let mut held = 0;
     for Edge { from, event, to } in &edges {
-        if matches!(event, Event::Observed { .. }) && to.verdict() == Verdict::Fail && !from.state().is_bake() {
+        if matches!(event, Event::Observed { .. }) && to.verdict() == Verdict::Fail && !from.state().is_bake()
+        {
             held += usize::from(!from.pauses().is_empty());
             assert!(matches!(to.state(), State::Retreat { .. }), "{} stayed", from.state());
         }
@@ -295,7 +315,12 @@ fn replaying_the_events_gives_the_same_rollout() {
     while !live.state().is_end() && events.len() < 500 {
         let possible: Vec<Event> = self::events(&live)
             .into_iter()
-            .filter(|event| !matches!(event, Event::Seize { .. } | Event::Abort { .. } | Event::Failed { .. } | Event::Reject { .. }))
+            .filter(|event| {
+                !matches!(
+                    event,
+                    Event::Seize { .. } | Event::Abort { .. } | Event::Failed { .. } | Event::Reject { .. }
+                )
+            })
             .filter(|event| live.clone().apply(event, when(&live, at)).is_ok())
             .collect();
         let event = possible[chance.usize(..possible.len())].clone();

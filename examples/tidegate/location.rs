@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result};
 use etcetera::BaseStrategy as _;
 use reqwest::Url;
 use tidegate::registry::{
-    Channels, ModelRef, ModelStoreExt as _, ObjectBacked, Result as RegistryResult, Selector,
+    Attestations, Channels, Log, ModelRef, ModelStoreExt as _, ObjectBacked, Result as RegistryResult,
+    Selector,
 };
 
 use crate::failure::Failure;
@@ -23,8 +24,9 @@ pub(crate) struct Location(PathBuf);
 /// An open registry.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
-    pub(crate) store: Arc<ObjectBacked>,
+    pub(crate) store: ObjectBacked,
     pub(crate) channels: Channels,
+    pub(crate) attestations: Attestations,
 }
 
 /// The file that every registry has, from its beginning on.
@@ -65,8 +67,13 @@ impl Location {
     }
 
     async fn open_any(&self) -> Result<Registry> {
-        let store = Arc::new(ObjectBacked::directory(&self.0).await?);
-        Ok(Registry { channels: Channels::new(store.clone()), store })
+        let store = ObjectBacked::directory(&self.0).await?;
+        let log: Arc<dyn Log> = Arc::new(store.clone());
+        Ok(Registry {
+            store,
+            channels: Channels::new(Arc::clone(&log)),
+            attestations: Attestations::new(log),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -55,15 +55,23 @@ struct Cli {
 
 /// What every subcommand knows.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Session {
     /// The registry: a directory or a file:// URL [default: `tidegate` in the user's data directory]
-    #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_REGISTRY")]
+    #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_REGISTRY", hide_env_values = true)]
     registry: Option<Location>,
     /// Answer with one JSON document
     #[arg(long, global = true)]
     json: bool,
     /// Who does this, for the record
-    #[arg(long, global = true, value_name = "NAME", env = "USER", default_value = "unknown")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "unknown"
+    )]
     by: String,
 }
 

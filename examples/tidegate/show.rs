@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use tidegate::registry::{Attestation, Attestations, Manifest, ModelStore as _, Selector};
+use tidegate::registry::{Attestation, Manifest, ModelStore as _, Selector};
 
 use crate::{
     Session,
@@ -29,7 +29,7 @@ impl Show {
             .filter(|(_, made)| made.to == model)
             .map(|(channel, _)| channel.to_string())
             .collect();
-        let attestations = Attestations::new(registry.store).of(&model).await?;
+        let attestations = registry.attestations.of(&model).await?;
         Ok(Answer::done(
             page(&manifest, &channels, &attestations),
             json!({ "manifest": manifest, "channels": channels, "attestations": attestations }),

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use serde_json::json;
 use tidegate::{
-    registry::{Attestations, ModelStore as _, Selector},
+    registry::{ModelStore as _, Selector},
     validation::{Event, OpenAi, Report, Run, Subject, Suite, Verdict},
 };
 
@@ -68,13 +68,13 @@ impl Validate {
         }
         expect_answer(&client, &self.endpoint).await?;
 
-        let subject = Subject::new(&manifest, &*registry.store).with_agent(&agent);
+        let subject = Subject::new(&manifest, &registry.store).with_agent(&agent);
         let run = watched(Run::new(self.seed).deadline(self.deadline), suite.estimate(&subject).calls);
         let report = suite.run(&subject, &run).await;
         drop(run);
         if self.attest {
             let attestation = report.attestation(session.stamp());
-            Attestations::new(registry.store.clone()).attest(&model, attestation).await?;
+            registry.attestations.attest(&model, attestation).await?;
         }
         let mut text = report.to_string();
         if self.attest {

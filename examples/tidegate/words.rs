@@ -1,6 +1,6 @@
 //! Numbers, times and tables as people read them.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use indicatif::HumanBytes;
 use tidegate::registry::{Digest, Stamp};
@@ -29,11 +29,6 @@ pub(crate) fn stamp(stamp: &Stamp) -> String {
 pub(crate) fn time(at: SystemTime) -> String {
     let at = humantime::format_rfc3339_seconds(at).to_string();
     format!("{} UTC", at.trim_end_matches('Z').replace('T', " "))
-}
-
-/// `1.3 s`.
-pub(crate) fn seconds(took: Duration) -> String {
-    format!("{:.1} s", took.as_secs_f64())
 }
 
 /// `text` on one line and without control characters: it was written by others and moves no cursor.

@@ -63,9 +63,9 @@ pub enum Missing {
         /// Whether asking again may help.
         retryable: bool,
     },
-    /// The newest value is older than the window.
+    /// The newest value is too old for the window.
     Stale {
-        /// By so much.
+        /// So long before the window's end it was taken.
         #[serde(with = "humantime_serde")]
         age: Duration,
     },
@@ -78,8 +78,8 @@ pub enum Missing {
     },
 }
 
-/// Two observations cannot be added, because they are not of the same kind, have other edges, or are together more
-/// than [`Observation::MAX_TRIALS`].
+/// Two observations cannot be added, because they are not of the same kind, have other edges, or are together
+/// more than [`Observation::MAX_TRIALS`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot add {other} to {this}; observations of one metric must have one shape")]
 #[non_exhaustive]
@@ -91,8 +91,8 @@ pub struct ShapeMismatch {
 }
 
 impl Observation {
-    /// The most trials that one observation may hold, 2⁴⁰. No window of real traffic has as many; it keeps the
-    /// arithmetic of the judges exact and their time bounded.
+    /// The most trials that one observation may hold, 2⁴⁰. No window of real traffic has as many; it keeps
+    /// the arithmetic of the judges exact and their time bounded.
     pub const MAX_TRIALS: u64 = 1 << 40;
 
     /// `hits` of `trials`. `None` if there are more hits than trials or more than [`Self::MAX_TRIALS`].
@@ -101,8 +101,9 @@ impl Observation {
         Self::Proportion { hits, trials }.valid()
     }
 
-    /// Counts by upper edge, see [`Self::Histogram`]. `None` unless the edges are finite and strictly ascending, there
-    /// is at least one, there is one more count than edges, and at most [`Self::MAX_TRIALS`] in all.
+    /// Counts by upper edge, see [`Self::Histogram`]. `None` unless the edges are finite and strictly
+    /// ascending, there is at least one, there is one more count than edges, and at most [`Self::MAX_TRIALS`]
+    /// in all.
     #[must_use]
     pub fn histogram(edges: Vec<f64>, counts: Vec<u64>) -> Option<Self> {
         Self::Histogram { edges, counts }.valid()
@@ -202,7 +203,9 @@ impl fmt::Display for Missing {
             Self::NoData => f.write_str("no data"),
             Self::NotANumber => f.write_str("not a number"),
             Self::SourceError { cause, .. } => f.write_str(cause),
-            Self::Stale { age } => write!(f, "the newest value is {} s old", age.as_secs()),
+            Self::Stale { age } => {
+                write!(f, "the newest value lies {} s before the window's end", age.as_secs())
+            }
             Self::TooFew { have, need } => write!(f, "only {have} of the {need} values that it takes"),
         }
     }
@@ -255,5 +258,64 @@ impl TryFrom<Unchecked> for Observation {
         } else {
             Err(format!("{observation} cannot have been observed"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_shape_adds_up() {
+        let mut proportion = Observation::proportion(1, 10).unwrap();
+        proportion.merge(&Observation::proportion(2, 5).unwrap()).unwrap();
+        assert_eq!(proportion, Observation::Proportion { hits: 3, trials: 15 });
+        let mut histogram = Observation::histogram(vec![1.0], vec![1, 2]).unwrap();
+        histogram.merge(&Observation::histogram(vec![1.0], vec![3, 4]).unwrap()).unwrap();
+        assert_eq!(histogram, Observation::Histogram { edges: vec![1.0], counts: vec![4, 6] });
+        let mut values = Observation::values(vec![1.0]).unwrap();
+        values.merge(&Observation::values(vec![2.0]).unwrap()).unwrap();
+        assert_eq!(values.trials(), 2);
+    }
+
+    #[test]
+    fn what_has_not_stays_as_it_was() {
+        let observations = [
+            Observation::proportion(1, Observation::MAX_TRIALS).unwrap(),
+            Observation::histogram(vec![1.0], vec![1, 2]).unwrap(),
+            Observation::histogram(vec![2.0], vec![1, 2]).unwrap(),
+            Observation::values(vec![1.0]).unwrap(),
+        ];
+        for (i, one) in observations.iter().enumerate() {
+            for other in observations.iter().skip(i + 1).chain(&observations[..1]) {
+                let mut sum = one.clone();
+                sum.merge(other).unwrap_err();
+                assert_eq!(sum, *one);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_have_been_observed_has_no_constructor() {
+        assert_eq!(Observation::proportion(2, 1), None);
+        assert_eq!(Observation::proportion(0, Observation::MAX_TRIALS + 1), None);
+        assert_eq!(Observation::histogram(vec![f64::NAN], vec![0, 0]), None);
+        assert_eq!(Observation::histogram(vec![1.0, 1.0], vec![0, 0, 0]), None);
+        assert_eq!(Observation::histogram(vec![1.0], vec![u64::MAX, u64::MAX]), None);
+        assert_eq!(Observation::values(vec![f64::INFINITY]), None);
+    }
+
+    #[test]
+    fn an_error_keeps_its_whole_cause() {
+        let error = Error::Unavailable {
+            source_name: "it".to_owned(),
+            metric: "errors".to_owned(),
+            source: std::io::Error::other("the cable is cut").into(),
+        };
+        let expected = "it is unavailable (asked for `errors`): the cable is cut";
+        assert_eq!(
+            Missing::from(&error),
+            Missing::SourceError { cause: expected.to_owned(), retryable: true }
+        );
     }
 }

@@ -15,9 +15,9 @@ use crate::{
 
 /// A source that holds what was pushed into it, in memory.
 ///
-/// An observation is pushed with the labels that it has; asked for a selector, the source adds up all observations
-/// whose labels include it and whose time lies in the window. It has no clock: an answer is final once nothing
-/// more is recorded into the window. Clones share what they hold.
+/// An observation is pushed with the labels that it has; asked for a selector, the source adds up all
+/// observations whose labels include it and whose time lies in the window. It has no clock: an answer is
+/// final once nothing more is recorded into the window. Clones share what they hold.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
@@ -53,8 +53,8 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Nothing is recorded if something was recorded at the same instant under the same labels that this cannot be added
-    /// to.
+    /// Nothing is recorded if something was recorded at the same instant under the same labels that this
+    /// cannot be added to.
     pub fn record(
         &self,
         metric: &Metric,
@@ -73,8 +73,8 @@ impl Recorded {
         }
     }
 
-    /// Forgets everything up to and including `end`, so that memory stays bounded. Windows that reach back beyond it
-    /// are answered without what is forgotten: forget only what nobody will ask for.
+    /// Forgets everything up to and including `end`, so that memory stays bounded. Windows that reach back
+    /// beyond it are answered without what is forgotten: forget only what nobody will ask for.
     pub fn forget_until(&self, end: SystemTime) {
         for labelled in self.lock().values_mut() {
             labelled.retain(|_, times| {
@@ -85,7 +85,7 @@ impl Recorded {
     }
 
     fn lock(&self) -> MutexGuard<'_, Series> {
-        // Every update is one insertion or one merge that changes all or nothing, so a panic elsewhere leaves it whole.
+        // Every update is one insertion or one merge, so a panic elsewhere leaves it whole.
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,9 +11,9 @@ use crate::{Error, Measurement, Window};
 ///
 /// # Contract
 ///
-/// * **Closed windows.** The caller asks for windows that have ended, and late enough for the source to have taken in
-///   everything that belongs to them (sources say how late that is). The answer covers exactly `window`, so that
-///   consecutive windows neither lose nor double anything; asked again, it is the same.
+/// * **Closed windows.** The caller asks for windows that have ended, and late enough for the source to have
+///   taken in everything that belongs to them (sources say how late that is). The answer covers exactly
+///   `window`, so that consecutive windows neither lose nor double anything; asked again, it is the same.
 /// * **Absence is said, never filled in.** No traffic is `Missing::NoData`; zero errors in some
 ///   requests is an observation.
 /// * **One side.** The answer is about the side that `selector` names and nothing else; a selector

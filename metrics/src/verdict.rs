@@ -30,8 +30,8 @@ impl Verdict {
         verdicts.into_iter().min().unwrap_or(Self::Inconclusive)
     }
 
-    /// The worst verdict of the [`Required`](Importance::Required) among `judgements`; advice does not count, and where
-    /// nothing is required nothing has passed.
+    /// The worst verdict of the [`Required`](Importance::Required) among `judgements`; advice does not count,
+    /// and where nothing is required nothing has passed.
     #[must_use]
     pub fn of(judgements: &[Judgement]) -> Self {
         let required = judgements.iter().filter(|judgement| judgement.importance == Importance::Required);

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// A closed interval of time: everything after `start`, up to and including `end`.
 ///
-/// Consecutive windows (`a.end() == b.start()`) neither share an instant nor leave one out. Windows are ordered
-/// by their end.
+/// Consecutive windows (`a.end() == b.start()`) neither share an instant nor leave one out. Windows are
+/// ordered by their end.
 ///
 /// Serialised as `{"start": …, "end": …}` in RFC 3339, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window after `start`, up to `end`. `None` unless `start < end` and both lie in the years 1970 to 9999,
-    /// which is what RFC 3339 can say.
+    /// The window after `start`, up to `end`. `None` unless `start < end` and both lie in the years 1970 to
+    /// 9999, which is what RFC 3339 can say.
     #[must_use]
     pub fn new(start: SystemTime, end: SystemTime) -> Option<Self> {
         let last_second = Duration::from_secs(253_402_300_799);

@@ -1,5 +1,7 @@
 //! `Prometheus` against a scripted server on loopback, and, where one is installed, against the real thing.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
+
 use std::{
     collections::VecDeque,
     future::{Future, pending},

@@ -1,5 +1,7 @@
 //! `Recorded` is a source like any other, and so is a flaky one that happens not to fail.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
+
 use std::time::{Duration, SystemTime};
 
 use tidegate_metrics::{

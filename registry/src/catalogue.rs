@@ -6,7 +6,8 @@ use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attestation, Cause, Channel, Digest, Error, Invalid, LogKey, ModelName, ModelRef, Move, Result, Seq, Stamp,
+    Attestation, Cause, Channel, Digest, Error, Invalid, LogKey, ModelName, ModelRef, Move, Result, Seq,
+    Stamp,
     record::{Entry, Fact, corrupt},
 };
 
@@ -190,7 +191,6 @@ impl Catalogue {
         self.next
     }
 
-
     /// The version, or [`Error::NotFound`].
     pub(crate) fn published(&self, model: &ModelRef) -> Result<&Published> {
         self.versions.version(model.version()).ok_or_else(|| Error::missing(model, &self.versions))
@@ -198,10 +198,7 @@ impl Catalogue {
 
     /// The digest of the version's manifest document, or [`Error::NotFound`].
     pub(crate) fn manifest(&self, model: &ModelRef) -> Result<Digest> {
-        self.manifests
-            .get(model.version())
-            .copied()
-            .ok_or_else(|| Error::missing(model, &self.versions))
+        self.manifests.get(model.version()).copied().ok_or_else(|| Error::missing(model, &self.versions))
     }
 
     /// The versions, or [`Error::NotFound`] when there is none.
@@ -254,7 +251,9 @@ impl Catalogue {
                 self.expect_version(&version)?;
                 self.attestations.entry(version).or_default().push(attestation);
             }
-            Fact::Promote { channel, to, from, cause } => self.promote(seq, stamp, channel, to, from, cause)?,
+            Fact::Promote { channel, to, from, cause } => {
+                self.promote(seq, stamp, channel, to, from, cause)?
+            }
             Fact::Publish { version, digest, size, manifest } => {
                 let Err(at) = self.versions.position(&version) else {
                     return Err(format!("it publishes {version} a second time"));

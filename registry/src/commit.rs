@@ -1,10 +1,6 @@
 //! The one way in which anything is said about a model.
 
-use crate::{
-    Error, Log, LogKey, ModelName, Result, Seq, Stamp,
-    catalogue::Catalogue,
-    record::Fact,
-};
+use crate::{Error, Log, LogKey, ModelName, Result, Seq, Stamp, catalogue::Catalogue, record::Fact};
 
 /// How often a commit starts over because others were faster. Each loss means that somebody else made
 /// progress, so this is reached only beside that many other writers at once.

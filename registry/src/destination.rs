@@ -102,7 +102,9 @@ impl Drop for Staging {
         match fs::remove_dir_all(&self.0) {
             // It became the destination.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(path = %self.0.display(), %error, "cannot remove the staging directory"),
+            Err(error) => {
+                tracing::warn!(path = %self.0.display(), %error, "cannot remove the staging directory")
+            }
             Ok(()) => {}
         }
     }

@@ -15,7 +15,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
 use crate::{
-    Digest, Error, File, Hasher, Manifest, ModelRef, ModelStore, OpenOptions, PART_SIZE, Progress, Result, Transfer,
+    Digest, Error, File, Hasher, Manifest, ModelRef, ModelStore, OpenOptions, PART_SIZE, Progress, Result,
+    Transfer,
     blocking::{blocking, local},
     destination::Destination,
     verify::wrong_length,
@@ -138,7 +139,11 @@ impl Piece<'_> {
             }
             fetched += held as u64;
             if fetched > wanted {
-                return Err(wrong_length(model, self.file, &format!("more than the {wanted} bytes asked for came")));
+                return Err(wrong_length(
+                    model,
+                    self.file,
+                    &format!("more than the {wanted} bytes asked for came"),
+                ));
             }
             writer = blocking(move || writer.write(&chunks)).await?;
             progress.tell(Transfer::Bytes(held as u64));

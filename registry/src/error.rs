@@ -17,7 +17,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The version exists with other content. Publish under a new version.
-    #[error("{model} is already published with other content ({existing}, this is {offered}); publish it under a new version")]
+    #[error(
+        "{model} is already published with other content ({existing}, this is {offered}); publish it under a new version"
+    )]
     AlreadyPublished {
         /// The version that exists.
         model: ModelRef,
@@ -27,7 +29,9 @@ pub enum Error {
         offered: Digest,
     },
     /// A channel was not where the caller expected it. Look at it again, then decide again.
-    #[error("{channel} of {name} is at {found}, not at {expected}; somebody moved it, look at its history first")]
+    #[error(
+        "{channel} of {name} is at {found}, not at {expected}; somebody moved it, look at its history first"
+    )]
     ChannelMoved {
         /// The model.
         name: ModelName,
@@ -49,7 +53,9 @@ pub enum Error {
         source: BoxError,
     },
     /// Stored bytes are not what was written. Restore them; retrying does not help.
-    #[error("{what} is damaged in the store; restore it from a copy or publish the content again under a new version")]
+    #[error(
+        "{what} is damaged in the store; restore it from a copy or publish the content again under a new version"
+    )]
     Corrupt {
         /// The damaged object, named so that a person can find it.
         what: String,
@@ -57,7 +63,9 @@ pub enum Error {
         source: BoxError,
     },
     /// Bytes of a file do not have the digest that the manifest promises. They were not delivered.
-    #[error("{file} of {model} does not match its manifest ({expected} expected, {actual} read); nothing wrong was delivered, restore the file in the store")]
+    #[error(
+        "{file} of {model} does not match its manifest ({expected} expected, {actual} read); nothing wrong was delivered, restore the file in the store"
+    )]
     DigestMismatch {
         /// The version.
         model: ModelRef,

@@ -3,7 +3,8 @@
 use std::{future::Future, path::Path};
 
 use crate::{
-    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector, download::download, verify::verify,
+    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector, download::download,
+    verify::verify,
 };
 
 /// Conveniences over [`ModelStore`], implemented for every store and never by hand.
@@ -13,7 +14,11 @@ pub trait ModelStoreExt: ModelStore {
     /// # Errors
     ///
     /// [`Error::NotFound`] when nothing fits; it says what exists instead.
-    fn resolve(&self, selector: &Selector, channels: &Channels) -> impl Future<Output = Result<ModelRef>> + Send {
+    fn resolve(
+        &self,
+        selector: &Selector,
+        channels: &Channels,
+    ) -> impl Future<Output = Result<ModelRef>> + Send {
         async move {
             if let Selector::Channel(name, channel) = selector {
                 return match channels.current(name, channel).await? {
@@ -65,7 +70,11 @@ pub trait ModelStoreExt: ModelStore {
     /// # Errors
     ///
     /// As [`download`](Self::download), without those about files.
-    fn verify(&self, model: &ModelRef, progress: &dyn Progress) -> impl Future<Output = Result<Manifest>> + Send {
+    fn verify(
+        &self,
+        model: &ModelRef,
+        progress: &dyn Progress,
+    ) -> impl Future<Output = Result<Manifest>> + Send {
         verify(self, model, progress)
     }
 }
@@ -77,7 +86,8 @@ async fn no_channel(selector: &Selector, channels: &Channels) -> Result<Error> {
     let remedy = if known.is_empty() {
         "no channel of this model points anywhere yet; promote a version first".to_owned()
     } else {
-        let known: Vec<_> = known.iter().map(|(channel, last)| format!("{channel} ({})", last.to.version())).collect();
+        let known: Vec<_> =
+            known.iter().map(|(channel, last)| format!("{channel} ({})", last.to.version())).collect();
         format!("there is {}", known.join(", "))
     };
     Ok(Error::NotFound { what: selector.to_string(), remedy })

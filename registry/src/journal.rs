@@ -5,7 +5,10 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{Error, Log, LogKey, Result, Seq};
+use crate::{
+    Error, Invalid, Log, LogKey, Result, Seq,
+    record::{corrupt, what},
+};
 
 /// One writer's view of a log whose records are `T`.
 ///
@@ -36,7 +39,8 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when a record cannot be read as `T`; otherwise those of [`Log::read`].
+    /// [`Error::Corrupt`] when a record cannot be read as `T`, [`Error::TooNew`] when its envelope is of
+    /// a later format; otherwise those of [`Log::read`].
     pub async fn open(log: Arc<dyn Log>, key: LogKey) -> Result<(Self, Vec<T>)> {
         let mut journal = Self { log, key, next: Seq::FIRST, records: PhantomData };
         let records = journal.catch_up().await?;
@@ -68,7 +72,7 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
     pub async fn append(&mut self, record: &T) -> Result<Seq> {
         let seq = self.next;
         let envelope = Envelope { v: FORMAT, txn: Uuid::now_v7(), record };
-        let bytes = serde_json::to_vec(&envelope).map_err(|error| self.corrupt(seq, error))?;
+        let bytes = serde_json::to_vec(&envelope).map_err(|error| unwritable(&self.key, &error))?;
         self.log.append(&self.key, seq, bytes.into()).await?;
         self.next = seq.next();
         Ok(seq)
@@ -85,23 +89,23 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
     pub const fn key(&self) -> &LogKey {
         &self.key
     }
+}
 
-    fn corrupt(&self, seq: Seq, error: serde_json::Error) -> Error {
-        Error::Corrupt { what: format!("record {seq} of {}", self.key), source: error.into() }
-    }
+fn unwritable(key: &LogKey, error: &serde_json::Error) -> Invalid {
+    Invalid::new("record", key.to_string(), format!("it cannot be written as JSON ({error})"))
 }
 
 fn decode<T: DeserializeOwned>(key: &LogKey, seq: Seq, bytes: &[u8]) -> Result<T> {
-    let corrupt = |source| Error::Corrupt { what: format!("record {seq} of {key}"), source };
+    let corrupt = |error: serde_json::Error| corrupt(key, seq, error);
     // The version first: a record of a later format must not be taken for a damaged one.
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
-    let Version { v } = serde_json::from_slice(bytes).map_err(|error| corrupt(error.into()))?;
+    let Version { v } = serde_json::from_slice(bytes).map_err(corrupt)?;
     if v != FORMAT {
-        return Err(corrupt(format!("it has format {v}, this tidegate reads format {FORMAT}").into()));
+        return Err(Error::TooNew { what: what(key, seq), found: format!("format {v}") });
     }
-    let envelope: Envelope<T> = serde_json::from_slice(bytes).map_err(|error| corrupt(error.into()))?;
+    let envelope: Envelope<T> = serde_json::from_slice(bytes).map_err(corrupt)?;
     Ok(envelope.record)
 }

@@ -1,4 +1,85 @@
 //! Immutable model versions, channels and journals in a directory or a bucket.
+//!
+//! A registry says what exists and what was said about it: which versions of a model there are and
+//! what bytes they are made of, which of them a channel such as `production` points to, who moved it
+//! there, when and why. There is no server; a directory or a bucket is enough, and any number of
+//! programs may write to it at once.
+//!
+//! * **A version is whole or absent, and never changes.** Publishing the same bytes again succeeds,
+//!   other bytes under the same version are refused.
+//! * **Nothing wrong is delivered.** Every byte of a download is compared with the digests taken when it
+//!   was published, before it gets its final name.
+//! * **A channel has a history.** Promotion is a compare-and-set, and every move stays on record.
+//!
+//! # A short tour
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use tidegate_registry::{
+//!     Cause, Channel, Channels, Content, Draft, Expect, InMemory, ModelStore, ModelStoreExt, Selector, Stamp,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In earnest: `ObjectBacked::directory("registry").await?`, or `ObjectBacked::open` over a bucket.
+//! let registry = InMemory::new();
+//!
+//! // Publish a version; `Content::directory` takes a directory as it is.
+//! let model = "fraud-scorer@1.4.0".parse()?;
+//! let weights = Content::bytes([("weights.safetensors".parse()?, "not yet trained".into())]);
+//! let draft = Draft::new(model, Stamp::now("ci-8841"));
+//! let manifest = registry.publish(draft, weights, &()).await?;
+//!
+//! // Promote it, provided that nobody else has promoted another one meanwhile.
+//! let channels = Channels::new(Arc::new(registry.clone()));
+//! let by = Stamp::now("alice@example.com");
+//! channels.promote(&manifest.model, &Channel::production(), &Expect::Absent, Cause::Promote, by).await?;
+//!
+//! // Elsewhere: deliver what is in production, verified.
+//! let selector: Selector = "fraud-scorer:production".parse()?;
+//! let model = registry.resolve(&selector, &channels).await?;
+//! # let temporary = tempfile::tempdir()?;
+//! # let directory = temporary.path().join("model");
+//! registry.download(&model, &directory, &()).await?;
+//! assert_eq!(std::fs::read(directory.join("weights.safetensors"))?, b"not yet trained");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is where
+//!
+//! | to | look at |
+//! |---|---|
+//! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
+//! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
+//! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
+//! | know which there are | [`Versions`], [`Published`] |
+//! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
+//! | vouch for a version | [`Attestations`], [`Attestation`] |
+//! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
+//! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
+//! | test a backend | `testkit`, with the feature of that name |
+//!
+//! Everything said about a model is in one log: versions published, channels moved, attestations.
+//! Records are chained by hash and only ever added, at the next number, by whoever creates it first.
+//! The state is what they add up to. So a history cannot be rewritten unseen, two writers cannot both
+//! win, and a store needs no more than "create if absent".
+//!
+//! Files are read, written and hashed on the blocking threads of [`tokio`], so calls that move bytes
+//! must be made within a runtime.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
+//! | `fs` | `ObjectBacked::directory`: a registry in a local directory |
+//! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
+//!
+//! None is on by default, and none changes what another does.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attestation;
 mod blocking;
 mod catalogue;
@@ -38,9 +119,7 @@ pub use crate::{
     ext::ModelStoreExt,
     journal::Journal,
     log::{Log, LogKey, Seq},
-    manifest::{
-        Ancestor, Attestation, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest,
-    },
+    manifest::{Ancestor, Attestation, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,

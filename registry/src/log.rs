@@ -127,7 +127,11 @@ impl Seq {
 
     /// What is wrong with appending this record to a log that does not reach up to it.
     pub(crate) fn beyond(self, key: &LogKey) -> Invalid {
-        Invalid::new("record number", self.to_string(), format!("{key} ends before it; append after its last record"))
+        Invalid::new(
+            "record number",
+            self.to_string(),
+            format!("{key} ends before it; append after its last record"),
+        )
     }
 }
 

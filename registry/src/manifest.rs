@@ -155,7 +155,8 @@ impl Manifest {
     /// Whether this can be the manifest of `model`: its parts agree with each other, so that a reader
     /// may rely on each of them. Says what is wrong if it cannot.
     pub(crate) fn check(&self, model: &ModelRef) -> Result<()> {
-        let wrong = |why: String| Error::Corrupt { what: format!("the manifest of {model}"), source: why.into() };
+        let wrong =
+            |why: String| Error::Corrupt { what: format!("the manifest of {model}"), source: why.into() };
         if self.model != *model {
             return Err(wrong(format!("it says that it is of {}", self.model)));
         }

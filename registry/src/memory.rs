@@ -162,7 +162,10 @@ async fn take(source: Source, progress: &dyn Progress) -> Result<(crate::File, B
 impl fmt::Debug for InMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        f.debug_struct("InMemory").field("logs", &state.logs.len()).field("manifests", &state.manifests.len()).finish()
+        f.debug_struct("InMemory")
+            .field("logs", &state.logs.len())
+            .field("manifests", &state.manifests.len())
+            .finish()
     }
 }
 

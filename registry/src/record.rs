@@ -1,11 +1,15 @@
 //! What lies in a model's log: entries of facts, chained by hash.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use semver::Version;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use uuid::Uuid;
 
-use crate::{Attestation, Cause, Channel, Digest, Error, LogKey, ModelRef, Result, Seq, Stamp};
+use crate::{
+    Attestation, BoxError, Cause, Channel, Digest, Error, Invalid, LogKey, ModelRef, Result, Seq, Stamp,
+};
 
 /// The format that is written, and the only one there is to read.
 const FORMAT: u32 = 1;
@@ -61,7 +65,10 @@ impl Entry {
     }
 
     pub(crate) fn encode(&self, key: &LogKey) -> Result<Bytes> {
-        serde_json::to_vec(self).map(Bytes::from).map_err(|error| corrupt(key, self.seq, error))
+        serde_json::to_vec(self).map(Bytes::from).map_err(|error| {
+            Invalid::new("record", what(key, self.seq), format!("it cannot be written as JSON ({error})"))
+                .into()
+        })
     }
 
     /// Reads record `seq` of `key`.
@@ -79,7 +86,7 @@ impl Entry {
 struct Outline {
     v: u32,
     #[serde(default)]
-    facts: IgnoredOr<Vec<std::collections::BTreeMap<String, IgnoredAny>>>,
+    facts: IgnoredOr<Vec<BTreeMap<String, IgnoredAny>>>,
 }
 
 /// A `T` if it looks like one, nothing otherwise.
@@ -104,7 +111,9 @@ impl Outline {
         }
         let IgnoredOr::Is(facts) = &self.facts else { return None };
         let mut names = facts.iter().flat_map(|fact| fact.keys());
-        names.find(|name| !Fact::NAMES.contains(&name.as_str())).map(|name| format!("fact `{}`", name.escape_debug()))
+        names
+            .find(|name| !Fact::NAMES.contains(&name.as_str()))
+            .map(|name| format!("fact `{}`", name.escape_debug()))
     }
 }
 
@@ -113,6 +122,6 @@ pub(crate) fn what(key: &LogKey, seq: Seq) -> String {
     format!("record {seq} of {key}")
 }
 
-pub(crate) fn corrupt(key: &LogKey, seq: Seq, source: impl Into<crate::BoxError>) -> Error {
+pub(crate) fn corrupt(key: &LogKey, seq: Seq, source: impl Into<BoxError>) -> Error {
     Error::Corrupt { what: what(key, seq), source: source.into() }
 }

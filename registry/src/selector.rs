@@ -56,19 +56,26 @@ impl FromStr for Selector {
                 Ok(Self::Latest(name))
             } else if let Ok(version) = Version::parse(version) {
                 Ok(Self::Version(name.at(version)))
-            } else if version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains([',', '*', 'x']) {
+            } else if version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains([',', '*', 'x'])
+            {
                 // A bare number is meant as a version; as a requirement `1.4` would quietly mean `^1.4`.
                 parse_version(version).map(|version| Self::Version(name.at(version)))
             } else {
                 let req = VersionReq::parse(version).map_err(|error| {
-                    Invalid::new("version requirement", version, format!("{error}; write for example ^1.2, ~1.4, >=1.2 or latest"))
+                    Invalid::new(
+                        "version requirement",
+                        version,
+                        format!("{error}; write for example ^1.2, ~1.4, >=1.2 or latest"),
+                    )
                 })?;
                 Ok(Self::Matching(name, req))
             };
         }
         match s.split_once(':') {
             Some((name, channel)) => Ok(Self::Channel(name.parse()?, channel.parse()?)),
-            None => Err(Invalid::new("selector", s, "write NAME@VERSION, NAME@^1.2, NAME@latest or NAME:CHANNEL")),
+            None => {
+                Err(Invalid::new("selector", s, "write NAME@VERSION, NAME@^1.2, NAME@latest or NAME:CHANNEL"))
+            }
         }
     }
 }

@@ -141,7 +141,11 @@ pub(crate) fn check_paths<'a>(paths: impl Iterator<Item = &'a FilePath>) -> Resu
         }
         let mut above = path.match_indices('/').map(|(at, _)| path.split_at(at).0);
         if let Some(above) = above.find(|above| seen.contains(above)) {
-            return Err(Invalid::new("file path", path, format!("`{above}` is a file and cannot be a directory too")));
+            return Err(Invalid::new(
+                "file path",
+                path,
+                format!("`{above}` is a file and cannot be a directory too"),
+            ));
         }
     }
     Ok(())
@@ -157,7 +161,8 @@ fn check_count(count: usize) -> Result<(), Invalid> {
 
 /// Every regular file below `root`. Anything else in there is refused, never skipped.
 fn walk(root: &Path) -> Result<Vec<Source>> {
-    let refused = |path: &Path, why: &str| -> Error { Invalid::new("content", path.to_string_lossy(), why).into() };
+    let refused =
+        |path: &Path, why: &str| -> Error { Invalid::new("content", path.to_string_lossy(), why).into() };
     match fs::metadata(root) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(refused(root, "there is no such directory; check the path"));
@@ -176,15 +181,24 @@ fn walk(root: &Path) -> Result<Vec<Source>> {
             let path = entry.path();
             let name = entry.file_name();
             let Some(name) = name.to_str() else {
-                return Err(refused(&path, "its name is not UTF-8 and would not survive another system; rename it"));
+                return Err(refused(
+                    &path,
+                    "its name is not UTF-8 and would not survive another system; rename it",
+                ));
             };
             let relative = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(local("inspect", &path))?;
             if kind.is_symlink() {
-                return Err(refused(&path, "it is a symbolic link, which points outside of what is published; copy the file instead"));
+                return Err(refused(
+                    &path,
+                    "it is a symbolic link, which points outside of what is published; copy the file instead",
+                ));
             } else if kind.is_dir() {
                 if depth == DEEPEST {
-                    return Err(refused(&path, "it lies more than 64 directories deep; flatten the directory"));
+                    return Err(refused(
+                        &path,
+                        "it lies more than 64 directories deep; flatten the directory",
+                    ));
                 }
                 pending.push((path, format!("{relative}/"), depth + 1));
             } else if kind.is_file() {
@@ -192,7 +206,10 @@ fn walk(root: &Path) -> Result<Vec<Source>> {
                 let size = entry.metadata().map_err(local("inspect", &path))?.len();
                 files.push(Source { path: relative.parse()?, size: Some(size), origin: Origin::File(path) });
             } else {
-                return Err(refused(&path, "it is neither a file nor a directory; remove it from the directory"));
+                return Err(refused(
+                    &path,
+                    "it is neither a file nor a directory; remove it from the directory",
+                ));
             }
         }
     }

@@ -3,8 +3,8 @@
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
 use crate::{
-    Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer, hashing::FileHasher,
-    source::Reader,
+    Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer,
+    hashing::FileHasher, source::Reader,
 };
 
 /// Files read at once. A single file is hashed on two threads, so a few files fill the processors.
@@ -21,8 +21,11 @@ pub(crate) async fn verify<S: ModelStore + ?Sized>(
     let manifest = store.manifest(model).await?;
     manifest.check(model)?;
     progress.tell(Transfer::Start { files: manifest.files.len(), bytes: Some(manifest.size) });
-    let files: Vec<BoxFuture<'_, _>> =
-        manifest.files.iter().map(|file| -> BoxFuture<'_, _> { Box::pin(check(store, model, file, progress)) }).collect();
+    let files: Vec<BoxFuture<'_, _>> = manifest
+        .files
+        .iter()
+        .map(|file| -> BoxFuture<'_, _> { Box::pin(check(store, model, file, progress)) })
+        .collect();
     stream::iter(files).buffer_unordered(FILES).try_collect::<()>().await?;
     Ok(manifest)
 }

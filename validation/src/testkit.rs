@@ -1,11 +1,14 @@
-//! For tests: an agent that says what it is told to.
+//! For tests: an agent that says what it is told to, and the contract of [`Agent`] as checks for
+//! agents of your own.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use futures::future::join_all;
 
 use crate::{Agent, AgentError, AgentId, Call, Reply, Request};
 
@@ -50,4 +53,49 @@ impl Agent for Scripted {
             Err(AgentError::Unavailable { agent: self.fingerprint(), why, attempts: 1, source: None })
         })
     }
+}
+
+/// Checks that calls made at the same time do not see each other. `echo` must answer with the last
+/// message of the user and nothing else.
+///
+/// # Panics
+///
+/// When they do.
+pub async fn calls_do_not_see_each_other(echo: &dyn Agent) {
+    let prompts: BTreeSet<_> = (0..16).map(|i| format!("question {i}")).collect();
+    let calls = prompts.iter().map(|prompt| async move {
+        echo.respond(&Request::user(prompt), &Call::new(Duration::from_secs(60))).await
+    });
+    let answers = join_all(calls).await.into_iter().map(|reply| reply.expect("an echo answers").text);
+    assert_eq!(answers.collect::<BTreeSet<_>>(), prompts, "each call has the answer to its own question");
+}
+
+/// Checks that a call ends when its time is over. `hung` must never answer by itself.
+///
+/// # Panics
+///
+/// When it answers, or fails in another way.
+pub async fn a_call_ends_with_its_time(hung: &dyn Agent) {
+    let timeout = Duration::from_millis(200);
+    let outcome = hung.respond(&Request::user("anybody there?"), &Call::new(timeout)).await;
+    match outcome {
+        Err(AgentError::TimedOut { waited, .. }) => {
+            // Clocks of sockets and timers need not agree to the millisecond.
+            assert!(waited >= timeout / 2, "it was waited for {waited:?}, not {timeout:?}");
+        }
+        other => panic!("a call that hangs is timed out, not {other:?}"),
+    }
+}
+
+/// Checks that an agent is called the same before and after a call, and is called something.
+///
+/// # Panics
+///
+/// When it is not.
+pub async fn a_fingerprint_does_not_change(agent: &dyn Agent) {
+    let before = agent.fingerprint();
+    // Whether it answers does not matter here.
+    drop(agent.respond(&Request::user("hello"), &Call::new(Duration::from_secs(1))).await);
+    assert_eq!(agent.fingerprint(), before);
+    assert!(!before.as_str().trim().is_empty(), "an agent has a name");
 }

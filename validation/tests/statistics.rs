@@ -1,5 +1,7 @@
 //! Golden values from scipy 1.17.1 and statsmodels 0.15.0, and what the rules promise.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use tidegate_validation::{
     Gate, Proportion, Reason, Rule, Tally, Verdict, lower_rank, sample_rank, trials_needed, upper_rank,
@@ -117,7 +119,7 @@ fn false_passes_are_rare_for_every_number_of_trials() {
 
 #[test]
 fn false_passes_are_rare_in_simulation() {
-    const RUNS: u32 = 20_000;
+    const RUNS: u32 = 4_000;
     let mut random = fastrand::Rng::with_seed(0x7469_6465);
     let mut count = |rate: f64, wrong: Verdict| {
         let runs = (0..RUNS).filter(|_| {

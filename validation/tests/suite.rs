@@ -1,5 +1,7 @@
 //! Whole suites over a store and an agent.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod subject;
 
 use std::{

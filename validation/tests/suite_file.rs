@@ -48,6 +48,13 @@ fn toml_and_json_are_the_same_suite() {
 }
 
 #[test]
+fn the_documented_example_loads() {
+    let suite = Suite::from_toml(include_str!("../src/suite/example.toml")).unwrap();
+    assert_eq!(suite.name(), "support-bot");
+    assert_eq!(suite.checks().count(), 7);
+}
+
+#[test]
 fn every_kind_of_check_loads() {
     let suite = Suite::from_toml(
         r#"
@@ -172,6 +179,6 @@ fn a_suite_too_long_or_too_deep_is_refused() {
     assert!(refused(&"#".repeat(17 << 20)).to_string().contains("bytes"));
     assert!(Suite::from_json(&"[".repeat(1 << 20)).is_err());
     assert!(Suite::from_toml(&format!("a = {}", "[".repeat(1 << 20))).is_err());
-    let many = format!("{{ kind = \"integrity\" }},").repeat(300);
+    let many = "{ kind = \"integrity\" },".repeat(300);
     told(&format!("checks = [{many}]"), "checks", None);
 }

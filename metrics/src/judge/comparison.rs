@@ -1,9 +1,9 @@
 //! Candidate against baseline: the window-stratified exact conditional e-process.
 //!
-//! Each window is a two-by-two [`Table`]. The product of its likelihood ratios over windows is a nonnegative martingale
-//! under the null odds ratio, and a supermartingale on its far side, because likelihood ratios of Fisher's noncentral
-//! hypergeometric distribution are monotone. Averaging over a grid of alternatives keeps that and spares guessing how bad
-//! the candidate is.
+//! Each window is a two-by-two [`Table`]. The product of its likelihood ratios over windows is a nonnegative
+//! martingale under the null odds ratio, and a supermartingale on its far side, because likelihood ratios of
+//! Fisher's noncentral hypergeometric distribution are monotone. Averaging over a grid of alternatives keeps
+//! that and spares guessing how bad the candidate is.
 
 use super::{Counts, GRID, Pair, Process, Seen, Tally};
 use crate::{Comparison, Measurement, Observation, Table};
@@ -35,14 +35,15 @@ impl Comparison {
         else {
             return Seen::Unusable("the counts are impossible".to_owned());
         };
-        let worst = self.tolerated * (1.0 + self.margin);
+        let against = |null: f64| {
+            let log_null = table.log_likelihood(null);
+            move |times: f64| table.log_likelihood(self.tolerated * times) - log_null
+        };
         Seen::Counts(Counts {
             candidate,
             baseline: Some(baseline),
-            fail: GRID
-                .map(|times| table.log_likelihood_ratio(self.tolerated * times, self.tolerated))
-                .to_vec(),
-            pass: GOOD.map(|(times, _)| table.log_likelihood_ratio(self.tolerated * times, worst)).to_vec(),
+            fail: GRID.map(against(self.tolerated)).to_vec(),
+            pass: GOOD.map(|(times, _)| times).map(against(self.tolerated * (1.0 + self.margin))).to_vec(),
         })
     }
 }

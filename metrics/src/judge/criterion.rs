@@ -34,28 +34,29 @@ pub enum Rule {
 
 /// The odds of a hit (an error, a refusal) on the candidate, compared with those on the baseline.
 ///
-/// Fails on evidence that their ratio is above [`tolerated`](Self::tolerated); passes on evidence that it is below
-/// `tolerated · (1 + margin)`.
+/// Fails on evidence that their ratio is above [`tolerated`](Self::tolerated); passes on evidence that it is
+/// below `tolerated · (1 + margin)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Comparison {
-    /// The chance of failing a candidate whose odds ratio is tolerable, over all looks together; in (0, 1), default 0.05.
-    pub alpha: f64,
-    /// The chance of passing a candidate that is worse than the margin allows, over all looks together; in (0, 1),
+    /// The chance of failing a candidate whose odds ratio is tolerable, over all looks together; in (0, 1),
     /// default 0.05.
+    pub alpha: f64,
+    /// The chance of passing a candidate that is worse than the margin allows, over all looks together; in
+    /// (0, 1), default 0.05.
     pub beta: f64,
     /// The greatest odds ratio of candidate to baseline that is no failure; positive, default 1.
     pub tolerated: f64,
-    /// How far above `tolerated` the odds ratio must be ruled out for a pass, as a share of it; positive, default 1, that
-    /// is, evidence that the odds are not doubled.
+    /// How far above `tolerated` the odds ratio must be ruled out for a pass, as a share of it; positive,
+    /// default 1, that is, evidence that the odds are not doubled.
     pub margin: f64,
 }
 
 /// A statistic of the candidate alone, against a fixed bound.
 ///
-/// [`Statistic::Share`] and [`Statistic::Quantile`] fail on evidence that the bound is broken and pass on evidence
-/// that it is kept, at any look. [`Statistic::Mean`] is a heuristic, see there.
+/// [`Statistic::Share`] and [`Statistic::Quantile`] fail on evidence that the bound is broken and pass on
+/// evidence that it is kept, at any look. [`Statistic::Mean`] is a heuristic, see there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
@@ -64,10 +65,12 @@ pub struct Limit {
     pub statistic: Statistic,
     /// Where it must lie.
     pub bound: Bound,
-    /// The chance of failing a candidate that keeps the bound, over all looks together; in (0, 1), default 0.05.
+    /// The chance of failing a candidate that keeps the bound, over all looks together; in (0, 1), default
+    /// 0.05.
     #[serde(default = "five_percent")]
     pub alpha: f64,
-    /// The chance of passing a candidate that breaks the bound, over all looks together; in (0, 1), default 0.05.
+    /// The chance of passing a candidate that breaks the bound, over all looks together; in (0, 1), default
+    /// 0.05.
     #[serde(default = "five_percent")]
     pub beta: f64,
     /// No pass before so many trials, however good they look; default 30.
@@ -82,14 +85,15 @@ pub struct Limit {
 pub enum Statistic {
     /// The mean of [`Values`](crate::Observation::Values), in the metric's unit.
     ///
-    /// A heuristic: the mean of all values so far decides as soon as there are [`min_samples`](Limit::min_samples),
-    /// with no guarantee against chance and no memory of how it looked before. `alpha` and `beta` have no part in it.
+    /// A heuristic: the mean of all values so far decides as soon as there are
+    /// [`min_samples`](Limit::min_samples), with no guarantee against chance and no memory of how it looked
+    /// before. `alpha` and `beta` have no part in it.
     Mean,
     /// The value that this share of all values does not exceed, in (0, 1): `Quantile(0.95)` is the 95th
     /// percentile of a histogram or of values, in the metric's unit.
     ///
-    /// What counts is how many values lie beyond the bound. In a histogram, only buckets that lie beyond it whole
-    /// speak for a failure, and every bucket that reaches beyond it speaks against a pass.
+    /// What counts is how many values lie beyond the bound. In a histogram, only buckets that lie beyond it
+    /// whole speak for a failure, and every bucket that reaches beyond it speaks against a pass.
     Quantile(f64),
     /// Hits per trial of a [`Proportion`](crate::Observation::Proportion).
     Share,
@@ -113,8 +117,8 @@ pub enum Bound {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnMissing {
-    /// While the newest window is missing, nothing has passed: yesterday's success is not today's health. When
-    /// observations return, earlier evidence counts again.
+    /// While the newest window is missing, nothing has passed: yesterday's success is not today's health.
+    /// When observations return, earlier evidence counts again.
     #[default]
     Inconclusive,
     /// One missing window is a failure.

@@ -8,8 +8,8 @@ use crate::{Measurement, Observation, Window};
 
 /// Everything observed for one criterion: closed windows in the order of their ends, each applied once.
 ///
-/// The windows are kept, not what they add up to: judging the same windows again gives the same judgement to the last
-/// bit, in whatever order and however often they were added.
+/// The windows are kept, not what they add up to: judging the same windows again gives the same judgement to
+/// the last bit (on one platform), in whatever order and however often they were added.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Entry>", into = "Vec<Entry>")]
 pub struct Evidence {
@@ -35,8 +35,8 @@ impl Evidence {
 
     /// Adds what was measured in `window`.
     ///
-    /// Says `false` and changes nothing if there is a window with that end already, or one that overlaps: a request
-    /// that counted twice would be evidence that never was.
+    /// Says `false` and changes nothing if there is a window with that end already, or one that overlaps: a
+    /// request that counted twice would be evidence that never was.
     pub fn add(&mut self, window: Window, candidate: Measurement, baseline: Option<Measurement>) -> bool {
         if self
             .windows

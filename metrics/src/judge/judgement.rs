@@ -8,8 +8,8 @@ use crate::{Importance, Metric, Verdict};
 
 /// What the evidence of one criterion says, with the numbers behind it.
 ///
-/// Every number is finite, so a judgement can be written to a journal and reads back the same. `Display` is one line for
-/// a person who watches.
+/// Every number is finite, so a judgement can be written to a journal and reads back the same. `Display` is
+/// one line for a person who watches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -39,8 +39,8 @@ pub struct Judgement {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Strength {
-    /// The natural logarithm of the strongest e-value that any look so far has shown, at least 0. What it is now
-    /// is in the [`trajectory`](crate::trajectory()).
+    /// The natural logarithm of the strongest e-value that any look so far has shown, at least 0. What it is
+    /// now is in the [`trajectory`](crate::trajectory()).
     pub log_e: f64,
     /// The natural logarithm of what it takes, ln(1/α). 0 where the rule is not one of evidence
     /// ([`Statistic::Mean`](crate::Statistic::Mean)) or cannot be used.
@@ -75,7 +75,10 @@ impl Tally {
 
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.metric, self.candidate)?;
+        write!(f, "{}", self.metric)?;
+        if self.fail.threshold > 0.0 {
+            write!(f, " {}", self.candidate)?;
+        }
         if let Some(baseline) = self.baseline {
             write!(f, " against {baseline}")?;
         }

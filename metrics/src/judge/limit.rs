@@ -1,9 +1,9 @@
 //! The candidate alone, against a fixed bound.
 //!
-//! A share of trials is tested by the likelihood ratio of Bernoulli trials: with `x` hits of `n`, a null rate `p` and an
-//! alternative whose odds are `r` times those of `p`, it is `rˣ / (1 − p + p·r)ⁿ`. Its expectation under any rate on the
-//! null's side is at most 1 even if the rate changes from window to window (Ramdas et al. 2023, §3), so that
-//! the product over windows may be looked at whenever one likes.
+//! A share of trials is tested by the likelihood ratio of Bernoulli trials: with `x` hits of `n`, a null rate
+//! `p` and an alternative whose odds are `r` times those of `p`, it is `rˣ / (1 − p + p·r)ⁿ`. Its expectation
+//! under any rate on the null's side is at most 1 even if the rate changes from window to window (Ramdas et
+//! al. 2023), so that the product over windows may be looked at whenever one likes.
 //!
 //! "At least" is "at most" of the complement, and a quantile is a share: of values beyond the bound.
 
@@ -82,7 +82,8 @@ impl Limit {
         Some(Against { surely, possibly, trials: observation.trials() })
     }
 
-    /// Values beyond the bound, surely and possibly. A bucket holds what is above its lower and at most its upper edge.
+    /// Values beyond the bound, surely and possibly. A bucket holds what is above its lower and at most its
+    /// upper edge.
     fn beyond(&self, edges: &[f64], counts: &[u64]) -> (u64, u64) {
         let lower = std::iter::once(f64::NEG_INFINITY).chain(edges.iter().copied());
         let upper = edges.iter().copied().chain(std::iter::once(f64::INFINITY));
@@ -97,13 +98,14 @@ impl Limit {
     }
 }
 
-/// One hit too many against a share of nothing is all it takes; against a share of everything nothing can speak.
+/// One hit too many against a share of nothing is all it takes; against a share of everything nothing can
+/// speak.
 fn log_failing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
     if tolerated <= 0.0 && hits > 0 { CERTAIN } else { log_ratio(hits, trials, tolerated, times) }
 }
 
-/// At the ends of the scale a bound cannot be undercut, so evidence for it cannot grow: there it is taken to be kept
-/// until it is broken.
+/// At the ends of the scale a bound cannot be undercut, so evidence for it cannot grow: there it is taken to
+/// be kept until it is broken.
 fn log_passing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
     let kept = tolerated >= 1.0 || (tolerated <= 0.0 && hits == 0);
     match (trials, kept) {

@@ -41,13 +41,13 @@ pub struct Point {
 
 /// What `evidence` says of `criterion`.
 ///
-/// Pure and total: the same windows give the same judgement to the last bit, no input panics, and every number is
-/// finite. It may be asked after every window, and decided on whenever one likes; an error bound of 5 % is one of all
-/// looks together. So that it is, evidence that has once sufficed suffices for good: what later windows say cannot take
-/// it back, and a failure outweighs a pass.
+/// Pure and total: the same windows give the same judgement to the last bit (on one platform), no input
+/// panics, and every number is finite. It may be asked after every window, and decided on whenever one likes;
+/// an error bound of 5 % is one of all looks together. So that it is, evidence that has once sufficed
+/// suffices for good: what later windows say cannot take it back, and a failure outweighs a pass.
 ///
-/// A criterion that [`check`](Criterion::check) refuses is inconclusive, and so is an observation of a shape that the
-/// rule cannot use.
+/// A criterion that [`check`](Criterion::check) refuses is inconclusive, and so is an observation of a shape
+/// that the rule cannot use.
 #[must_use]
 pub fn judge(criterion: &Criterion, evidence: &Evidence) -> Judgement {
     if let Err(invalid) = criterion.check() {
@@ -92,8 +92,8 @@ pub fn judge(criterion: &Criterion, evidence: &Evidence) -> Judgement {
     }
 }
 
-/// Where the evidence stood after each window, for plots. Unlike [`Strength::log_e`] it falls as well as it rises.
-/// Empty where there is no e-process: for [`Statistic::Mean`] and for an invalid criterion.
+/// Where the evidence stood after each window, for plots. Unlike [`Strength::log_e`] it falls as well as it
+/// rises. Empty where there is no e-process: for [`Statistic::Mean`] and for an invalid criterion.
 #[must_use]
 pub fn trajectory(criterion: &Criterion, evidence: &Evidence) -> Vec<Point> {
     if criterion.check().is_err()

@@ -5,8 +5,8 @@ use crate::Strength;
 /// No evidence is reported as greater than this (natural logarithm), so that every number stays finite.
 pub(super) const CERTAIN: f64 = 1e6;
 
-/// A weighted average of likelihood-ratio products, one for each alternative. While the hypothesis holds, the chance that
-/// it ever reaches 1/error is at most `error` (Ville 1939), however often it is looked at.
+/// A weighted average of likelihood-ratio products, one for each alternative. While the hypothesis holds, the
+/// chance that it ever reaches 1/error is at most `error` (Ville 1939), however often it is looked at.
 #[derive(Debug)]
 pub(super) struct Process {
     /// The logarithm of weight times product, by alternative.

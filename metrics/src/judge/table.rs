@@ -2,9 +2,10 @@
 
 /// A two-by-two table: hits and misses of the candidate and of the baseline in one window.
 ///
-/// Given how many trials each side had and how many hits there were in all, the number that fell to the candidate has
-/// Fisher's noncentral hypergeometric distribution, which depends on the odds ratio alone: whatever moved the rate of
-/// both sides in that window (a spike, the time of day, another split of traffic) has no part in it.
+/// Given how many trials each side had and how many hits there were in all, the number that fell to the
+/// candidate has Fisher's noncentral hypergeometric distribution, which depends on the odds ratio alone:
+/// whatever moved the rate of both sides in that window (a spike, the time of day, another split of traffic)
+/// has no part in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     candidate_hits: u64,
@@ -28,11 +29,12 @@ impl Table {
         })
     }
 
-    /// The natural logarithm of how much likelier the table is at the odds ratio `alternative` than at `null`, both
-    /// positive and finite:
+    /// The natural logarithm of how much likelier the table is at the odds ratio `alternative` than at
+    /// `null`, both positive and finite:
     ///
-    /// `(r/r₀)^x · P₀(r₀)/P₀(r)` with `P₀(r) = Σₖ C(n_c,k)·C(n_b,e−k)·rᵏ`, where `x` of `n_c` are the candidate's, `n_b`
-    /// the baseline's trials, and `e` the hits of both. It is 0 where the totals leave no choice.
+    /// `(r/r₀)^x · P₀(r₀)/P₀(r)` with `P₀(r) = Σₖ C(n_c,k)·C(n_b,e−k)·rᵏ`, where `x` of `n_c` are the
+    /// candidate's, `n_b` the baseline's trials, and `e` the hits of both. It is 0 where the totals leave no
+    /// choice.
     ///
     /// Takes time in proportion to the square root of the hits, or to how unlikely the table is.
     ///
@@ -46,7 +48,8 @@ impl Table {
         self.log_likelihood(alternative) - self.log_likelihood(null)
     }
 
-    fn log_likelihood(&self, odds_ratio: f64) -> f64 {
+    /// The natural logarithm of how likely the table is, given its totals.
+    pub(super) fn log_likelihood(&self, odds_ratio: f64) -> f64 {
         if self.least() == self.most() {
             return 0.0;
         }
@@ -56,8 +59,8 @@ impl Table {
 
     /// The logarithm of the observed term, in units of the greatest.
     fn log_term(&self, mode: u64, odds_ratio: f64) -> f64 {
-        /// Beyond this the terms are far smaller than anything that matters, so that logarithms of factorials, which
-        /// are exact to a few thousandths there, save the walk.
+        /// Beyond this the terms are far smaller than anything that matters, so that logarithms of
+        /// factorials, which are exact to a few thousandths there, save the walk.
         const WALK: u64 = 1 << 16;
         let observed = self.candidate_hits;
         let (from, to) = (mode.min(observed), mode.max(observed));

@@ -35,8 +35,8 @@ pub(super) enum NoAnswer {
     NotSeries(String),
     #[error("series {0} holds native histograms, which are not read; ask for classic buckets")]
     Native(String),
-    #[error(transparent)]
-    NotJson(#[from] serde_json::Error),
+    #[error("it answered something that is no result of a query: {0}")]
+    NotJson(String),
 }
 
 /// The series in the body of an answer to a range-vector query.
@@ -44,7 +44,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, NoAnswer> {
     let answer: Answer = serde_json::from_slice(body)?;
     match answer {
         Answer::Error { error_type, error } => {
-            Err(NoAnswer::Refused { kind: error_type, message: excerpt(&error) })
+            Err(NoAnswer::Refused { kind: excerpt(&error_type), message: excerpt(&error) })
         }
         Answer::Success { warnings, .. } if !warnings.is_empty() => {
             Err(NoAnswer::Partial(warnings.iter().take(3).map(|warning| excerpt(warning)).collect()))
@@ -59,6 +59,13 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, NoAnswer> {
                 None => Ok(series),
             }
         }
+    }
+}
+
+/// serde_json repeats what it did not expect, however long it is.
+impl From<serde_json::Error> for NoAnswer {
+    fn from(error: serde_json::Error) -> Self {
+        Self::NotJson(excerpt(&error.to_string()))
     }
 }
 

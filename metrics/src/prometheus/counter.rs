@@ -1,8 +1,9 @@
 //! How far counters rose in a window, in whole numbers, from the raw samples.
 //!
-//! `increase()` extrapolates to the window's edges and so gives fractions that are no counts. Here the growth of a series
-//! in `(start, end]` is what lies between its last sample up to `start` and its last up to `end`. The next window
-//! begins with the sample that this one ended with, so that consecutive windows neither lose nor double anything.
+//! `increase()` extrapolates to the window's edges and so gives fractions that are no counts. Here the growth
+//! of a series in `(start, end]` is what lies between its last sample up to `start` and its last up to `end`.
+//! The next window begins with the sample that this one ended with, so that consecutive windows neither lose
+//! nor double anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,11 +39,13 @@ pub(super) fn first_seen<'a>(series: impl IntoIterator<Item = &'a Series>) -> Fi
     seen
 }
 
-/// How far `series` rose in `span`. A value below the one before, or a time in `resets`, is a restart from zero.
+/// How far `series` rose in `span`. A value below the one before, or a time in `resets`, is a restart from
+/// zero.
 ///
-/// A series that is born in the window has nothing to be compared with. If its target had been scraped before, the series
-/// is new since then (a first error makes the first series of its status code) and rose from zero. If the target is new
-/// as well, what its counters held when they were first scraped may be older than the window, and is left out.
+/// A series that is born in the window has nothing to be compared with. If its target had been scraped
+/// before, the series is new since then (a first error makes the first series of its status code) and rose
+/// from zero. If the target is new as well, what its counters held when they were first scraped may be older
+/// than the window, and is left out.
 pub(super) fn growth(
     series: &Series,
     span: Span,
@@ -146,7 +149,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn consecutive_windows_add_up(steps in prop::collection::vec((1_i64..50, 0_u32..9, 0_u8..10), 2..40), cut in 0_i64..2000) {
+        fn consecutive_windows_add_up(
+            steps in prop::collection::vec((1_i64..50, 0_u32..9, 0_u8..10), 2..40),
+            cut in 0_i64..2000,
+        ) {
             let (mut at, mut value, mut samples) = (0, 0, Vec::new());
             for (pause, rise, restart) in steps {
                 at += pause;

@@ -23,12 +23,12 @@ use crate::{BoxError, Error, Measurement, Metric, MetricsSource, Missing, Select
 
 /// Asks a Prometheus server, over a client that the caller has configured (TLS, credentials, proxy).
 ///
-/// For each window it asks for the **raw samples** of the counters, with their true times, and counts from those: whole
-/// numbers, restarts recognised, and consecutive windows that neither lose nor double a request. Which sample
-/// belongs where: growth in `(start, end]` runs from a series' last sample up to `start` to its last up to `end`; to find
-/// the former, the question reaches back [`lookback`](Self::with_lookback) further. Growth is summed over all
-/// series that the template selects. A series born in the window rose from zero if its `job` and `instance` had been
-/// scraped before, otherwise from its first sample.
+/// For each window it asks for the **raw samples** of the counters, with their true times, and counts from
+/// those: whole numbers, restarts recognised, and consecutive windows that neither lose nor double a request.
+/// Which sample belongs where: growth in `(start, end]` runs from a series' last sample up to `start` to its
+/// last up to `end`; to find the former, the question reaches back [`lookback`](Self::with_lookback) further.
+/// Growth is summed over all series that the template selects. A series born in the window rose from zero if
+/// its `job` and `instance` had been scraped before, otherwise from its first sample.
 ///
 /// Ask for a window once its last scrape has been stored: a scrape timeout (10 s by default) after its end.
 ///
@@ -78,7 +78,8 @@ impl Prometheus {
     ///
     /// # Errors
     ///
-    /// The URL must be absolute, `http` or `https`. It is not repeated in the error, since it may hold a password.
+    /// The URL must be absolute, `http` or `https`. It is not repeated in the error, since it may hold a
+    /// password.
     pub fn new(client: reqwest::Client, base_url: &str) -> Result<Self, InvalidBaseUrl> {
         let mut url = Url::parse(base_url).map_err(|error| InvalidBaseUrl { source: Some(error.into()) })?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -116,14 +117,16 @@ impl Prometheus {
         self.queries.iter()
     }
 
-    /// How far before a window the sample that it starts from may lie; default 5 minutes. At least a few scrapes.
+    /// How far before a window the sample that it starts from may lie; default 5 minutes. At least a few
+    /// scrapes.
     #[must_use]
     pub const fn with_lookback(mut self, lookback: Duration) -> Self {
         self.lookback = lookback;
         self
     }
 
-    /// How much older than the window's end the newest sample may be; default 2 minutes. At least two scrapes.
+    /// How much older than the window's end the newest sample may be; default 2 minutes. At least two
+    /// scrapes.
     #[must_use]
     pub const fn with_staleness(mut self, staleness: Duration) -> Self {
         self.staleness = staleness;
@@ -269,7 +272,7 @@ impl Failure {
 
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
-        // The URL may hold a password.
+        // The error around it names the server, without what the URL may hold besides.
         Self::Unavailable(error.without_url().into())
     }
 }

@@ -34,8 +34,8 @@ pub enum Query {
     },
     /// One counter out of another.
     ///
-    /// If `trials` selects series and `hits` selects none, there were no hits: a counter with a status label does
-    /// not exist before the first time. A misspelt `hits` looks the same, so try it on a known failure.
+    /// If `trials` selects series and `hits` selects none, there were no hits: a counter with a status label
+    /// does not exist before the first time. A misspelt `hits` looks the same, so try it on a known failure.
     Proportion {
         /// Selects the counters of hits.
         hits: Template,

@@ -9,9 +9,9 @@ use crate::Selector;
 /// A PromQL series selector in which `{{label}}` stands for the value of a label of the
 /// [`Selector`] asked for: `http_requests_total{version="{{version}}",code=~"5.."}`.
 ///
-/// Gaps may stand inside double-quoted strings only, so that a value can never become part of the query. Values are
-/// escaped for the string; behind `=~` and `!~` they are escaped for the regular expression as well and match literally.
-/// A template without a gap is refused: it would answer the same for every side.
+/// Gaps may stand inside double-quoted strings only, so that a value can never become part of the query.
+/// Values are escaped for the string; behind `=~` and `!~` they are escaped for the regular expression as
+/// well and match literally. A template without a gap is refused: it would answer the same for every side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {

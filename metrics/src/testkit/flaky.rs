@@ -27,7 +27,8 @@ impl<S> Flaky<S> {
         Self { inner, seed, unavailable: 0.0, missing: 0.0, calls: AtomicU64::new(0) }
     }
 
-    /// This share of calls, in \[0, 1\], fails with [`Error::Unavailable`] and never reaches the source behind.
+    /// This share of calls, in \[0, 1\], fails with [`Error::Unavailable`] and never reaches the source
+    /// behind.
     #[must_use]
     pub const fn with_unavailable(mut self, share: f64) -> Self {
         self.unavailable = share;

@@ -23,8 +23,9 @@ impl Traffic {
         Self { chance: fastrand::Rng::with_seed(seed), rate, burst: 1 }
     }
 
-    /// Requests come in groups of `burst`, all of which are errors or none: the variance of a count is `burst` times that of
-    /// independent requests. This is what breaks tests that take requests for independent.
+    /// Requests come in groups of `burst`, all of which are errors or none: the variance of a count is
+    /// `burst` times that of independent requests. This is what breaks tests that take requests for
+    /// independent.
     #[must_use]
     pub fn in_bursts_of(mut self, burst: u64) -> Self {
         self.burst = burst.max(1);

@@ -81,7 +81,9 @@ impl ObjectBacked {
         let size = usize::try_from(part).expect("a part fits the address space");
         let first = reader.block(size).await?;
         if first.len() < size {
-            let put = async { self.store.put(&blob, first.clone().into()).await.map_err(failure(self, "write a blob")) };
+            let put = async {
+                self.store.put(&blob, first.clone().into()).await.map_err(failure(self, "write a blob"))
+            };
             let (_, put) = futures::join!(hasher.update(first.clone()), put);
             put?;
             progress.tell(Transfer::Bytes(first.len() as u64));
@@ -113,12 +115,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// Sends `first` and all that `reader` still has: while parts are on their way, this one is hashed
     /// and the next one read.
-    async fn send(
-        &mut self,
-        first: Held,
-        reader: &mut Reader,
-        hasher: &mut FileHasher,
-    ) -> Result<()> {
+    async fn send(&mut self, first: Held, reader: &mut Reader, hasher: &mut FileHasher) -> Result<()> {
         let mut sending = FuturesUnordered::new();
         let mut next = Some(first);
         let mut sent = 0;

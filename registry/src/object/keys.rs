@@ -73,20 +73,31 @@ mod tests {
     #[test]
     fn names_are_as_documented() {
         let fraud: ModelName = "fraud".parse().unwrap();
-        assert_eq!(record(&LogKey::model(&fraud), Seq::FIRST).as_ref(), "models/fraud/log/00000000000000000001.json");
+        assert_eq!(
+            record(&LogKey::model(&fraud), Seq::FIRST).as_ref(),
+            "models/fraud/log/00000000000000000001.json"
+        );
         let route = LogKey::new("route", "serving/Fraud").unwrap();
-        assert_eq!(record(&route, Seq::FIRST).as_ref(), "logs/route/serving=2f=46raud/00000000000000000001.json");
+        assert_eq!(
+            record(&route, Seq::FIRST).as_ref(),
+            "logs/route/serving=2f=46raud/00000000000000000001.json"
+        );
     }
 
     #[test]
     fn different_ids_have_different_names_even_where_case_is_folded() {
         let long = "é".repeat(120);
-        let ids = ["a/b", "a=2fb", "A/B", "..", ".", "a.b", "a..b", &long, &format!("{long}x"), "ab", "a b", "=="];
+        let ids =
+            ["a/b", "a=2fb", "A/B", "..", ".", "a.b", "a..b", &long, &format!("{long}x"), "ab", "a b", "=="];
         let names: HashSet<String> = ids.iter().map(|id| escape(id).to_ascii_lowercase()).collect();
         assert_eq!(names.len(), ids.len());
         for name in names {
             assert!(name.len() <= 255 && !name.starts_with('.') && !name.contains('/'), "{name}");
-            assert_eq!(Path::from("logs").join(name.clone()).as_ref(), format!("logs/{name}"), "nothing is escaped twice");
+            assert_eq!(
+                Path::from("logs").join(name.clone()).as_ref(),
+                format!("logs/{name}"),
+                "nothing is escaped twice"
+            );
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     failure::{failure, is_refusal},
     keys,
 };
-use crate::{BoxError, Error, Invalid, Log, LogKey, Result, Seq};
+use crate::{BoxError, Error, Invalid, Log, LogKey, Result, Seq, record::corrupt};
 
 /// Bytes of the largest record.
 const LONGEST: u64 = 16 << 20;
@@ -53,10 +53,11 @@ impl Log for ObjectBacked {
             let why = format!("it is longer than {LONGEST} bytes; put large things into files of a version");
             return Err(Invalid::new("record", format!("{seq} of {key}"), why).into());
         }
-        if let Some(before) = seq.previous() {
-            if !self.heads.has(key, before) && !self.exists(&keys::record(key, before)).await? {
-                return Err(seq.beyond(key).into());
-            }
+        if let Some(before) = seq.previous()
+            && !self.heads.has(key, before)
+            && !self.exists(&keys::record(key, before)).await?
+        {
+            return Err(seq.beyond(key).into());
         }
         let path = keys::record(key, seq);
         let mut unknown: Option<BoxError> = None;
@@ -108,7 +109,7 @@ impl Log for ObjectBacked {
             if beyond {
                 // Records behind a missing one: it was written while we read, or it is lost.
                 if hole == Some(next) {
-                    return Err(crate::record::corrupt(key, next, "it is missing, though there are later ones"));
+                    return Err(corrupt(key, next, "it is missing, though there are later ones"));
                 }
                 hole = Some(next);
             } else if end < window {

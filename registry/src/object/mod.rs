@@ -33,8 +33,8 @@ use serde::{Deserialize, Serialize};
 
 use self::{failure::failure, log::Heads, stored::Cache};
 use crate::{
-    ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions, Progress,
-    Result, Versions, commit::fold,
+    ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions,
+    Progress, Result, Versions, commit::fold,
 };
 
 /// Models looked at together when all are listed.
@@ -84,13 +84,14 @@ impl ObjectBacked {
         let marker = match opened.get(&path, Marker::LONGEST).await? {
             Some(marker) => marker,
             None => {
-                let marker = serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
+                let marker =
+                    serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
                 match opened.store.put_opts(&path, marker.clone().into(), PutMode::Create.into()).await {
                     Ok(_) => marker.into(),
                     // Somebody else is making it at the same time.
-                    Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                        opened.get(&path, Marker::LONGEST).await?.unwrap_or_else(|| marker.into())
-                    }
+                    Err(
+                        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                    ) => opened.get(&path, Marker::LONGEST).await?.unwrap_or_else(|| marker.into()),
                     Err(error) => return Err(failure(&opened, "create tidegate.json")(error)),
                 }
             }
@@ -98,7 +99,10 @@ impl ObjectBacked {
         let marker: Marker = serde_json::from_slice(&marker)
             .map_err(|error| Error::Corrupt { what: format!("{path} in {opened}"), source: error.into() })?;
         if marker.format != Marker::FORMAT {
-            return Err(Error::TooNew { what: opened.to_string(), found: format!("format {}", marker.format) });
+            return Err(Error::TooNew {
+                what: opened.to_string(),
+                found: format!("format {}", marker.format),
+            });
         }
         Ok(opened)
     }

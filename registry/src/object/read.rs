@@ -54,9 +54,16 @@ impl ObjectBacked {
         range: Range<u64>,
     ) -> Result<ByteStream> {
         let path = segment.path(model.name());
-        let damaged = |why: &str| Error::Corrupt { what: format!("{} of {model} ({path})", file.path), source: why.into() };
+        let damaged = |why: &str| Error::Corrupt {
+            what: format!("{} of {model} ({path})", file.path),
+            source: why.into(),
+        };
         // An empty range cannot be said in HTTP; asking for the whole of an empty blob can.
-        let options = if file.size == 0 { GetOptions::new() } else { GetOptions::new().with_range(Some(range.clone())) };
+        let options = if file.size == 0 {
+            GetOptions::new()
+        } else {
+            GetOptions::new().with_range(Some(range.clone()))
+        };
         if range.is_empty() && file.size > 0 {
             return Ok(futures::stream::empty().boxed());
         }
@@ -80,11 +87,12 @@ impl ObjectBacked {
     fn stream(&self, got: GetResult) -> ByteStream {
         #[cfg(feature = "fs")]
         let got = match got.payload {
-            object_store::GetResultPayload::File(file, path) => return super::file::stream(file, path, got.range),
+            object_store::GetResultPayload::File(file, path) => {
+                return super::file::stream(file, path, got.range);
+            }
             payload => GetResult { payload, ..got },
         };
         let store = self.clone();
         got.into_stream().map_err(move |error| failure(&store, "read")(error)).boxed()
     }
 }
-

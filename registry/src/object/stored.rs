@@ -59,10 +59,13 @@ impl Stored {
 
     pub(super) fn encode(&self) -> Result<Bytes> {
         let model = || self.manifest.model.to_string();
-        let bytes = serde_json::to_vec(self)
-            .map_err(|error| Invalid::new("card", model(), format!("it cannot be written as JSON ({error})")))?;
+        let bytes = serde_json::to_vec(self).map_err(|error| {
+            Invalid::new("card", model(), format!("it cannot be written as JSON ({error})"))
+        })?;
         if bytes.len() as u64 > LONGEST {
-            let why = format!("its manifest would be longer than {LONGEST} bytes; shorten the card or pack small files");
+            let why = format!(
+                "its manifest would be longer than {LONGEST} bytes; shorten the card or pack small files"
+            );
             return Err(Invalid::new("content", model(), why).into());
         }
         Ok(bytes.into())

@@ -14,8 +14,8 @@ use fastrand::Rng;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    ByteStream, Content, Draft, Error, FilePath, Log, LogKey, Manifest, ModelName, ModelRef, ModelStore, OpenOptions,
-    Progress, Result, Seq, Versions,
+    ByteStream, Content, Draft, Error, FilePath, Log, LogKey, Manifest, ModelName, ModelRef, ModelStore,
+    OpenOptions, Progress, Result, Seq, Versions,
 };
 
 /// Wraps a [`ModelStore`] or a [`Log`] and makes calls fail, by a schedule that follows from a seed.
@@ -66,13 +66,15 @@ impl<T> Flaky<T> {
         self.faults.fetch_add(1, Ordering::Relaxed);
         if rng.bool() { Fault::Before } else { Fault::After }
     }
+}
 
+impl<T: Sync> Flaky<T> {
     /// A call without effect, so that it does not matter when it fails.
-    async fn reading<R>(&self, call: impl Future<Output = Result<R>> + Send) -> Result<R> {
+    async fn reading<R: Send>(&self, call: impl Future<Output = Result<R>> + Send) -> Result<R> {
         if self.draw() == Fault::Never { call.await } else { Err(unavailable()) }
     }
 
-    async fn writing<R>(
+    async fn writing<R: Send>(
         &self,
         unknown: impl FnOnce() -> Error + Send,
         call: impl Future<Output = Result<R>> + Send,
@@ -89,7 +91,11 @@ impl<T> Flaky<T> {
 impl<T: ModelStore> ModelStore for Flaky<T> {
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
         let key = LogKey::model(draft.model.name());
-        let unknown = || Error::CommitUnknown { key, seq: Seq::FIRST, source: "the answer was dropped on purpose".into() };
+        let unknown = || Error::CommitUnknown {
+            key,
+            seq: Seq::FIRST,
+            source: "the answer was dropped on purpose".into(),
+        };
         self.writing(unknown, self.inner.publish(draft, content, progress)).await
     }
 
@@ -121,8 +127,11 @@ impl<T: ModelStore> ModelStore for Flaky<T> {
 #[async_trait]
 impl<T: Log> Log for Flaky<T> {
     async fn append(&self, key: &LogKey, seq: Seq, record: Bytes) -> Result<()> {
-        let unknown =
-            || Error::CommitUnknown { key: key.clone(), seq, source: "the answer was dropped on purpose".into() };
+        let unknown = || Error::CommitUnknown {
+            key: key.clone(),
+            seq,
+            source: "the answer was dropped on purpose".into(),
+        };
         self.writing(unknown, self.inner.append(key, seq, record)).await
     }
 

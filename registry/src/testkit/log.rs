@@ -1,5 +1,4 @@
 //! What every [`Log`] must do.
-#![expect(clippy::future_not_send, reason = "each check runs on the thread of its test")]
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a check fails by panicking")]
 
 use std::sync::Arc;
@@ -96,7 +95,12 @@ pub async fn one_of_sixteen_wins<L: Log>(make: impl AsyncFn() -> L) {
         let answers = join_all((0..16).map(|n| log.append(&key, seq, record(n)))).await;
         let winners: Vec<usize> = (0..16).filter(|&n| answers[n].is_ok()).collect();
         assert_eq!(winners.len(), 1, "round {round}: {answers:?}");
-        assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|e| matches!(e, Error::SeqTaken { .. })));
+        assert!(
+            answers
+                .iter()
+                .flat_map(|answer| answer.as_ref().err())
+                .all(|e| matches!(e, Error::SeqTaken { .. }))
+        );
         assert_eq!(log.read(&key, seq).await.unwrap(), [record(winners[0])]);
     }
 }

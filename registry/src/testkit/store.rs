@@ -1,5 +1,4 @@
 //! What every [`ModelStore`] must do.
-#![expect(clippy::future_not_send, reason = "each check runs on the thread of its test")]
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a check fails by panicking")]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 
 use crate::{
-    Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore, ModelStoreExt as _, OpenOptions,
-    PART_SIZE, Result, Stamp, content_digest,
+    Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore, ModelStoreExt as _,
+    OpenOptions, PART_SIZE, Result, Stamp, content_digest,
 };
 
 /// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
@@ -62,14 +61,21 @@ async fn publish<S: ModelStore>(store: &S, name: &str, files: &[(&str, &'static 
 
 async fn read<S: ModelStore>(store: &S, name: &str, file: &str, options: OpenOptions) -> Result<Vec<u8>> {
     let stream = store.open(&model(name), &path(file), options).await?;
-    stream.try_fold(Vec::new(), async |mut all, chunk| Ok([std::mem::take(&mut all), chunk.to_vec()].concat())).await
+    stream
+        .try_fold(Vec::new(), async |mut all, chunk| Ok([std::mem::take(&mut all), chunk.to_vec()].concat()))
+        .await
 }
 
 /// Every file reads back as it was, in nested directories, empty, and with names that mean something to
 /// stores.
 pub async fn published_files_read_back<S: ModelStore>(make: impl AsyncFn() -> S) {
-    const FILES: [(&str, &str); 5] =
-        [("weights.bin", "\0\x01weights"), ("a/b/c", "deep"), ("empty", ""), ("a-b", "x"), ("ü #1%20~+.txt", "odd")];
+    const FILES: [(&str, &str); 5] = [
+        ("weights.bin", "\0\x01weights"),
+        ("a/b/c", "deep"),
+        ("empty", ""),
+        ("a-b", "x"),
+        ("ü #1%20~+.txt", "odd"),
+    ];
     let store = make().await;
     let manifest = publish(&store, "m@1.0.0", &FILES).await.unwrap();
     assert_eq!(manifest.files.len(), FILES.len());
@@ -77,7 +83,11 @@ pub async fn published_files_read_back<S: ModelStore>(make: impl AsyncFn() -> S)
     assert_eq!(manifest.digest, content_digest(&manifest.files));
     assert_eq!(store.manifest(&model("m@1.0.0")).await.unwrap(), manifest);
     for (name, bytes) in FILES {
-        assert_eq!(read(&store, "m@1.0.0", name, OpenOptions::default()).await.unwrap(), bytes.as_bytes(), "{name}");
+        assert_eq!(
+            read(&store, "m@1.0.0", name, OpenOptions::default()).await.unwrap(),
+            bytes.as_bytes(),
+            "{name}"
+        );
         assert_eq!(manifest.file(&path(name)).unwrap().digest, Digest::of(bytes), "{name}");
     }
 }
@@ -148,7 +158,10 @@ pub async fn other_content_is_refused<S: ModelStore>(make: impl AsyncFn() -> S) 
     let first = publish(&store, "m@1.0.0", &[("f", "one")]).await.unwrap();
     for files in [&[("f", "two")] as &[_], &[("g", "one")], &[("f", "one"), ("g", "")]] {
         let error = publish(&store, "m@1.0.0", files).await.unwrap_err();
-        assert!(matches!(&error, Error::AlreadyPublished { existing, .. } if *existing == first.digest), "{error}");
+        assert!(
+            matches!(&error, Error::AlreadyPublished { existing, .. } if *existing == first.digest),
+            "{error}"
+        );
     }
     assert_eq!(store.manifest(&model("m@1.0.0")).await.unwrap(), first);
     assert_eq!(read(&store, "m@1.0.0", "f", OpenOptions::default()).await.unwrap(), b"one");
@@ -206,7 +219,11 @@ pub async fn empty_content_is_refused<S: ModelStore>(make: impl AsyncFn() -> S) 
 /// Paths that cannot lie in one directory together are refused.
 pub async fn impossible_paths_are_refused<S: ModelStore>(make: impl AsyncFn() -> S) {
     let store = make().await;
-    for files in [&[("a", "1"), ("a", "2")] as &[_], &[("a", "1"), ("a/b", "2")], &[("a/b/c", "1"), ("a", "2"), ("a-", "3")]] {
+    for files in [
+        &[("a", "1"), ("a", "2")] as &[_],
+        &[("a", "1"), ("a/b", "2")],
+        &[("a/b/c", "1"), ("a", "2"), ("a-", "3")],
+    ] {
         let error = publish(&store, "m@1.0.0", files).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
     }

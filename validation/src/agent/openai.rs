@@ -141,34 +141,27 @@ impl OpenAi {
         match tokio::time::timeout(left, exchange).await {
             Err(_) => Attempt::Final(self.timed_out(start.elapsed())),
             Ok(Err(error)) => self.failed(error, start.elapsed()),
-            Ok(Ok((status, headers, body))) => self.judge(status, &headers, body.as_deref(), start.elapsed()),
+            Ok(Ok((status, headers, body))) => match self.judge(status, &headers, &body) {
+                Attempt::Answered(reply) => Attempt::Answered(Reply { latency: start.elapsed(), ..reply }),
+                other => other,
+            },
         }
     }
 
-    fn judge(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: Option<&[u8]>,
-        latency: Duration,
-    ) -> Attempt {
-        let Some(body) = body.filter(|_| status.is_success()) else {
-            return self.refused(status, headers, body);
-        };
-        match parse(body) {
-            Ok(reply) => Attempt::Answered(Reply { latency, ..reply }),
-            Err(why) => Attempt::Final(self.malformed(why)),
+    fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &Body) -> Attempt {
+        if !status.is_success() {
+            return self.refused(status, headers, &body.bytes);
         }
+        let parsed = match body.whole {
+            true => parse(&body.bytes),
+            false => {
+                Err(format!("it is longer than {} bytes; lower max_tokens or allow more", self.longest_body))
+            }
+        };
+        parsed.map_or_else(|why| Attempt::Final(self.malformed(why)), Attempt::Answered)
     }
 
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Attempt {
-        let Some(body) = body else {
-            let why = format!(
-                "its body is longer than {} bytes; lower max_tokens or allow more",
-                self.longest_body
-            );
-            return Attempt::Final(self.malformed(why));
-        };
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Attempt {
         let problem = Problem::read(body);
         // Azure OpenAI answers 400 where others end the reply with the finish reason `content_filter`.
         if problem.code.as_deref() == Some("content_filter") {
@@ -228,21 +221,20 @@ impl Agent for OpenAi {
     }
 
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
-        let end = Instant::now() + call.timeout;
+        let start = Instant::now();
+        let left = || call.timeout.saturating_sub(start.elapsed());
         let body = wire::Body::new(&self.model, request);
         let mut backoff = Backoff::new(self.retry, self.calls.fetch_add(1, Ordering::Relaxed));
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let left = end.saturating_duration_since(Instant::now());
-            let (why, wait, source) = match self.attempt(&body, left).await {
+            let (why, wait, source) = match self.attempt(&body, left()).await {
                 Attempt::Answered(reply) => return Ok(Reply { retries: attempts - 1, ..reply }),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Later { why, wait, source } => (why, wait, source),
             };
             let next = backoff.next().map(|random| wait.unwrap_or(random));
-            let left = end.saturating_duration_since(Instant::now());
-            match next.filter(|&next| next < left) {
+            match next.filter(|&next| next < left()) {
                 Some(next) => tokio::time::sleep(next).await,
                 None => {
                     let agent = self.id.clone();
@@ -254,16 +246,23 @@ impl Agent for OpenAi {
     }
 }
 
-/// The whole body, or `None` if it is longer than `longest` bytes; never more than that is kept.
-async fn read(mut response: reqwest::Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
+/// As much of a body as may be kept, and whether that is all of it.
+struct Body {
+    bytes: Vec<u8>,
+    whole: bool,
+}
+
+async fn read(mut response: reqwest::Response, longest: usize) -> Result<Body, reqwest::Error> {
+    let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > longest {
-            return Ok(None);
+        let room = longest - bytes.len();
+        if chunk.len() > room {
+            bytes.extend_from_slice(&chunk[..room]);
+            return Ok(Body { bytes, whole: false });
         }
-        body.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    Ok(Body { bytes, whole: true })
 }
 
 impl fmt::Debug for OpenAi {

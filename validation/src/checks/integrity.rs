@@ -50,16 +50,15 @@ impl Validator for Integrity {
                 let detail = format!("the store holds {}, not {}", stored.digest, manifest.digest);
                 Ok(self.damaged(&manifest.model.to_string(), &detail))
             }
-            Err(error @ registry::Error::DigestMismatch { .. }) => {
-                let registry::Error::DigestMismatch { file, .. } = &error else {
-                    unreachable!("matched just above")
-                };
-                Ok(self.damaged(file.as_str(), &error.to_string()))
-            }
-            Err(error @ (registry::Error::Corrupt { .. } | registry::Error::NotFound { .. })) => {
-                Ok(self.damaged(&manifest.model.to_string(), &error.to_string()))
-            }
-            Err(error) => Err(Error::Store { check: self.name.clone(), source: Box::new(error) }),
+            Err(error) => match &error {
+                registry::Error::DigestMismatch { file, .. } => {
+                    Ok(self.damaged(file.as_str(), &error.to_string()))
+                }
+                registry::Error::Corrupt { what, .. } | registry::Error::NotFound { what, .. } => {
+                    Ok(self.damaged(what, &error.to_string()))
+                }
+                _ => Err(Error::Store { check: self.name.clone(), source: Box::new(error) }),
+            },
         }
     }
 }

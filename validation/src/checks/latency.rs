@@ -107,7 +107,7 @@ impl Validator for Latency {
         latencies.sort_unstable();
         // The quantile is at most `max` exactly when that share of calls takes at most `max`.
         let (verdict, _) = self.gate().judge("", &tally);
-        let claim = format!("{:.4}-quantile of the latency is at most {:?}", self.quantile, self.max);
+        let claim = format!("{}-quantile of the latency is at most {:?}", self.quantile, self.max);
         Ok(Finding::new(&self.name, verdict, claim)
             .with_evidence(self.evidence(&latencies, tally.unknown))
             .with_cases(cases))
@@ -141,7 +141,7 @@ impl Latency {
         let n = sorted.len() as u64;
         let at = |rank: u64| Some(sorted.get(usize::try_from(rank).ok()?.checked_sub(1)?)?.as_secs_f64());
         Some(Evidence {
-            measure: format!("{:.4}-quantile", self.quantile),
+            measure: format!("{}-quantile", self.quantile),
             estimate: at(sample_rank(n, self.quantile))?,
             lower: lower_rank(n, self.quantile, self.confidence).and_then(at),
             upper: upper_rank(n, self.quantile, self.confidence).and_then(at),

@@ -10,7 +10,7 @@ use tidegate_registry::{
 };
 
 /// A published version of one file.
-pub async fn publish() -> (InMemory, Manifest) {
+pub(crate) async fn publish() -> (InMemory, Manifest) {
     let store = InMemory::new();
     let stamp = Stamp { by: "test".into(), at: std::time::UNIX_EPOCH };
     let draft = Draft::new("support-bot@1.0.0".parse().unwrap(), stamp);
@@ -21,20 +21,20 @@ pub async fn publish() -> (InMemory, Manifest) {
 
 /// What is wrong with a [`Broken`] store.
 #[derive(Clone, Copy, Debug)]
-pub enum Harm {
+pub(crate) enum Harm {
     Bytes,
     Unavailable,
 }
 
 /// A store whose files cannot be read as they were written.
 #[derive(Debug)]
-pub struct Broken {
+pub(crate) struct Broken {
     sound: InMemory,
     harm: Harm,
 }
 
 impl Broken {
-    pub fn new(sound: InMemory, harm: Harm) -> Self {
+    pub(crate) fn new(sound: InMemory, harm: Harm) -> Self {
         Self { sound, harm }
     }
 }

@@ -46,7 +46,6 @@ const FIGURES: &[&str] = &[
     "stress",
     "thank you enough",
     "wait",
-    "wait to",
 ];
 
 /// What may come before, folded: `Sorry, but I can't …`.

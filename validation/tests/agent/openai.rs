@@ -1,11 +1,9 @@
 //! The HTTP agent against a server on loopback that gives prepared responses.
 
-mod server;
-
 use std::time::Duration;
 
+use crate::server::{Answer, Server, completion};
 use serde_json::{Value, json};
-use server::{Answer, Server, completion};
 use tidegate_validation::{Agent as _, AgentError, Call, OpenAi, Reply, Request, Retry, Usage};
 
 /// No waiting between attempts, and four of them.
@@ -141,6 +139,20 @@ async fn an_answer_too_long_is_not_read_to_its_end() {
     let agent = agent(&server).longest_body(10_000);
     let error = ask(&agent, Duration::from_secs(20)).await.unwrap_err();
     assert!(matches!(&error, AgentError::Malformed { why, .. } if why.contains("10000 bytes")), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_however_long_is_an_error() {
+    let script = [Answer::new(502, "x".repeat(1 << 20)), completion("Hi")];
+    let server = Server::start(script).await;
+    let reply = ask(&agent(&server).longest_body(10_000), Duration::from_secs(20)).await.unwrap();
+    assert_eq!((reply.text.as_str(), reply.retries), ("Hi", 1));
+}
+
+#[tokio::test]
+async fn a_call_may_have_all_the_time_there_is() {
+    let server = Server::start([completion("Hi")]).await;
+    assert!(ask(&agent(&server), Duration::MAX).await.is_ok());
 }
 
 #[tokio::test]

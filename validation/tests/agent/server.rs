@@ -15,19 +15,27 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// One prepared response.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
     body: String,
-    hangs: bool,
+    conduct: Conduct,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Conduct {
+    #[default]
+    Recites,
+    Echoes,
+    Hangs,
 }
 
 /// One request as it came.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub path: String,
-    pub authorization: Option<String>,
-    pub body: Value,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: Value,
 }
 
 #[derive(Debug)]
@@ -37,29 +45,34 @@ struct Script {
 }
 
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     base: String,
     script: Arc<Script>,
     task: JoinHandle<()>,
 }
 
 impl Answer {
-    pub fn new(status: u16, body: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
         Self { status, body: body.into(), ..Self::default() }
     }
 
-    pub fn hang() -> Self {
-        Self { hangs: true, ..Self::default() }
+    pub(crate) fn hang() -> Self {
+        Self { conduct: Conduct::Hangs, ..Self::default() }
     }
 
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+    /// A completion that says what the user said.
+    pub(crate) fn echo() -> Self {
+        Self { conduct: Conduct::Echoes, ..Self::default() }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.push((name, value));
         self
     }
 }
 
 /// A chat completion that says `text`.
-pub fn completion(text: &str) -> Answer {
+pub(crate) fn completion(text: &str) -> Answer {
     let body = json!({
         "id": "c1", "object": "chat.completion", "model": "support-bot",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
@@ -69,7 +82,7 @@ pub fn completion(text: &str) -> Answer {
 }
 
 impl Server {
-    pub async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let script = Script { answers: Mutex::new(answers.into_iter().collect()), asked: Mutex::default() };
         let script = Arc::new(script);
         let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
@@ -79,16 +92,16 @@ impl Server {
         Self { base, script, task }
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         self.base.clone()
     }
 
-    pub fn requests(&self) -> Vec<Asked> {
+    pub(crate) fn requests(&self) -> Vec<Asked> {
         self.script.asked.lock().unwrap().clone()
     }
 
     /// Stops listening; where it listened is free after that.
-    pub async fn stop(self) -> String {
+    pub(crate) async fn stop(self) -> String {
         self.task.abort();
         let _ = self.task.await;
         self.base
@@ -99,16 +112,20 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let authorization = head.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    script.asked.lock().unwrap().push(Asked {
+    let asked = Asked {
         path: head.uri.path().to_owned(),
         authorization,
         body: serde_json::from_slice(&body).unwrap(),
-    });
-    let next =
-        script.answers.lock().unwrap().pop_front().unwrap_or_else(|| Answer::new(500, "no answer left"));
-    if next.hangs {
-        std::future::pending::<()>().await;
-    }
+    };
+    let said =
+        asked.body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
+    script.asked.lock().unwrap().push(asked);
+    let next = script.answers.lock().unwrap().pop_front();
+    let next = match next.unwrap_or_else(|| Answer::new(500, "no answer left")) {
+        next if next.conduct == Conduct::Hangs => std::future::pending().await,
+        next if next.conduct == Conduct::Echoes => completion(&said),
+        next => next,
+    };
     let response =
         next.headers.iter().fold(Response::builder().status(next.status), |response, (name, value)| {
             response.header(*name, *value)

@@ -1,0 +1,203 @@
+//! What charts are made of: axes, lines, marks, hatching. Inline SVG, styled by the page.
+
+use std::time::{Duration, SystemTime};
+
+use maud::{Markup, html};
+
+use super::calendar;
+
+/// The x-axis.
+#[derive(Clone, Copy)]
+pub(super) struct TimeAxis {
+    start: SystemTime,
+    end: SystemTime,
+}
+
+/// The y-axis, linear.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    pub(super) from: f64,
+    pub(super) to: f64,
+}
+
+/// A chart whose text keeps its size relative to its lines; for charts that are about as wide as a phone.
+pub(super) struct Plot {
+    pub(super) time: TimeAxis,
+    pub(super) scale: Scale,
+}
+
+/// The shape of the mark at the end of a line, so that lines differ by more than their colour.
+#[derive(Clone, Copy)]
+pub(super) enum Mark {
+    Disc,
+    Diamond,
+}
+
+impl TimeAxis {
+    /// From `start` to `end`; a second at least, so that there is something to see.
+    pub(super) fn new(start: SystemTime, end: SystemTime) -> Self {
+        let least = start.checked_add(Duration::from_secs(1)).unwrap_or(start);
+        Self { start, end: end.max(least) }
+    }
+
+    /// Where `at` lies, from 0 to 1.
+    pub(super) fn place(&self, at: SystemTime) -> f64 {
+        let length = self.end.duration_since(self.start).unwrap_or_default().as_secs_f64();
+        let since = at.duration_since(self.start).unwrap_or_default().as_secs_f64();
+        if length > 0.0 { (since / length).min(1.0) } else { 0.0 }
+    }
+
+    /// At most about `most` ticks with their places.
+    pub(super) fn ticks(&self, most: usize) -> impl Iterator<Item = (f64, String)> {
+        calendar::ticks(self.start, self.end, most).into_iter().map(|(at, label)| (self.place(at), label))
+    }
+}
+
+impl Scale {
+    /// Where `value` lies, from 0 at the lower end to 1 at the upper; beyond both for what is off the scale.
+    pub(super) fn place(self, value: f64) -> f64 {
+        (value - self.from) / (self.to - self.from)
+    }
+
+    /// At most `most` whole numbers at equal distances, 0 among them if it is on the scale.
+    pub(super) fn whole_ticks(self, most: i32) -> Vec<f64> {
+        let (from, to) = (self.from.ceil() as i32, self.to.floor() as i32);
+        let step = (1..).find(|step| (to - from) / step < most).unwrap_or(1);
+        (from..=to).filter(|tick| tick % step == 0).map(f64::from).collect()
+    }
+}
+
+impl Plot {
+    const WIDTH: f64 = 312.0;
+    const HEIGHT: f64 = 150.0;
+    const LEFT: f64 = 38.0;
+    const TOP: f64 = 20.0;
+    const RIGHT: f64 = 14.0;
+    const BOTTOM: f64 = 22.0;
+
+    /// The chart: axes, `inside` (cut off at the edges of the plot) and `above` (not cut off). Both are drawn in the
+    /// plot's own coordinates, see [`x`](Self::x) and [`y`](Self::y).
+    pub(super) fn draw(
+        &self,
+        label: &str,
+        unit: &str,
+        tick: fn(f64) -> String,
+        inside: &Markup,
+        above: &Markup,
+    ) -> Markup {
+        let (width, height) = (Self::LEFT + Self::WIDTH + Self::RIGHT, Self::TOP + Self::HEIGHT + Self::BOTTOM);
+        let below = px(Self::HEIGHT + 16.0);
+        html! {
+            svg.plot viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
+                text.tick x="0" y="10" { (unit) }
+                svg.open x=(px(Self::LEFT)) y=(px(Self::TOP)) width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) {
+                    @for value in self.scale.whole_ticks(6) {
+                        (rule("grid", (0.0, self.y(value)), (Self::WIDTH, self.y(value))))
+                        text.tick.end x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
+                    }
+                    @for (place, label) in self.time.ticks(5) {
+                        (rule("axis", (place * Self::WIDTH, Self::HEIGHT), (place * Self::WIDTH, Self::HEIGHT + 4.0)))
+                        text.tick.middle x=(px(place * Self::WIDTH)) y=(below) { (label) }
+                    }
+                    svg width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) { (inside) }
+                    (rule("axis", (0.0, Self::HEIGHT), (Self::WIDTH, Self::HEIGHT)))
+                    (above)
+                }
+            }
+        }
+    }
+
+    pub(super) fn x(&self, at: SystemTime) -> f64 {
+        self.time.place(at) * Self::WIDTH
+    }
+
+    pub(super) fn y(&self, value: f64) -> f64 {
+        (1.0 - self.scale.place(value)) * Self::HEIGHT
+    }
+
+    /// A line through `points`.
+    pub(super) fn line(&self, class: &str, points: &[(SystemTime, f64)]) -> Markup {
+        let points: Vec<_> =
+            points.iter().map(|&(at, value)| format!("{},{}", px(self.x(at)), px(self.y(value)))).collect();
+        html! { polyline.line.(class) points=(points.join(" ")) {} }
+    }
+
+    /// A horizontal line at `value`, with its label at the left end, or else at the right.
+    pub(super) fn level(&self, class: &str, value: f64, label: &str, left: bool) -> Markup {
+        let y = self.y(value);
+        let (x, end) = if left { (4.0, None) } else { (Self::WIDTH - 4.0, Some("end")) };
+        html! {
+            (rule(&format!("level {class}"), (0.0, y), (Self::WIDTH, y)))
+            text.note.(class).(end.unwrap_or_default()) x=(px(x)) y=(px(y - 5.0)) { (label) }
+        }
+    }
+
+    /// A point, with a label on the side where there is room.
+    pub(super) fn point(&self, class: &str, at: SystemTime, value: f64, shape: Mark, label: &str) -> Markup {
+        let (x, y) = (self.x(at), self.y(value).clamp(4.0, Self::HEIGHT - 4.0));
+        let (dx, end) = if x < Self::WIDTH / 2.0 { (8.0, None) } else { (-8.0, Some("end")) };
+        html! {
+            (mark(class, x, y, shape))
+            text.note.strong.(class).(end.unwrap_or_default()) x=(px(x + dx)) y=(px(y.max(14.0) - 4.0)) { (label) }
+        }
+    }
+
+    /// What is off the scale at the end of a line: a label in the corner where the line left.
+    pub(super) fn beyond(&self, class: &str, value: f64, say: fn(f64) -> String) -> Markup {
+        let (y, arrow) = match value {
+            _ if value > self.scale.to => (12.0, "↑"),
+            _ if value < self.scale.from => (Self::HEIGHT - 6.0, "↓"),
+            _ => return html! {},
+        };
+        html! { text.note.end.(class) x=(px(Self::WIDTH - 4.0)) y=(px(y)) { (say(value)) " " (arrow) } }
+    }
+
+    /// A hatched column with its reason to hover on.
+    pub(super) fn hatched(&self, from: SystemTime, to: SystemTime, reason: &str) -> Markup {
+        let x = self.x(from);
+        let width = (self.x(to) - x).max(1.0);
+        html! {
+            rect.hatched x=(px(x)) y="0" width=(px(width)) height=(px(Self::HEIGHT)) { title { (reason) } }
+        }
+    }
+}
+
+/// A mark at a place.
+pub(super) fn mark(class: &str, x: f64, y: f64, shape: Mark) -> Markup {
+    html! {
+        @match shape {
+            Mark::Disc => circle.mark.(class) cx=(px(x)) cy=(px(y)) r="4" {},
+            Mark::Diamond => path.mark.(class) d={ "M" (px(x)) " " (px(y - 5.5)) "l5.5 5.5l-5.5 5.5l-5.5-5.5z" } {},
+        }
+    }
+}
+
+/// A straight line.
+fn rule(class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
+    html! { line class=(class) x1=(px(from.0)) y1=(px(from.1)) x2=(px(to.0)) y2=(px(to.1)) {} }
+}
+
+/// A length in the units of a chart; tenths are finer than any screen.
+pub(super) fn px(length: f64) -> String {
+    let tenths = (length.clamp(-1e6, 1e6) * 10.0).round() / 10.0;
+    // Adding zero turns -0 into 0.
+    format!("{}", tenths + 0.0)
+}
+
+/// A share of the width, for charts that are as wide as the page.
+pub(super) fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e4).round() / 1e2 + 0.0)
+}
+
+/// What is hatched in any chart of the page. Once a page.
+pub(super) fn patterns() -> Markup {
+    html! {
+        svg.patterns aria-hidden="true" {
+            defs {
+                pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
+                    line x1="0" y1="0" x2="0" y2="6" {}
+                }
+            }
+        }
+    }
+}

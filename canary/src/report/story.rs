@@ -1,0 +1,192 @@
+//! The journal, replayed and cut into rollouts.
+
+use std::time::{Duration, SystemTime};
+
+use tidegate_metrics::Evidence;
+
+use crate::{Entry, Event, Pause, Plan, Record, Rollout, RolloutId, State, Weight};
+
+/// A stretch of a journal.
+pub(super) enum Chapter<'a> {
+    /// A line that belongs to no rollout.
+    Aside(&'a Entry),
+    Rollout(Box<Story<'a>>),
+}
+
+/// A rollout and how it came to be what it is.
+pub(super) struct Story<'a> {
+    pub(super) id: &'a RolloutId,
+    pub(super) plan: &'a Plan,
+    pub(super) rollout: Rollout,
+    /// Never empty; the first one opens it.
+    pub(super) lines: Vec<Line<'a>>,
+    /// What was observed in the steps, by criterion.
+    pub(super) steps: Vec<Evidence>,
+    /// What was observed in the bake, by criterion.
+    pub(super) bake: Vec<Evidence>,
+}
+
+/// A line of the journal, with where it left the rollout.
+pub(super) struct Line<'a> {
+    pub(super) at: SystemTime,
+    pub(super) record: &'a Record,
+    /// Where the rollout was after it.
+    pub(super) state: State,
+    pub(super) paused: bool,
+    /// Whether it is what first left a step undecided at its horizon.
+    pub(super) undecided: bool,
+    /// The new version's share of traffic after it, wherever that version ran.
+    pub(super) share: Weight,
+    /// Why it could not have happened.
+    pub(super) refused: Option<String>,
+}
+
+/// What a rollout is about for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Prepare,
+    Steps,
+    Gate,
+    Promotion,
+    Bake,
+    Retreat,
+    End,
+}
+
+pub(super) fn chapters(entries: &[Entry]) -> Vec<Chapter<'_>> {
+    let mut chapters = Vec::new();
+    for entry in entries {
+        match (&entry.record, chapters.last_mut()) {
+            (Record::Open { id, plan }, _) => {
+                chapters.push(Chapter::Rollout(Box::new(Story::open(entry, id, plan))));
+            }
+            (Record::Seize { .. }, Some(Chapter::Rollout(story))) if story.rollout.state().is_end() => {
+                chapters.push(Chapter::Aside(entry));
+            }
+            (_, Some(Chapter::Rollout(story))) => story.go_on(entry),
+            (_, None | Some(Chapter::Aside(_))) => chapters.push(Chapter::Aside(entry)),
+        }
+    }
+    chapters
+}
+
+impl<'a> Story<'a> {
+    fn open(entry: &'a Entry, id: &'a RolloutId, plan: &'a Plan) -> Self {
+        let rollout = Rollout::new(plan.clone());
+        let line = Line {
+            at: entry.at,
+            record: &entry.record,
+            state: rollout.state().clone(),
+            paused: false,
+            undecided: false,
+            share: Weight::NONE,
+            refused: None,
+        };
+        Self {
+            id,
+            plan,
+            rollout,
+            lines: vec![line],
+            steps: vec![Evidence::new(); plan.criteria.len()],
+            bake: vec![Evidence::new(); plan.bake_criteria.len()],
+        }
+    }
+
+    fn go_on(&mut self, entry: &'a Entry) {
+        let before = self.rollout.state().clone();
+        let was_undecided = self.rollout.pauses().contains(&Pause::Undecided);
+        let result = match &entry.record {
+            Record::Happen(event) => self.rollout.apply(event, entry.at),
+            Record::Seize { by } => self.rollout.apply(&Event::Seize { by: by.clone() }, entry.at),
+            Record::Open { .. } | Record::Resume { .. } => Ok(()),
+        };
+        let mut share = self.lines.last().map_or(Weight::NONE, |line| line.share);
+        if let (Ok(()), Record::Happen(event)) = (&result, &entry.record) {
+            share = self.share_after(&before, event).unwrap_or(share);
+            self.collect(&before, event);
+        }
+        self.lines.push(Line {
+            at: entry.at,
+            record: &entry.record,
+            state: self.rollout.state().clone(),
+            paused: !self.rollout.pauses().is_empty(),
+            undecided: !was_undecided && self.rollout.pauses().contains(&Pause::Undecided),
+            share,
+            refused: result.err().map(|error| error.to_string()),
+        });
+    }
+
+    fn share_after(&self, before: &State, event: &Event) -> Option<Weight> {
+        match (before, event) {
+            (State::Shift { step, .. }, Event::Routed) => Some(self.plan.steps[*step].weight),
+            (State::Retreat { .. }, Event::Routed) => Some(Weight::NONE),
+            // After promotion the stable slot runs the new version, so moving traffic there changes nothing.
+            _ => None,
+        }
+    }
+
+    fn collect(&mut self, before: &State, event: &Event) {
+        if let Event::Observed { window, samples } = event {
+            let evidence = if before.is_bake() { &mut self.bake } else { &mut self.steps };
+            for (evidence, sample) in evidence.iter_mut().zip(samples) {
+                evidence.add(*window, sample.candidate.clone(), sample.baseline.clone());
+            }
+        }
+    }
+
+    /// When it was opened.
+    pub(super) fn start(&self) -> SystemTime {
+        self.lines[0].at
+    }
+
+    /// When its latest line was written.
+    pub(super) fn end(&self) -> SystemTime {
+        self.lines.iter().map(|line| line.at).fold(self.start(), SystemTime::max)
+    }
+
+    /// How long after its start `at` was.
+    pub(super) fn offset(&self, at: SystemTime) -> Duration {
+        at.duration_since(self.start()).unwrap_or_default()
+    }
+
+    /// Where the rollout was from each line to the next, the last one up to the end.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = (&Line<'a>, SystemTime)> {
+        let ends = self.lines.iter().skip(1).map(|line| line.at).chain([self.end()]);
+        self.lines.iter().zip(ends)
+    }
+}
+
+impl Phase {
+    pub(super) const fn of(state: &State) -> Self {
+        match state {
+            State::Preflight | State::Provision { .. } | State::Warm { .. } => Self::Prepare,
+            State::Shift { .. } | State::Analyse { .. } => Self::Steps,
+            State::Gate { .. } => Self::Gate,
+            State::Renew { .. }
+            | State::Return { .. }
+            | State::Record { .. }
+            | State::Drain { .. }
+            | State::Retire { .. } => Self::Promotion,
+            State::Bake { .. } | State::Settle { .. } => Self::Bake,
+            State::Retreat { .. } | State::Ebb { .. } | State::Withdraw { .. } => Self::Retreat,
+            State::Promoted
+            | State::RolledBack { .. }
+            | State::Seized { .. }
+            | State::Stuck { .. }
+            | State::Unsettled { .. } => Self::End,
+        }
+    }
+
+    /// Its name, which is its CSS class too.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Bake => "bake",
+            Self::End => "end",
+            Self::Gate => "gate",
+            Self::Prepare => "prepare",
+            Self::Promotion => "promotion",
+            Self::Retreat => "retreat",
+            Self::Steps => "steps",
+        }
+    }
+}

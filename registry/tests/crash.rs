@@ -1,0 +1,272 @@
+//! A publisher that dies at any write, and writers that meet.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream, stream::BoxStream};
+use object_store::{
+    CopyOptions, Error as Failure, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    memory::InMemory as Bucket, path::Path,
+};
+use tidegate_registry::{
+    Cause, Channel, Channels, Content, Draft, Error, Expect, Log as _, LogKey, Manifest, ModelRef,
+    ModelStore as _, ModelStoreExt as _, ObjectBacked, Seq, Stamp,
+};
+
+/// A store that is cut off at a write, before or after it takes effect, and never answers again.
+#[derive(Clone, Debug)]
+struct Dying {
+    bucket: Arc<dyn ObjectStore>,
+    life: Arc<Life>,
+}
+
+#[derive(Debug)]
+struct Life {
+    writes: AtomicUsize,
+    last: usize,
+    after: bool,
+    dead: AtomicBool,
+}
+
+impl Dying {
+    /// The `last`th write is the last; `after` says whether it still takes effect.
+    fn new(bucket: &Arc<Bucket>, last: usize, after: bool) -> Self {
+        let bucket = Arc::<Bucket>::clone(bucket);
+        Self {
+            bucket,
+            life: Arc::new(Life { writes: AtomicUsize::new(0), last, after, dead: AtomicBool::new(false) }),
+        }
+    }
+}
+
+impl Life {
+    fn check(&self) -> Result<()> {
+        if !self.dead.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err(Failure::Generic { store: "dying", source: "the connection is gone".into() })
+    }
+
+    async fn write<T>(&self, write: impl Future<Output = Result<T>>) -> Result<T> {
+        self.check()?;
+        if self.writes.fetch_add(1, Ordering::SeqCst) + 1 < self.last {
+            return write.await;
+        }
+        if self.after {
+            let _ = write.await;
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        Err(self.check().unwrap_err())
+    }
+}
+
+#[derive(Debug)]
+struct DyingUpload {
+    upload: Box<dyn MultipartUpload>,
+    life: Arc<Life>,
+}
+
+#[async_trait]
+impl MultipartUpload for DyingUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let (part, life) = (self.upload.put_part(data), Arc::clone(&self.life));
+        Box::pin(async move { life.write(part).await })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let life = Arc::clone(&self.life);
+        life.write(self.upload.complete()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.life.check()?;
+        self.upload.abort().await
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Dying {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.life.write(self.bucket.put_opts(location, payload, options)).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.life.check()?;
+        let upload = self.bucket.put_multipart_opts(at, options).await?;
+        Ok(Box::new(DyingUpload { upload, life: Arc::clone(&self.life) }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.life.check()?;
+        self.bucket.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.life.check()?;
+        self.bucket.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.life.check() {
+            Ok(()) => self.bucket.delete_stream(locations),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.bucket.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.life.check()?;
+        self.bucket.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.life.write(self.bucket.copy_opts(from, to, options)).await
+    }
+}
+
+impl fmt::Display for Dying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dying")
+    }
+}
+
+fn model() -> ModelRef {
+    "m@1.0.0".parse().unwrap()
+}
+
+/// Two small files and one that takes several parts.
+async fn publish(registry: &ObjectBacked, model: ModelRef) -> Result<Manifest, Error> {
+    let large = Bytes::from(vec![5; 40 << 20]);
+    let files = [("a", Bytes::from("alpha")), ("b", large), ("c", Bytes::new())];
+    let files = files.map(|(path, bytes)| (path.parse().unwrap(), bytes));
+    registry.publish(Draft::new(model, Stamp::now("test")), Content::bytes(files), &()).await
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_write_a_version_is_invisible_or_whole() {
+    let (mut points, mut invisible, mut whole) = (0, 0, 0);
+    for last in 1.. {
+        let mut died = false;
+        for after in [false, true] {
+            let bucket = Arc::new(Bucket::new());
+            let dying = Dying::new(&bucket, last, after);
+            let answer = match ObjectBacked::open(Arc::new(dying.clone())).await {
+                Ok(registry) => publish(&registry, model()).await,
+                Err(error) => Err(error),
+            };
+            died = dying.life.dead.load(Ordering::SeqCst);
+            assert_eq!(answer.is_err(), died, "write {last}");
+            points += usize::from(died);
+
+            let registry = ObjectBacked::open(bucket).await.unwrap();
+            match registry.manifest(&model()).await {
+                Ok(_) => {
+                    whole += 1;
+                    registry.verify(&model(), &()).await.unwrap();
+                    if let Err(error) = &answer {
+                        assert!(matches!(error, Error::CommitUnknown { .. }), "write {last}: {error}");
+                    }
+                }
+                Err(Error::NotFound { .. }) => {
+                    invisible += 1;
+                    assert!(
+                        registry.models().try_collect::<Vec<_>>().await.unwrap().is_empty(),
+                        "write {last}"
+                    );
+                }
+                Err(error) => panic!("write {last}: {error}"),
+            }
+            publish(&registry, model()).await.unwrap();
+            registry.verify(&model(), &()).await.unwrap();
+            assert_eq!(registry.versions(model().name()).await.unwrap().len(), 1);
+        }
+        if !died {
+            break;
+        }
+    }
+    // The marker, two small blobs, two parts and a completion, the manifest, the record; each before
+    // and after. Only the record makes a version, and only when it takes effect.
+    assert_eq!((points, invisible, whole), (16, 15, 3));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_an_append_is_found_out() {
+    for (after, wanted) in [(false, 0), (true, 1)] {
+        let bucket = Arc::new(Bucket::new());
+        ObjectBacked::open(Arc::clone(&bucket) as Arc<dyn ObjectStore>).await.unwrap();
+        let dying = Dying::new(&bucket, 1, after);
+        let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
+        let key = LogKey::new("route", "a").unwrap();
+        let record = Bytes::from("mine");
+        let error = registry.append(&key, Seq::FIRST, record.clone()).await.unwrap_err();
+        assert!(matches!(error, Error::CommitUnknown { seq: Seq::FIRST, .. }), "{error}");
+        dying.life.dead.store(false, Ordering::SeqCst);
+        let other = ObjectBacked::open(bucket).await.unwrap();
+        assert_eq!(other.read(&key, Seq::FIRST).await.unwrap().len(), wanted);
+        other.append(&key, Seq::FIRST, record).await.unwrap();
+        assert_eq!(other.read(&key, Seq::FIRST).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn sixteen_registries_append_in_turn() {
+    let bucket = Arc::new(Bucket::new());
+    let key = LogKey::new("route", "a").unwrap();
+    let registries =
+        join_all((0..16).map(|_| ObjectBacked::open(Arc::clone(&bucket) as Arc<dyn ObjectStore>))).await;
+    for round in 0..4 {
+        let seq = Seq::FIRST.plus(round);
+        let race = registries.iter().enumerate().map(|(n, registry)| {
+            let key = &key;
+            async move { registry.as_ref().unwrap().append(key, seq, format!("{n}").into()).await }
+        });
+        let answers = join_all(race).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "round {round}: {answers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishing_and_promoting_meet_in_a_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let open = || ObjectBacked::directory(root.path());
+    let small = |version: String| Draft::new(format!("m@{version}").parse().unwrap(), Stamp::now("test"));
+    let content = || Content::bytes([("f".parse().unwrap(), Bytes::from("x"))]);
+    open().await.unwrap().publish(small("1.0.0".to_owned()), content(), &()).await.unwrap();
+
+    let mut tasks = Vec::new();
+    for n in 0..8 {
+        let (registry, draft, content) = (open().await.unwrap(), small(format!("2.{n}.0")), content());
+        tasks.push(tokio::spawn(async move { registry.publish(draft, content, &()).await.map(|_| ()) }));
+        let channels = Channels::new(Arc::new(open().await.unwrap()));
+        tasks.push(tokio::spawn(async move {
+            let cause = Cause::Rollout { id: n.to_string() };
+            channels
+                .promote(&model(), &Channel::production(), &Expect::Any, cause, Stamp::now("test"))
+                .await
+                .map(|_| ())
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let registry = Arc::new(open().await.unwrap());
+    let name = model().name().clone();
+    assert_eq!(registry.versions(&name).await.unwrap().len(), 9);
+    assert_eq!(Channels::new(registry).history(&name, &Channel::production()).await.unwrap().len(), 8);
+}

@@ -1,0 +1,140 @@
+//! Where a version is delivered, and what may lie there already.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tidegate_registry::{
+    Content, Draft, Error, FilePath, InMemory, ModelRef, ModelStore as _, ModelStoreExt as _, Stamp,
+    Transfer, testkit::Flaky,
+};
+
+const FILES: [(&str, &str); 4] = [("config.json", "{}"), ("empty", ""), ("w/1", "one"), ("w/2", "two")];
+
+fn model() -> ModelRef {
+    "m@1.0.0".parse().unwrap()
+}
+
+async fn published() -> (InMemory, TempDir) {
+    let store = InMemory::new();
+    let files = FILES.map(|(path, bytes)| (path.parse::<FilePath>().unwrap(), Bytes::from(bytes)));
+    store.publish(Draft::new(model(), Stamp::now("test")), Content::bytes(files), &()).await.unwrap();
+    (store, tempfile::tempdir().unwrap())
+}
+
+/// Every file below `root` with its content, hidden ones included.
+fn tree(root: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                found.push((path.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn whole() -> Vec<(PathBuf, String)> {
+    FILES.map(|(path, bytes)| (path.into(), bytes.to_owned())).into()
+}
+
+#[tokio::test]
+async fn into_a_missing_an_empty_and_a_full_directory() {
+    let (store, root) = published().await;
+    let missing = root.path().join("a/b");
+    store.download(&model(), &missing, &()).await.unwrap();
+    assert_eq!(tree(&missing), whole());
+    store.download(&model(), &missing, &()).await.unwrap();
+    assert_eq!(tree(&missing), whole());
+    let empty = root.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    store.download(&model(), &empty, &()).await.unwrap();
+    assert_eq!(tree(&empty), whole());
+    assert_eq!(tree(root.path()).len(), 2 * FILES.len(), "no staging is left");
+}
+
+#[tokio::test]
+async fn only_what_is_missing_is_fetched() {
+    let (store, root) = published().await;
+    fs::create_dir(root.path().join("w")).unwrap();
+    fs::write(root.path().join("w/1"), "one").unwrap();
+    fs::write(root.path().join("notes.txt"), "mine").unwrap();
+    let told = Mutex::new(Vec::new());
+    let progress = |transfer: Transfer<'_>| told.lock().unwrap().push(format!("{transfer:?}"));
+    store.download(&model(), root.path(), &progress).await.unwrap();
+    let told = told.into_inner().unwrap();
+    assert_eq!(told[0], "Start { files: 3, bytes: Some(5) }");
+    assert!(!told.iter().any(|event| event.contains("w/1")), "{told:?}");
+    let found = tree(root.path());
+    assert_eq!(found.len(), FILES.len() + 1);
+    assert!(whole().iter().all(|file| found.contains(file)));
+}
+
+#[tokio::test]
+async fn anything_else_in_the_way_stops_it_before_it_starts() {
+    let in_the_way: [(&str, fn(&Path)); 5] = [
+        ("w/2", |path| fs::write(path, "xxx").unwrap()),
+        ("config.json", |path| fs::write(path, "longer than it").unwrap()),
+        ("config.json", |path| fs::create_dir(path).unwrap()),
+        #[cfg(unix)]
+        ("empty", |path| std::os::unix::fs::symlink("/dev/null", path).unwrap()),
+        #[cfg(unix)]
+        ("w", |path| {
+            fs::remove_dir(path).unwrap();
+            std::os::unix::fs::symlink("/tmp", path).unwrap();
+        }),
+    ];
+    for (name, place) in in_the_way {
+        let (store, root) = published().await;
+        fs::create_dir(root.path().join("w")).unwrap();
+        place(&root.path().join(name));
+        let entries = || fs::read_dir(root.path()).unwrap().count();
+        let before = entries();
+        let error = store.download(&model(), root.path(), &()).await.unwrap_err();
+        assert!(matches!(&error, Error::Occupied { path } if path.ends_with(name)), "{error}");
+        assert_eq!(entries(), before, "{name}");
+    }
+    let (store, root) = published().await;
+    let file = root.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = store.download(&model(), &file, &()).await.unwrap_err();
+    assert!(matches!(error, Error::Occupied { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn broken_connections_deliver_all_or_nothing() {
+    let (mut delivered, mut failed, mut faults) = (0, 0, 0);
+    for seed in 0..200 {
+        let (store, root) = published().await;
+        let target = root.path().join("target");
+        let flaky = Flaky::new(store, seed, 3);
+        match flaky.download(&model(), &target, &()).await {
+            Ok(_) => {
+                delivered += 1;
+                assert_eq!(tree(&target), whole(), "seed {seed}");
+            }
+            Err(error) => {
+                failed += 1;
+                assert!(error.is_transient(), "seed {seed}: {error}");
+                assert!(!target.exists(), "seed {seed}");
+            }
+        }
+        let left = fs::read_dir(root.path()).unwrap().count();
+        assert_eq!(left, usize::from(target.exists()), "seed {seed} leaves its staging");
+        faults += flaky.faults();
+    }
+    assert!(
+        delivered > 20 && failed > 20 && faults > 200,
+        "{delivered} delivered, {failed} failed, {faults} faults"
+    );
+}

@@ -1,0 +1,56 @@
+//! What was once written is read for ever.
+
+use std::{fs, path::Path, sync::Arc};
+
+use tidegate_registry::{
+    Attestations, Cause, Channel, Channels, Journal, LogKey, ModelRef, ModelStore as _, ModelStoreExt as _,
+    ObjectBacked,
+};
+
+/// A registry as format 1 wrote it: two versions, two moves of `production`, one of them settled, an
+/// attestation, and a journal of two records. Never change it; add another when a format is added.
+const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/registry-v1");
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn format_1_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    copy(Path::new(V1), root.path());
+    let registry = Arc::new(ObjectBacked::directory(root.path()).await.unwrap());
+    let model: ModelRef = "fraud-scorer@1.1.0".parse().unwrap();
+    let manifest = registry.verify(&model, &()).await.unwrap();
+    assert_eq!(
+        manifest.digest.to_string(),
+        "sha256:3108f54942f7c74b31295f2692a1ee4a180f63ff1f8d0a7d51df4c02eff1c0d7"
+    );
+    assert_eq!(manifest.card.metrics["accuracy"].to_bits(), 0.931_f64.to_bits());
+    let versions = registry.versions(model.name()).await.unwrap();
+    assert_eq!(
+        versions.iter().map(|there| there.version.to_string()).collect::<Vec<_>>(),
+        ["1.0.0", "1.1.0"]
+    );
+
+    let channels = Channels::new(Arc::<ObjectBacked>::clone(&registry));
+    let history = channels.history(model.name(), &Channel::production()).await.unwrap();
+    assert_eq!(history.len(), 2);
+    assert_eq!((&history[1].to, history[1].from.as_ref()), (&model, Some(&history[0].to)));
+    assert!(history[0].settled.is_some() && history[1].settled.is_none());
+    assert_eq!(history[1].cause, Cause::Rollout { id: "rollout-1".to_owned() });
+    assert_eq!(Attestations::new(Arc::<ObjectBacked>::clone(&registry)).of(&model).await.unwrap().len(), 1);
+
+    let key = LogKey::new("route", "serving/fraud").unwrap();
+    let (_, records) = Journal::<String>::open(registry, key).await.unwrap();
+    assert_eq!(records, ["opened", "closed"]);
+}

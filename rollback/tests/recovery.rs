@@ -1,0 +1,159 @@
+//! The way back, killed anywhere, from under a running rollout, and by a watch.
+
+#[path = "../../canary/tests/stage/mod.rs"]
+mod stage;
+
+use std::{sync::Arc, time::Duration};
+
+use stage::{Killed, Requests, Stage, id};
+use tidegate_canary::{
+    Deployer, Driver, Error as RolloutError, Readiness, Release, RouteJournal, Slot, State as RolloutState,
+    Traffic, TrafficRouter, Weight, World,
+};
+use tidegate_registry::{Cause, Channel, Expect, Stamp};
+use tidegate_rollback::{Error, Guard, Guarded, Order, Outcome, Rollback, State, Target, Watch};
+
+const GOOD: Requests = Requests { stable_errors: 2, candidate_errors: 2 };
+
+/// `fraud@1.1.0` is promoted, serving and settled; `fraud@1.0.0` is the last known good.
+async fn promoted(requests: Requests) -> Stage {
+    let stage = Stage::new(GOOD).await;
+    assert_eq!(stage.run().await.unwrap(), RolloutState::Promoted);
+    Stage { requests, ..stage }
+}
+
+async fn order(stage: &Stage, target: Target) -> Order {
+    let route = stage.plan().route.clone();
+    let name = stage.stable.model.name();
+    let (order, _) = Order::choose(&stage.world(), route, name, Channel::production(), &target, "it is slow")
+        .await
+        .unwrap();
+    order
+}
+
+async fn roll_back(stage: &Stage, world: World, target: Target) -> Result<State, Error> {
+    Rollback::open(world, "inc-1".parse().unwrap(), order(stage, target).await).await?.run().await
+}
+
+async fn assert_serving(stage: &Stage, release: &Release) {
+    assert_eq!(stage.deployer.status(Slot::Stable).await.unwrap().ready(), Some(release));
+    assert_eq!(stage.deployer.status(Slot::Candidate).await.unwrap(), Readiness::Absent);
+    assert_eq!(stage.router.observe(&stage.plan().route).await.unwrap().traffic, Traffic::stable());
+    assert_eq!(stage.moves().await.last().unwrap().to, release.model);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_to_the_last_good_and_back_on_command() {
+    let stage = promoted(GOOD).await;
+    let end = roll_back(&stage, stage.world(), Target::LastGood).await.unwrap();
+    assert!(matches!(end, State::Done { .. }), "{end}");
+    assert_serving(&stage, &stage.stable).await;
+    let last = stage.moves().await.pop().unwrap();
+    assert!(matches!(last.cause, Cause::Rollback { reason, .. } if reason == "it is slow"));
+
+    let order = order(&stage, Target::Exactly(stage.candidate.model.clone())).await;
+    let back = Rollback::open(stage.world(), "inc-2".parse().unwrap(), order).await.unwrap();
+    assert!(matches!(back.run().await.unwrap(), State::Done { .. }));
+    assert_serving(&stage, &stage.candidate).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_journal_write_it_arrives_once() {
+    // Its open, its seizure of the route, and nine events.
+    for nth in 0..11 {
+        for after in [false, true] {
+            let stage = promoted(GOOD).await;
+            let order = order(&stage, Target::LastGood).await;
+            let log = Killed { inner: stage.store.clone(), nth, after, count: 0.into() };
+            let killed = async {
+                let world = stage.world_on(Arc::new(log));
+                Rollback::open(world, "inc-1".parse().unwrap(), order.clone()).await?.run().await
+            };
+            let killed = killed.await;
+            assert!(matches!(killed, Err(Error::Registry(_) | Error::Route(_))), "write {nth}: {killed:?}");
+            let again = Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap();
+            let end = again.run().await.unwrap();
+            assert!(matches!(end, State::Done { .. }), "killed at write {nth}, after: {after}: {end}");
+            assert_serving(&stage, &stage.stable).await;
+            assert_eq!(stage.moves().await.len(), 3, "killed at write {nth}, after: {after}: one move back");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_takes_the_route_from_a_running_rollout() {
+    let stage = promoted(GOOD).await;
+    let next = stage::publish(&stage.store, "fraud@1.2.0", stage.clock.now()).await;
+    let mut spec = stage.spec();
+    (spec.stable, spec.candidate) = (stage.candidate.clone(), next);
+    let (driver, _handle) = Driver::open(stage.world(), id_2(), spec.build().unwrap()).await.unwrap();
+    let running = tokio::spawn(driver.run());
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    let route = stage.plan().route.clone();
+    let observed = stage.router.observe(&route).await.unwrap();
+    assert_eq!(observed.traffic.weight(Slot::Candidate), Weight::percent(10).unwrap());
+
+    let end = roll_back(&stage, stage.world(), Target::LastGood).await.unwrap();
+    assert!(matches!(end, State::Done { .. }), "{end}");
+    assert!(matches!(running.await.unwrap(), Err(RolloutError::Superseded)));
+    assert_serving(&stage, &stage.stable).await;
+    let journal = RouteJournal::open(Arc::new(stage.store.clone()), &route).await.unwrap();
+    let (rollout, ended) = journal.latest().unwrap();
+    assert_eq!(*rollout, id_2());
+    assert_eq!(*ended.state(), RolloutState::Seized { by: "rollback inc-1".to_owned() });
+}
+
+fn id_2() -> tidegate_canary::RolloutId {
+    format!("{}-2", id()).parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_not_what_was_ordered_changes_nothing() {
+    let stage = promoted(GOOD).await;
+    let mut order = order(&stage, Target::LastGood).await;
+    order.to.digest = tidegate_registry::Digest::of("something else");
+    let end =
+        Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();
+    assert!(matches!(&end, State::Stuck { remedy, .. } if remedy.contains("nothing was changed")), "{end}");
+    assert_serving(&stage, &stage.candidate).await;
+}
+
+fn guard(stage: &Stage) -> Guard {
+    let mut watch = Watch::new(stage.plan().route.clone(), stage.candidate.clone());
+    // The synthetic requests know no latency and no availability.
+    watch.criteria.truncate(1);
+    Guard { watch, channel: Channel::production(), target: Target::LastGood, id: "guard-1".parse().unwrap() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_breaks_its_limits_is_rolled_back() {
+    let stage = promoted(Requests { stable_errors: 2, candidate_errors: 300 }).await;
+    let deadline = stage.clock.now() + Duration::from_secs(900);
+    let guarded = guard(&stage).run(stage.world(), deadline).await.unwrap();
+    assert!(matches!(guarded, Guarded::RolledBack { end: State::Done { .. }, .. }), "{guarded:?}");
+    assert!(stage.clock.now() < deadline);
+    assert_serving(&stage, &stage.stable).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_keeps_its_limits_is_settled() {
+    let stage = Stage::new(GOOD).await;
+    let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
+    let (to, production) = (&stage.candidate.model, Channel::production());
+    stage.channels().promote(to, &production, &Expect::Any, Cause::Promote, stamp).await.unwrap();
+    let guarded =
+        guard(&stage).run(stage.world(), stage.clock.now() + Duration::from_secs(900)).await.unwrap();
+    assert!(matches!(guarded, Guarded::Kept(Outcome::Good { .. })), "{guarded:?}");
+    assert!(stage.moves().await.last().unwrap().settled.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blind_watch_says_so_and_settles_nothing() {
+    let stage = Stage::new(GOOD).await;
+    let mut guard = guard(&stage);
+    guard.watch.criteria[0].metric = "unknown".into();
+    let before = stage.moves().await;
+    let guarded = guard.run(stage.world(), stage.clock.now() + Duration::from_secs(900)).await.unwrap();
+    assert!(matches!(guarded, Guarded::Kept(Outcome::Blind { .. })), "{guarded:?}");
+    assert_eq!(stage.moves().await, before);
+}
