@@ -50,7 +50,6 @@ fn more_examples_make_a_better_model() {
         assert!((0.75..0.88).contains(&was), "{name}: {was}");
         assert!(is >= 0.94, "{name}: {is}");
     }
-    assert_eq!(new.labels(), ["account", "billing", "other", "returns", "shipping"]);
 }
 
 #[test]
@@ -69,10 +68,10 @@ fn a_saved_model_loads_as_it_was() {
 #[test]
 fn damage_shows_in_traffic_and_not_in_the_suite() {
     let (model, live) = (trained(Training::FULL), split("live"));
-    let suite = &split("test")[..20];
-    let words = model.words_unseen_by(suite, &live, 0.10);
+    let suite = split("test");
+    let words = model.words_unseen_by(&suite, &live, 0.10);
     let damaged = model.damage(&words);
-    assert_eq!(damaged.accuracy(suite), model.accuracy(suite));
+    assert_eq!(damaged.accuracy(&suite), model.accuracy(&suite));
     let failed = live.iter().filter(|message| damaged.classify(&message.text).is_err()).count();
     let share = failed as f64 / live.len() as f64;
     assert!((0.08..=0.10).contains(&share), "{share}");
@@ -115,8 +114,6 @@ async fn the_server_answers_as_an_openai_endpoint() -> Result<()> {
     model.damage(&["courier".to_owned()]).save(directory.path())?;
     let server = Server::start("support-intent@1.2.0", directory.path()).await?;
     let url = format!("http://{}", server.address());
-    // No TLS is spoken here, but a client of this build wants a provider chosen.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     let ask = async |body: Value| -> Result<(u16, Value)> {
         let reply = client.post(format!("{url}/v1/chat/completions")).json(&body).send().await?;

@@ -14,6 +14,8 @@ mod memory;
 mod patience;
 mod perform;
 mod plan;
+#[cfg(feature = "report")]
+pub mod report;
 mod rollout;
 mod router;
 mod side;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use futures::future::join_all;
-use tidegate_metrics::{Criterion, Measurement, Missing, Rule, Window};
+use tidegate_metrics::{Criterion, Measurement, Missing, Window};
 use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
@@ -32,7 +32,7 @@ pub(crate) async fn perform(
             let criteria = if rollout.state().is_bake() { &plan.bake_criteria } else { &plan.criteria };
             match in_force(world, &plan.route, &traffic, fence).await {
                 Ok(()) => Ok(observe(world, plan, criteria, window, &judged, compared.as_ref()).await),
-                Err(NotDone::Failed(cause)) => Ok(blind(criteria, &cause)),
+                Err(NotDone::Failed(cause)) => Ok(blind(criteria, compared.is_some(), &cause)),
                 Err(superseded) => Err(superseded),
             }
             .map(|samples| Event::Observed { window, samples })
@@ -145,21 +145,25 @@ async fn observe(
     compared: Option<&Side>,
 ) -> Vec<Sample> {
     let patience = plan.timing.patience;
-    join_all(criteria.iter().map(async |Criterion { metric, rule, .. }| {
-        let baseline = match compared {
-            Some(side) if matches!(rule, Rule::Compare(_)) => {
-                Some(side.observe(&*world.metrics, metric, window, patience).await)
-            }
-            _ => None,
+    join_all(criteria.iter().map(async |criterion| {
+        let ask =
+            async |side: &Side| side.observe(&*world.metrics, &criterion.metric, window, patience).await;
+        let baseline = match compared.filter(|_| criterion.needs_baseline()) {
+            Some(side) => Some(ask(side).await),
+            None => None,
         };
-        Sample { candidate: judged.observe(&*world.metrics, metric, window, patience).await, baseline }
+        Sample { candidate: ask(judged).await, baseline }
     }))
     .await
 }
 
-fn blind(criteria: &[Criterion], cause: &str) -> Vec<Sample> {
+fn blind(criteria: &[Criterion], compared: bool, cause: &str) -> Vec<Sample> {
     let missing = || Measurement::Missing(Missing::SourceError { cause: cause.to_owned(), retryable: false });
-    criteria.iter().map(|_| Sample { candidate: missing(), baseline: None }).collect()
+    let sample = |criterion: &Criterion| Sample {
+        candidate: missing(),
+        baseline: (compared && criterion.needs_baseline()).then(missing),
+    };
+    criteria.iter().map(sample).collect()
 }
 
 async fn promote(world: &World, id: &RolloutId, plan: &Plan, until: SystemTime) -> Result<Seq, NotDone> {

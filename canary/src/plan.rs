@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tidegate_metrics::{Criterion, Importance, InvalidCriterion, Metric, Rule, Statistic};
+use tidegate_metrics::{Criterion, Importance, InvalidCriterion, Metric, Statistic};
 use tidegate_registry::Channel;
 
 use crate::{Exception, Key, Release, RouteId, Traffic, Weight};
@@ -181,7 +181,7 @@ impl PlanSpec {
         };
         let switched = Step { weight: Weight::FULL, require: Require::Pass, gate: false, ..spec.steps[0] };
         spec.steps = vec![preview, switched];
-        spec.criteria.retain(|criterion| !matches!(criterion.rule, Rule::Compare(_)));
+        spec.criteria.retain(|criterion| !criterion.needs_baseline());
         spec
     }
 
@@ -205,12 +205,11 @@ impl PlanSpec {
         }
         check("criteria", &self.criteria)?;
         check("bakeCriteria", &self.bake_criteria)?;
-        let compares = |criterion: &Criterion| matches!(criterion.rule, Rule::Compare(_));
-        if let Some(index) = self.bake_criteria.iter().position(compares) {
+        if let Some(index) = self.bake_criteria.iter().position(Criterion::needs_baseline) {
             return Err(InvalidPlan::NothingToCompare { field: "bakeCriteria", index });
         }
         let split = self.steps.iter().any(|step| step.weight > Weight::NONE && step.weight < Weight::FULL);
-        if let (false, Some(index)) = (split, self.criteria.iter().position(compares)) {
+        if let (false, Some(index)) = (split, self.criteria.iter().position(Criterion::needs_baseline)) {
             return Err(InvalidPlan::NothingToCompare { field: "criteria", index });
         }
         if !self.criteria.iter().any(is_required) {

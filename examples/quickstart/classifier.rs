@@ -129,11 +129,6 @@ impl Classifier {
         right.count() as f64 / examples.len() as f64
     }
 
-    /// The intents it tells apart, ascending.
-    pub(crate) fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
     /// Writes `model.safetensors`, `vocabulary.txt` and `config.json` into `directory`, creating it.
     pub(crate) fn save(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;

@@ -25,6 +25,7 @@ pub(crate) enum Status {
     Misused = 2,
     Inconclusive = 3,
     Unavailable = 4,
+    Interrupted = 130,
 }
 
 impl Answer {

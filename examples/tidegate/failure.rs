@@ -17,6 +17,9 @@ use crate::answer::{self, Status};
 /// What this program itself objects to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted; nothing half-done is left, run it again")]
+    Interrupted,
     /// The input makes no sense; the text says which and what would.
     #[error("{0}")]
     Misused(String),
@@ -55,6 +58,7 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
             return Some((Status::Misused, "invalid"));
         }
         match cause.downcast_ref::<Failure>() {
+            Some(Failure::Interrupted) => return Some((Status::Interrupted, "interrupted")),
             Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
             Some(Failure::NoRegistry(_) | Failure::NoServer { .. }) => {
                 return Some((Status::Unavailable, "unavailable"));
@@ -74,8 +78,10 @@ fn classify_registry(error: &Error) -> (Status, &'static str) {
         Error::Corrupt { .. } => (Status::Refused, "corrupt"),
         Error::DigestMismatch { .. } => (Status::Refused, "digest-mismatch"),
         Error::Invalid(_) => (Status::Misused, "invalid"),
+        Error::Local { .. } => (Status::Refused, "local"),
         Error::NotFound { .. } => (Status::Refused, "not-found"),
         Error::Occupied { .. } => (Status::Refused, "occupied"),
+        Error::TooNew { .. } => (Status::Refused, "too-new"),
         Error::Unavailable { .. } => (Status::Unavailable, "unavailable"),
         _ => (Status::Refused, "refused"),
     }

@@ -23,6 +23,7 @@ use tidegate::registry::Stamp;
 use tracing_subscriber::EnvFilter;
 
 use answer::{Answer, Status};
+use failure::Failure;
 use location::Location;
 
 const AFTER_HELP: &str = "\
@@ -33,11 +34,12 @@ Selectors:
   NAME:production  the version that the channel points to
 
 Exit status:
-  0  done
-  1  refused, not found, or a check failed
-  2  wrong usage or invalid input; nothing was changed
-  3  inconclusive: the evidence does not decide
-  4  the registry or the network is unavailable; try again later
+    0  done
+    1  refused, not found, or a check failed
+    2  wrong usage or invalid input; nothing was changed
+    3  inconclusive: the evidence does not decide
+    4  the registry or the network is unavailable; try again later
+  130  interrupted; nothing half-done is left
 
 With --json there is exactly one JSON document on standard output, and everything for people is on
 standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}.
@@ -130,7 +132,12 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    match cli.command.run(&cli.session).await {
+    let answered = tokio::select! {
+        answered = cli.command.run(&cli.session) => answered,
+        // Dropping what was going on takes its staged files away.
+        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted.into()),
+    };
+    match answered {
         Ok(answer) => answer.print(cli.session.json),
         Err(error) => failure::print(&error, cli.session.json),
     }
@@ -145,8 +152,10 @@ fn misused(error: &clap::Error) -> ExitCode {
     }
     if std::env::args_os().any(|arg| arg == OsStr::new("--json")) {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        answer::print_json(&failure::document("usage", message, &[]));
+        // The first paragraph says what is wrong; the rest is the usage.
+        let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+        let message = lines.collect::<Vec<_>>().join(" ");
+        answer::print_json(&failure::document("usage", message.trim_start_matches("error: "), &[]));
     }
     Status::Misused.into()
 }

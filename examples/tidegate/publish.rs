@@ -56,14 +56,13 @@ impl Publish {
         drop(bar);
 
         let created = manifest.created == offered;
-        let verb = if created {
-            "published".to_owned()
+        let done = if created {
+            format!("published {}", manifest.model)
         } else {
-            format!("unchanged, published on {}:", stamp(&manifest.created))
+            format!("unchanged {} (published {})", manifest.model, stamp(&manifest.created))
         };
         let files = count(manifest.files.len(), "file");
-        let text =
-            format!("{verb} {}: {files}, {}, {}", manifest.model, bytes(manifest.size), manifest.digest);
+        let text = format!("{done}: {files}, {}, {}", bytes(manifest.size), manifest.digest);
         Ok(Answer::done(text, json!({ "published": created, "manifest": manifest })))
     }
 }

@@ -80,7 +80,7 @@ impl Validate {
         if self.attest {
             text.push_str("\nrecorded in the registry");
         }
-        let json = json!({ "accepted": report.accepted(), "attested": self.attest, "report": report });
+        let json = json!({ "accepted": report.accepted(), "verdict": report.verdict().word(), "attested": self.attest, "report": report });
         Ok(Answer { text, json, status: status(&report) })
     }
 }
@@ -114,8 +114,6 @@ fn read_key(variable: &str) -> Result<String> {
 }
 
 fn client() -> Result<Client> {
-    // Another provider can only have been installed by this program, and it installs none elsewhere.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .build()

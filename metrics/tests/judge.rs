@@ -52,6 +52,24 @@ mod golden {
     use super::*;
 
     #[test]
+    fn two_sides_without_hits_pass_by_what_is_negligible() {
+        let quiet = vec![(100, 900, 0, 0); 10];
+        let criterion = Criterion::compare(Metric::errors());
+        let judgement = judge(&criterion, &evidence(&quiet));
+        assert_eq!(judgement.verdict, Verdict::Pass, "{judgement}");
+        // Half of the bet lies on odds of which nothing is learned; the other half is the mean over the grid of
+        // (1 - p + p/r)^-1000 at p = 1 %, for a thousand requests without an error.
+        let grid = [1.1_f64, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
+        let share = grid.map(|r| (1.0 - 0.01 + 0.01 / r).powf(-1000.0)).iter().sum::<f64>() / 8.0;
+        near(judgement.pass.log_e.exp(), 0.5 + 0.5 * share);
+
+        let strict = Comparison { negligible: 0.0, ..Comparison::default() };
+        let strict = Criterion::new(Metric::errors(), Rule::Compare(strict));
+        let judgement = judge(&strict, &evidence(&quiet));
+        assert_eq!((judgement.verdict, judgement.pass.log_e), (Verdict::Inconclusive, 0.0));
+    }
+
+    #[test]
     fn one_likelihood_ratio() {
         near(Table::new((3, 100), (9, 900)).unwrap().log_likelihood_ratio(2.0, 1.0).exp(), 2.561_552_218);
     }
@@ -439,10 +457,16 @@ mod criteria {
 
     #[test]
     fn every_wrong_field_is_named() {
-        let wrong = Comparison { alpha: 0.0, beta: f64::NAN, tolerated: -1.0, margin: f64::INFINITY };
+        let wrong = Comparison {
+            alpha: 0.0,
+            beta: f64::NAN,
+            tolerated: -1.0,
+            margin: f64::INFINITY,
+            negligible: 1.0,
+        };
         let criterion = Criterion::new(Metric::new(""), Rule::Compare(wrong));
         let problems = criterion.check().unwrap_err().problems;
-        for field in ["metric", "alpha", "beta", "tolerated", "margin"] {
+        for field in ["metric", "alpha", "beta", "tolerated", "margin", "negligible"] {
             assert_eq!(
                 problems.iter().filter(|problem| problem.starts_with(field)).count(),
                 1,
@@ -498,9 +522,11 @@ mod criteria {
         let bound = (wild(), any::<bool>())
             .prop_map(|(v, most)| if most { Bound::AtMost(v) } else { Bound::AtLeast(v) });
         prop_oneof![
-            [wild(), wild(), wild(), wild()].prop_map(|[alpha, beta, tolerated, margin]| {
-                Rule::Compare(Comparison { alpha, beta, tolerated, margin })
-            }),
+            [wild(), wild(), wild(), wild(), wild()].prop_map(
+                |[alpha, beta, tolerated, margin, negligible]| {
+                    Rule::Compare(Comparison { alpha, beta, tolerated, margin, negligible })
+                }
+            ),
             (statistic, bound, wild(), wild(), any::<u64>()).prop_map(
                 |(statistic, bound, alpha, beta, min_samples)| {
                     Rule::Limit(Limit { statistic, bound, alpha, beta, min_samples })

@@ -32,11 +32,11 @@ pub(crate) async fn commit(
         }
         let seq = catalogue.next();
         let record = catalogue.entry(stamp.clone(), facts).encode(catalogue.key())?;
-        match log.append(catalogue.key(), seq, record.clone()).await {
-            Ok(()) => {
-                catalogue.apply(&record)?;
-                return Ok((catalogue, Some(seq)));
-            }
+        // Folded before it is written: a record that nobody could read must never be in the log.
+        let mut after = catalogue.clone();
+        after.apply(&record)?;
+        match log.append(catalogue.key(), seq, record).await {
+            Ok(()) => return Ok((after, Some(seq))),
             Err(Error::SeqTaken { .. }) => {
                 tracing::debug!(key = %catalogue.key(), %seq, "another writer was first, deciding again");
                 catch_up(log, &mut catalogue).await?;

@@ -3,8 +3,8 @@
 use std::{future::Future, path::Path};
 
 use crate::{
-    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector, download::download,
-    verify::verify,
+    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector,
+    transfer::{download::download, verify::verify},
 };
 
 /// Conveniences over [`ModelStore`], implemented for every store and never by hand.
@@ -47,8 +47,9 @@ pub trait ModelStoreExt: ModelStore {
     /// The directory may be missing, or hold some of the files already: equal ones are kept, other
     /// files that the version does not name are left alone. Everything is staged in a hidden directory
     /// on the same file system, synced, and only then renamed into place, all at once where the
-    /// directory did not exist. After an error or when the future is dropped nothing wrong or partial
-    /// lies under its final name and the staging directory is gone.
+    /// directory did not exist. Nothing wrong or partial ever lies under its final name, and after an
+    /// error the staging directory is gone. Dropping the future stops the download, unless it has come
+    /// to the renaming, which is then finished.
     ///
     /// # Errors
     ///

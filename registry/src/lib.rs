@@ -81,16 +81,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attestation;
-mod blocking;
 mod catalogue;
 mod channel;
 mod commit;
-mod destination;
 mod digest;
-mod download;
 mod error;
 mod ext;
-mod hashing;
 mod journal;
 mod log;
 mod manifest;
@@ -102,13 +98,12 @@ mod path;
 mod progress;
 mod record;
 mod selector;
-mod source;
 mod stamp;
 mod store;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
-mod verify;
+mod transfer;
 
 pub use crate::{
     attestation::Attestations,

@@ -116,7 +116,8 @@ impl Seq {
     }
 
     /// The number of the record before this one; the first has none.
-    pub(crate) const fn previous(self) -> Option<Self> {
+    #[must_use]
+    pub const fn previous(self) -> Option<Self> {
         Self::new(self.0 - 1)
     }
 

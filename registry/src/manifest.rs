@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Error, FilePath, Hasher, ModelRef, Result, Stamp, source::check_paths};
+use crate::{Digest, Error, FilePath, Hasher, ModelRef, Result, Stamp, transfer::source::check_paths};
 
 /// Bytes of a part: every file is hashed whole and in parts of this size, so that a download can
 /// verify parts in parallel and as they arrive.
@@ -199,7 +199,7 @@ impl File {
 /// The identity of a set of files: the SHA-256 of what `sha256sum` prints for them, ascending by path.
 ///
 /// ```text
-/// LC_ALL=C find . -type f | sed 's|^\./||' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum
+/// LC_ALL=C find . -type f | sed 's|^\./||' | LC_ALL=C sort | xargs -d '\n' sha256sum -- | sha256sum
 /// ```
 ///
 /// Paths take part. (The root digest of an OpenSSF model signature does not cover them, so there two

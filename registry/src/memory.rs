@@ -11,16 +11,12 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    ByteStream, Content, Digest, Draft, Error, FilePath, Invalid, Log, LogKey, Manifest, ModelName, ModelRef,
-    ModelStore, OpenOptions, Progress, Result, Seq, Transfer, Versions,
+    ByteStream, Content, Digest, Draft, Error, File, FilePath, Invalid, Log, LogKey, Manifest, ModelName,
+    ModelRef, ModelStore, OpenOptions, Progress, Result, Seq, Transfer, Versions,
     commit::{commit, fold},
-    hashing::FileHasher,
     record::Fact,
-    source::Source,
+    transfer::{hashing::hash, source::Source},
 };
-
-/// Bytes hashed at once.
-const BLOCK: usize = 4 << 20;
 
 /// A [`ModelStore`] and [`Log`] that keeps everything in memory. Clones share it.
 #[derive(Clone, Default)]
@@ -141,20 +137,14 @@ impl Log for InMemory {
     }
 }
 
-async fn take(source: Source, progress: &dyn Progress) -> Result<(crate::File, Bytes)> {
+async fn take(source: Source, progress: &dyn Progress) -> Result<(File, Bytes)> {
     let path = source.path.clone();
-    let mut reader = source.open().await?;
-    let (mut hasher, mut bytes) = (FileHasher::default(), BytesMut::new());
-    loop {
-        let block = reader.block(BLOCK).await?;
-        if block.is_empty() {
-            break;
-        }
-        hasher.update(block.clone()).await;
-        progress.tell(Transfer::Bytes(block.len() as u64));
-        bytes.extend_from_slice(&block);
-    }
-    let file = hasher.finish(path);
+    let mut bytes = BytesMut::new();
+    let keep = |block: &Bytes| {
+        bytes.extend_from_slice(block);
+        Ok(())
+    };
+    let file = hash(source.open().await?, path, progress, keep).await?;
     progress.tell(Transfer::File(&file.path));
     Ok((file, bytes.freeze()))
 }

@@ -9,7 +9,8 @@ use crate::{Invalid, model::text};
 /// The path of a file inside a version: relative, `/`-separated, and safe to join to a directory.
 ///
 /// Invariants: 1 to 1024 bytes; no empty, `.` or `..` segment; no leading `/`; no `\`, `:` or control
-/// character. So it means the same file on every operating system and never leaves its directory.
+/// character. So no operating system takes a part of it for a separator, a drive or a parent, and it never
+/// leaves its directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FilePath(String);

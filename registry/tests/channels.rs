@@ -1,4 +1,5 @@
 //! Channels: compare-and-set, history, settling, and attestations beside them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     sync::Arc,
@@ -220,7 +221,7 @@ async fn retrying_through_faults_moves_a_channel_once() {
     for seed in 0..64 {
         let (store, _) = three_versions().await;
         let flaky = Arc::new(Flaky::new(store, seed, 2));
-        let channels = Channels::new(flaky.clone());
+        let channels = Channels::new(Arc::<Flaky<InMemory>>::clone(&flaky));
         let mut tries = 0;
         let made = loop {
             tries += 1;

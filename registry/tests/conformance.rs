@@ -1,4 +1,5 @@
 //! Every backend does what its traits promise.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

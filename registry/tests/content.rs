@@ -1,4 +1,5 @@
 //! What can be published from a directory, and what is refused with which words.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 
@@ -42,9 +43,10 @@ async fn a_directory_is_its_files() {
 async fn the_content_digest_is_what_coreutils_print() {
     let directory = directory();
     fs::write(directory.path().join("ü"), vec![7; 100_000]).unwrap();
+    fs::write(directory.path().join("-n"), "no option").unwrap();
     let manifest = publish(directory.path()).await.unwrap();
     let script =
-        r"LC_ALL=C find . -type f | sed 's|^\./||' | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum";
+        r"LC_ALL=C find . -type f | sed 's|^\./||' | LC_ALL=C sort | xargs -d '\n' sha256sum -- | sha256sum";
     let output =
         std::process::Command::new("sh").args(["-c", script]).current_dir(directory.path()).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,5 @@
 //! A publisher that dies at any write, and writers that meet.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fmt,
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, Error as Failure, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
     memory::InMemory as Bucket, path::Path,
 };
 use tidegate_registry::{
@@ -31,6 +32,8 @@ struct Dying {
 
 #[derive(Debug)]
 struct Life {
+    /// So many more creations are refused though nothing is there.
+    conflicts: AtomicUsize,
     writes: AtomicUsize,
     last: usize,
     after: bool,
@@ -43,7 +46,13 @@ impl Dying {
         let bucket = Arc::<Bucket>::clone(bucket);
         Self {
             bucket,
-            life: Arc::new(Life { writes: AtomicUsize::new(0), last, after, dead: AtomicBool::new(false) }),
+            life: Arc::new(Life {
+                conflicts: AtomicUsize::new(0),
+                writes: AtomicUsize::new(0),
+                last,
+                after,
+                dead: AtomicBool::new(false),
+            }),
         }
     }
 }
@@ -96,6 +105,12 @@ impl MultipartUpload for DyingUpload {
 #[async_trait]
 impl ObjectStore for Dying {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let conflicts = &self.life.conflicts;
+        if options.mode == PutMode::Create
+            && conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+        {
+            return Err(Failure::AlreadyExists { path: location.to_string(), source: "conflict".into() });
+        }
         self.life.write(self.bucket.put_opts(location, payload, options)).await
     }
 
@@ -221,6 +236,21 @@ async fn a_lost_answer_to_an_append_is_found_out() {
         assert_eq!(other.read(&key, Seq::FIRST).await.unwrap().len(), wanted);
         other.append(&key, Seq::FIRST, record).await.unwrap();
         assert_eq!(other.read(&key, Seq::FIRST).await.unwrap().len(), 1);
+    }
+}
+
+/// S3 answers a conflict to requests at the same time, of which none may have won.
+#[tokio::test]
+async fn a_conflict_over_nothing_is_tried_again() {
+    let key = LogKey::new("route", "a").unwrap();
+    for (conflicts, written) in [(1, true), (4, true), (1000, false)] {
+        let dying = Dying::new(&Arc::new(Bucket::new()), usize::MAX, false);
+        let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
+        dying.life.conflicts.store(conflicts, Ordering::SeqCst);
+        let answer = registry.append(&key, Seq::FIRST, Bytes::from("mine")).await;
+        assert_eq!(answer.is_ok(), written, "{conflicts}: {answer:?}");
+        assert!(answer.is_ok() || matches!(answer, Err(Error::CommitUnknown { .. })), "{answer:?}");
+        assert_eq!(registry.read(&key, Seq::FIRST).await.unwrap().len(), usize::from(written));
     }
 }
 

@@ -1,4 +1,5 @@
 //! Where a version is delivered, and what may lie there already.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -63,6 +64,47 @@ async fn into_a_missing_an_empty_and_a_full_directory() {
     assert_eq!(tree(root.path()).len(), 2 * FILES.len(), "no staging is left");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_downloads_into_one_directory_agree() {
+    for _ in 0..10 {
+        let (store, root) = published().await;
+        let target = root.path().join("target");
+        let model = model();
+        for done in futures::future::join_all((0..8).map(|_| store.download(&model, &target, &()))).await {
+            done.unwrap();
+        }
+        assert_eq!(tree(root.path()).len(), FILES.len(), "no staging is left");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_download_leaves_nothing_partial() {
+    let (store, root) = published().await;
+    let target = root.path().join("target");
+    let model = model();
+    for polls in 1..40 {
+        let mut download = Box::pin(store.download(&model, &target, &()));
+        let mut polled = 0;
+        let stopped = futures::future::poll_fn(|wake| {
+            polled += 1;
+            if polled > polls {
+                return std::task::Poll::Ready(None);
+            }
+            download.as_mut().poll(wake).map(Some)
+        });
+        let done = stopped.await;
+        drop(download);
+        if done.is_some() {
+            break;
+        }
+        // The last step, the rename, is finished by its thread if it has begun.
+        if target.exists() {
+            assert_eq!(tree(&target), whole(), "{polls} polls");
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_what_is_missing_is_fetched() {
     let (store, root) = published().await;
@@ -80,9 +122,12 @@ async fn only_what_is_missing_is_fetched() {
     assert!(whole().iter().all(|file| found.contains(file)));
 }
 
+/// Puts something at a path.
+type Place = fn(&Path);
+
 #[tokio::test]
 async fn anything_else_in_the_way_stops_it_before_it_starts() {
-    let in_the_way: [(&str, fn(&Path)); 5] = [
+    let in_the_way: &[(&str, Place)] = &[
         ("w/2", |path| fs::write(path, "xxx").unwrap()),
         ("config.json", |path| fs::write(path, "longer than it").unwrap()),
         ("config.json", |path| fs::create_dir(path).unwrap()),

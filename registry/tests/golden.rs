@@ -1,4 +1,5 @@
 //! What was once written is read for ever.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path, sync::Arc};
 

@@ -21,7 +21,7 @@ proptest! {
     #[test]
     fn references_print_as_they_parse(name in name(), version in version()) {
         let text = format!("{name}@{version}");
-        prop_assert_eq!(text.parse::<ModelRef>().unwrap().to_string(), text.clone());
+        prop_assert_eq!(&text.parse::<ModelRef>().unwrap().to_string(), &text);
         prop_assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
     }
 

@@ -152,4 +152,6 @@ fn machines_get_errors_as_documents_too() {
     let error: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!(error["error"]["kind"], "usage");
     assert!(error["error"]["message"].as_str().unwrap().contains("M!"));
+    let message = desk.json(&["publish", "m@1.0.0"])["error"]["message"].to_string();
+    assert!(message.contains("<DIR>") && !message.contains("Usage"), "{message}");
 }

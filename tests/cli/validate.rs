@@ -1,6 +1,9 @@
 //! `tidegate validate` against a server of this test.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    process::{Command, Stdio},
+};
 
 use axum::{
     Json, Router,
@@ -128,4 +131,30 @@ async fn a_suite_with_a_typo_is_named() {
     let run =
         Desk::published().run(&["validate", "m@1.0.0", "--suite", "none.toml", "--endpoint", &nowhere()]);
     run.is(2).says(&["`none.toml`", "cannot be read"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_interrupt_ends_it_with_its_own_status() {
+    let (asked, mut is_asked) = tokio::sync::mpsc::channel(8);
+    let silent = Router::new().fallback(move || {
+        let asked = asked.clone();
+        async move {
+            asked.send(()).await.expect("the test waits");
+            std::future::pending::<()>().await;
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, silent).await });
+
+    let desk = Desk::published();
+    desk.write("suite.toml", SUITE.as_bytes());
+    let mut command =
+        desk.command(&["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    is_asked.recv().await.unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let run = tokio::task::spawn_blocking(|| Run::of(&child.wait_with_output().unwrap())).await.unwrap();
+    run.is(130).says(&["interrupted"]);
 }

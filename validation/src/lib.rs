@@ -69,6 +69,8 @@ mod agent;
 mod asking;
 pub mod checks;
 mod error;
+mod evidence;
+mod excerpt;
 mod finding;
 mod fold;
 mod gate;
@@ -80,6 +82,7 @@ mod suite;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod validator;
+mod verdict;
 
 #[cfg(feature = "openai")]
 pub use crate::agent::{OpenAi, Retry};
@@ -89,7 +92,8 @@ pub use crate::{
     agent::{Agent, AgentError, AgentId, Call, FnAgent, Message, Reply, Request, Role, Usage},
     asking::Sampling,
     error::Error,
-    finding::{Case, Evidence, Finding, Method, Outcome, Reason, Unit, Verdict},
+    evidence::{Evidence, Method, Unit},
+    finding::{Case, Finding, Outcome},
     gate::{Gate, Rule, Tally},
     proportion::{Proportion, trials_needed},
     quantile::{lower_rank, sample_rank, upper_rank},
@@ -97,4 +101,5 @@ pub use crate::{
     run::{Event, Run},
     suite::{InvalidSuite, Suite},
     validator::{Cost, Subject, Validator},
+    verdict::{Reason, Verdict},
 };

@@ -62,8 +62,11 @@ pub(super) fn ticks(start: SystemTime, end: SystemTime, most: usize) -> Vec<(Sys
     let (first, last) = (seconds(start), seconds(end));
     let fits = |step: &&i64| last.div_euclid(**step) - first.div_euclid(**step) <= most as i64;
     let longest = STEPS[STEPS.len() - 1];
-    let step =
-        STEPS.iter().find(fits).copied().unwrap_or_else(|| longest * ((last - first) / longest / most as i64 + 1));
+    let step = STEPS
+        .iter()
+        .find(fits)
+        .copied()
+        .unwrap_or_else(|| longest * ((last - first) / longest / most as i64 + 1));
     let mut ticks = Vec::new();
     let mut tick = first.div_euclid(step) * step;
     while tick <= last {
@@ -133,7 +136,10 @@ mod tests {
         let labels = |from: u64, to: u64| -> Vec<String> {
             ticks(at(from), at(to), 6).into_iter().map(|(_, label)| label).collect()
         };
-        assert_eq!(labels(86_400 * 3 - 3600, 86_400 * 3 + 5000), ["23:00", "23:30", "4 Jan", "00:30", "01:00"]);
+        assert_eq!(
+            labels(86_400 * 3 - 3600, 86_400 * 3 + 5000),
+            ["23:00", "23:30", "4 Jan", "00:30", "01:00"]
+        );
         assert_eq!(labels(100, 100), Vec::<String>::from(["00:01:40".to_owned()]));
         for length in (0..60).map(|power| 1_u64 << power) {
             assert!(ticks(at(12_345), at(12_345 + length), 6).len() <= 7, "{length}");

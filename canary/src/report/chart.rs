@@ -75,17 +75,19 @@ impl Plot {
     const RIGHT: f64 = 14.0;
     const BOTTOM: f64 = 22.0;
 
-    /// The chart: axes, `inside` (cut off at the edges of the plot) and `above` (not cut off). Both are drawn in the
+    /// The chart: axes, a dashed line for each of `levels` with its value on the axis, `inside` (cut off at the edges of the plot) and `above` (not cut off). Both are drawn in the
     /// plot's own coordinates, see [`x`](Self::x) and [`y`](Self::y).
     pub(super) fn draw(
         &self,
         label: &str,
         unit: &str,
         tick: fn(f64) -> String,
+        levels: &[(&str, f64)],
         inside: &Markup,
         above: &Markup,
     ) -> Markup {
-        let (width, height) = (Self::LEFT + Self::WIDTH + Self::RIGHT, Self::TOP + Self::HEIGHT + Self::BOTTOM);
+        let (width, height) =
+            (Self::LEFT + Self::WIDTH + Self::RIGHT, Self::TOP + Self::HEIGHT + Self::BOTTOM);
         let below = px(Self::HEIGHT + 16.0);
         html! {
             svg.plot viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
@@ -93,13 +95,23 @@ impl Plot {
                 svg.open x=(px(Self::LEFT)) y=(px(Self::TOP)) width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) {
                     @for value in self.scale.whole_ticks(6) {
                         (rule("grid", (0.0, self.y(value)), (Self::WIDTH, self.y(value))))
-                        text.tick.end x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
+                        @if levels.iter().all(|&(_, level)| (self.y(value) - self.y(level)).abs() > 10.0) {
+                            text.tick.end x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
+                        }
+                    }
+                    @for &(class, value) in levels {
+                        text.tick.strong.end.(class) x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
                     }
                     @for (place, label) in self.time.ticks(5) {
                         (rule("axis", (place * Self::WIDTH, Self::HEIGHT), (place * Self::WIDTH, Self::HEIGHT + 4.0)))
                         text.tick.middle x=(px(place * Self::WIDTH)) y=(below) { (label) }
                     }
-                    svg width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) { (inside) }
+                    svg width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) {
+                        @for &(class, value) in levels {
+                            (rule(&format!("level {class}"), (0.0, self.y(value)), (Self::WIDTH, self.y(value))))
+                        }
+                        (inside)
+                    }
                     (rule("axis", (0.0, Self::HEIGHT), (Self::WIDTH, Self::HEIGHT)))
                     (above)
                 }
@@ -122,23 +134,14 @@ impl Plot {
         html! { polyline.line.(class) points=(points.join(" ")) {} }
     }
 
-    /// A horizontal line at `value`, with its label at the left end, or else at the right.
-    pub(super) fn level(&self, class: &str, value: f64, label: &str, left: bool) -> Markup {
-        let y = self.y(value);
-        let (x, end) = if left { (4.0, None) } else { (Self::WIDTH - 4.0, Some("end")) };
-        html! {
-            (rule(&format!("level {class}"), (0.0, y), (Self::WIDTH, y)))
-            text.note.(class).(end.unwrap_or_default()) x=(px(x)) y=(px(y - 5.0)) { (label) }
-        }
-    }
-
-    /// A point, with a label on the side where there is room.
+    /// A point on a rising line, with its label on the side where there is room and the line is not.
     pub(super) fn point(&self, class: &str, at: SystemTime, value: f64, shape: Mark, label: &str) -> Markup {
         let (x, y) = (self.x(at), self.y(value).clamp(4.0, Self::HEIGHT - 4.0));
-        let (dx, end) = if x < Self::WIDTH / 2.0 { (8.0, None) } else { (-8.0, Some("end")) };
+        let right = x < Self::WIDTH / 2.0;
+        let (dx, dy) = if right { (8.0, 13.0) } else { (-8.0, -5.0) };
         html! {
             (mark(class, x, y, shape))
-            text.note.strong.(class).(end.unwrap_or_default()) x=(px(x + dx)) y=(px(y.max(14.0) - 4.0)) { (label) }
+            text.note.strong.end[!right].(class) x=(px(x + dx)) y=(px((y + dy).clamp(10.0, Self::HEIGHT - 4.0))) { (label) }
         }
     }
 

@@ -91,7 +91,7 @@ fn contents(chapters: &[Chapter<'_>]) -> Markup {
                         }
                         Chapter::Aside(entry) => {
                             span.when { (calendar::time(entry.at)) }
-                            span.what.muted { (journal::what(&entry.record)) }
+                            span.what { bdi.muted { (words::clip(journal::what(&entry.record), 60)) } }
                         }
                     }
                 }
@@ -120,8 +120,8 @@ fn aside(n: usize, entry: &Entry) -> Markup {
         aside id=(n) {
             (calendar::time(entry.at)) " · "
             @match &entry.record {
-                Record::Seize { .. } => (journal::what(&entry.record)) " while no rollout was under way",
-                _ => (journal::what(&entry.record)) ": this is about a rollout, but none was opened before it",
+                Record::Seize { .. } => { bdi { (journal::what(&entry.record)) } " while no rollout was under way" }
+                _ => { bdi { (journal::what(&entry.record)) } ": this is about a rollout, but none was opened before it" }
             }
         }
     }

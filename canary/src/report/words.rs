@@ -6,7 +6,11 @@ use std::{fmt, time::Duration};
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds == 0 {
-        return if duration.is_zero() { "0 s".to_owned() } else { format!("{} ms", duration.as_millis().max(1)) };
+        return if duration.is_zero() {
+            "0 s".to_owned()
+        } else {
+            format!("{} ms", duration.as_millis().max(1))
+        };
     }
     let (great, of, small, by) = match seconds {
         0..60 => return format!("{seconds} s"),
@@ -24,7 +28,11 @@ pub(super) fn duration(duration: Duration) -> String {
 pub(super) fn offset(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours == 0 { format!("+{minutes:02}:{seconds:02}") } else { format!("+{hours}:{minutes:02}:{seconds:02}") }
+    if hours == 0 {
+        format!("+{minutes:02}:{seconds:02}")
+    } else {
+        format!("+{hours}:{minutes:02}:{seconds:02}")
+    }
 }
 
 /// `4,310`.
@@ -75,7 +83,16 @@ pub(super) fn power(log10: f64) -> String {
     let digits = digits.chars().filter_map(|c| c.to_digit(10)).map(|d| SUPERSCRIPTS[d as usize]);
     let sign = if exponent < 0.0 { "⁻" } else { "" };
     let power: String = digits.collect();
-    if (factor - 1.0).abs() < 0.05 { format!("10{sign}{power}") } else { format!("{factor} × 10{sign}{power}") }
+    if (factor - 1.0).abs() < 0.05 {
+        format!("10{sign}{power}")
+    } else {
+        format!("{factor} × 10{sign}{power}")
+    }
+}
+
+/// An e-value by its natural logarithm.
+pub(super) fn e_value(log_e: f64) -> String {
+    power(log_e / std::f64::consts::LN_10)
 }
 
 /// The first `most` characters of a text from outside, for places where there is no room for all of it.
@@ -104,16 +121,28 @@ mod tests {
     #[test]
     fn durations_have_two_units() {
         let words = |seconds| duration(Duration::from_secs(seconds));
-        assert_eq!([0, 45, 60, 750, 7500, 100_000].map(words), ["0 s", "45 s", "1 min", "12 min 30 s", "2 h 5 min", "1 d 3 h"]);
+        assert_eq!(
+            [0, 45, 60, 750, 7500, 100_000].map(words),
+            ["0 s", "45 s", "1 min", "12 min 30 s", "2 h 5 min", "1 d 3 h"]
+        );
         assert_eq!(duration(Duration::from_micros(3)), "1 ms");
-        assert_eq!([offset(Duration::from_secs(90)), offset(Duration::from_secs(3700))], ["+01:30", "+1:01:40"]);
+        assert_eq!(
+            [offset(Duration::from_secs(90)), offset(Duration::from_secs(3700))],
+            ["+01:30", "+1:01:40"]
+        );
     }
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([0.0, 5.0, 0.05, 123.456, 1e9, -0.5].map(number), ["0", "5", "0.05", "123", "1e9", "-0.5"]);
+        assert_eq!(
+            [0.0, 5.0, 0.05, 123.456, 1e9, -0.5].map(number),
+            ["0", "5", "0.05", "123", "1e9", "-0.5"]
+        );
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.0, 1.301, 2.0, -2.0, 3.5, 6.0, 34.2, -7.0].map(power), ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6 × 10³⁴", "10⁻⁷"]);
+        assert_eq!(
+            [0.0, 1.301, 2.0, -2.0, 3.5, 6.0, 34.2, -7.0].map(power),
+            ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6 × 10³⁴", "10⁻⁷"]
+        );
         assert_eq!(clip("añb", 2), "añ…");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tidegate_metrics::{Evidence, Verdict, Window};
+use tidegate_metrics::{Criterion, Evidence, Verdict, Window};
 use tidegate_registry::Seq;
 
 use super::{Cause, Event, IllegalEvent, Pause, Rollout, Sample, State};
@@ -35,7 +35,7 @@ impl Rollout {
             (&State::Gate { step, from }, Event::Observed { window, samples })
                 if self.weight(step) > Weight::NONE && samples.len() == self.evidence.len() =>
             {
-                collect(&mut self.evidence, *window, samples);
+                collect(&mut self.evidence, &self.plan.criteria, *window, samples);
                 match self.failure() {
                     Some(cause) => State::Retreat { since, cause },
                     None => State::Gate { step, from: from.max(window.end()) },
@@ -107,7 +107,7 @@ impl Rollout {
         let State::Analyse { step, since, from, trials } = self.state else {
             unreachable!("only called while analysing");
         };
-        collect(&mut self.evidence, window, samples);
+        collect(&mut self.evidence, &self.plan.criteria, window, samples);
         if let Some(cause) = self.failure() {
             return State::Retreat { since: at, cause };
         }
@@ -143,7 +143,7 @@ impl Rollout {
         samples: &[Sample],
         at: SystemTime,
     ) -> State {
-        collect(&mut self.bake_evidence, window, samples);
+        collect(&mut self.bake_evidence, &self.plan.bake_criteria, window, samples);
         match self.verdict() {
             Verdict::Fail => State::Unsettled { cause: Cause::Failed { judgements: self.failures() } },
             Verdict::Pass if at >= since + self.plan.timing.bake => State::Settle { since: at, promoted },
@@ -217,10 +217,13 @@ impl Rollout {
     }
 }
 
-fn collect(evidence: &mut [Evidence], window: Window, samples: &[Sample]) {
-    for (evidence, sample) in evidence.iter_mut().zip(samples) {
-        // A window that is there already was journaled twice and counts once.
-        evidence.add(window, sample.candidate.clone(), sample.baseline.clone());
+fn collect(evidence: &mut [Evidence], criteria: &[Criterion], window: Window, samples: &[Sample]) {
+    for ((evidence, criterion), sample) in evidence.iter_mut().zip(criteria).zip(samples) {
+        // Once the candidate has all traffic there is nothing to compare it with, and what was known stays.
+        if sample.baseline.is_some() || !criterion.needs_baseline() {
+            // A window that is there already was journaled twice and counts once.
+            evidence.add(window, sample.candidate.clone(), sample.baseline.clone());
+        }
     }
 }
 

@@ -15,12 +15,11 @@ pub struct Slots<D> {
     pub releases: [Release; 2],
 }
 
-/// Makes a test of every check of this module, each with [`Slots`] of its own from an `async fn` or an `async`
-/// closure without arguments.
+/// A test for each check of this suite, in a module of the given name. The factory makes [`Slots`](deployer::Slots) of its own for each.
 #[macro_export]
 macro_rules! deployer_conformance {
-    ($factory:expr) => {
-        $crate::deployer_conformance! { @tests $factory;
+    ($module:ident, $factory:expr) => {
+        $crate::__conformance! { $module, $factory, deployer:
             a_removed_slot_can_be_filled_again
             a_superseded_driver_cannot_even_repeat
             a_superseded_driver_changes_nothing
@@ -34,28 +33,25 @@ macro_rules! deployer_conformance {
             slots_are_apart
         }
     };
-    (@tests $factory:expr; $($check:ident)*) => {
-        $(#[tokio::test]
-        async fn $check() {
-            $crate::testkit::deployer::$check(($factory)().await).await;
-        })*
-    };
 }
 
 /// Nothing runs where nothing was ensured.
-pub async fn an_empty_slot_is_absent<D: Deployer>(slots: Slots<D>) {
+pub async fn an_empty_slot_is_absent<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     assert_eq!(slots.status(Slot::Candidate).await, Readiness::Absent);
     assert_eq!(slots.status(Slot::Baseline).await, Readiness::Absent);
 }
 
 /// What was ensured runs, sooner or later, and `status` says which release it is.
-pub async fn ensured_releases_become_ready<D: Deployer>(slots: Slots<D>) {
+pub async fn ensured_releases_become_ready<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.becomes_ready(Slot::Candidate, 0).await;
 }
 
 /// Ensuring what runs already leaves it ready.
-pub async fn ensuring_again_changes_nothing<D: Deployer>(slots: Slots<D>) {
+pub async fn ensuring_again_changes_nothing<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.becomes_ready(Slot::Candidate, 0).await;
     for _ in 0..3 {
@@ -66,7 +62,8 @@ pub async fn ensuring_again_changes_nothing<D: Deployer>(slots: Slots<D>) {
 }
 
 /// Once another release was ensured, its predecessor is not ready any more, whether or not it still runs.
-pub async fn ready_is_never_said_of_a_predecessor<D: Deployer>(slots: Slots<D>) {
+pub async fn ready_is_never_said_of_a_predecessor<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.becomes_ready(Slot::Candidate, 0).await;
     slots.ensure(Slot::Candidate, 1, 1).await;
@@ -74,7 +71,8 @@ pub async fn ready_is_never_said_of_a_predecessor<D: Deployer>(slots: Slots<D>) 
 }
 
 /// What happens in one slot does not happen in another.
-pub async fn slots_are_apart<D: Deployer>(slots: Slots<D>) {
+pub async fn slots_are_apart<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     let stable = slots.status(Slot::Stable).await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.ensure(Slot::Baseline, 1, 1).await;
@@ -84,7 +82,8 @@ pub async fn slots_are_apart<D: Deployer>(slots: Slots<D>) {
 }
 
 /// `remove` makes a slot empty, and only that one.
-pub async fn removing_empties_the_slot_alone<D: Deployer>(slots: Slots<D>) {
+pub async fn removing_empties_the_slot_alone<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.ensure(Slot::Baseline, 1, 1).await;
     slots.becomes_ready(Slot::Baseline, 1).await;
@@ -94,14 +93,16 @@ pub async fn removing_empties_the_slot_alone<D: Deployer>(slots: Slots<D>) {
 }
 
 /// `remove` of an empty slot succeeds, as often as one likes.
-pub async fn removing_an_empty_slot_succeeds<D: Deployer>(slots: Slots<D>) {
+pub async fn removing_an_empty_slot_succeeds<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.remove(Slot::Baseline, 1).await;
     slots.remove(Slot::Baseline, 1).await;
     slots.becomes_absent(Slot::Baseline).await;
 }
 
 /// A slot that was emptied takes a release again.
-pub async fn a_removed_slot_can_be_filled_again<D: Deployer>(slots: Slots<D>) {
+pub async fn a_removed_slot_can_be_filled_again<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.remove(Slot::Candidate, 1).await;
     slots.ensure(Slot::Candidate, 1, 1).await;
@@ -110,7 +111,8 @@ pub async fn a_removed_slot_can_be_filled_again<D: Deployer>(slots: Slots<D>) {
 
 /// A fence lower than the highest one seen, on whatever slot and by whichever call, changes nothing, and
 /// the answer names both.
-pub async fn a_superseded_driver_changes_nothing<D: Deployer>(slots: Slots<D>) {
+pub async fn a_superseded_driver_changes_nothing<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 2).await;
     slots.becomes_ready(Slot::Candidate, 0).await;
     slots.remove(Slot::Baseline, 5).await;
@@ -124,7 +126,8 @@ pub async fn a_superseded_driver_changes_nothing<D: Deployer>(slots: Slots<D>) {
 }
 
 /// The highest fence counts even when what it ensured ran already.
-pub async fn a_superseded_driver_cannot_even_repeat<D: Deployer>(slots: Slots<D>) {
+pub async fn a_superseded_driver_cannot_even_repeat<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.ensure(Slot::Candidate, 0, 2).await;
     let answer = slots.deployer.ensure(Slot::Candidate, &slots.releases[0], fence(1)).await;
@@ -133,7 +136,8 @@ pub async fn a_superseded_driver_cannot_even_repeat<D: Deployer>(slots: Slots<D>
 
 /// Drivers that act at the same time end with the release of the highest fence, in whatever order they came
 /// through; those who lost are told so or were overtaken.
-pub async fn of_racing_drivers_the_latest_wins<D: Deployer>(slots: Slots<D>) {
+pub async fn of_racing_drivers_the_latest_wins<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
     let drivers: [(u64, usize); 4] = [(3, 0), (1, 0), (4, 1), (2, 0)];
     let answers = join_all(drivers.map(|(n, release)| {
         let Slots { deployer, releases } = &slots;

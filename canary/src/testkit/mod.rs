@@ -1,24 +1,23 @@
 //! For tests of routers and deployers, and of programs that use them: what each must do, faults on purpose,
 //! and mocks.
 //!
-//! A backend of your own proves itself in a few lines, with one named test for every check. The tests run
-//! on `tokio`, so the crate needs it as a dev-dependency, with `macros` and `rt`.
+//! A backend of your own proves itself in a few lines, with one named test for every check:
 //!
 //! ```
-//! mod my_router {
-//!     use tidegate_canary::{InMemoryRouter, testkit::router::Routes};
+//! use tidegate_canary::{InMemoryRouter, testkit::{router::Routes, router_conformance}};
 //!
-//!     async fn two_routes() -> Routes<InMemoryRouter> {
-//!         Routes {
-//!             router: InMemoryRouter::default(),
-//!             route: "serving/fraud".parse().expect("a route id"),
-//!             another: "serving/spam".parse().expect("a route id"),
-//!         }
-//!     }
-//!
-//!     tidegate_canary::testkit::router_conformance!(two_routes);
+//! async fn routes() -> Routes<InMemoryRouter> {
+//!     let [route, another] = ["serving/fraud", "serving/spam"].map(|name| name.parse().unwrap());
+//!     Routes { router: InMemoryRouter::default(), route, another }
 //! }
+//!
+//! router_conformance!(in_memory, routes);
+//! # fn main() {}
 //! ```
+//!
+//! A check panics when the backend breaks the contract. The tests run on the caller's `tokio`, which needs
+//! its features `macros` and `rt`. One sentence of a contract cannot be checked from here: that no request is
+//! lost by a change of weights shows only under load.
 
 use std::time::Duration;
 
@@ -28,8 +27,7 @@ pub mod router;
 
 pub use self::flaky::{Fault, Flaky};
 pub use crate::{
-    deployer::MockDeployer, deployer_conformance, metrics::testkit::MockMetricsSource,
-    router::MockTrafficRouter, router_conformance,
+    deployer::MockDeployer, deployer_conformance, router::MockTrafficRouter, router_conformance,
 };
 
 use crate::{ActuatorError, Fence};
@@ -42,6 +40,25 @@ use crate::{ActuatorError, Fence};
 #[must_use]
 pub fn fence(n: u64) -> Fence {
     Fence::new(tidegate_registry::Seq::new(n).expect("fences count from 1"))
+}
+
+/// A test for each of `$check` in `$suite`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance {
+    ($module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+        mod $module {
+            #[allow(unused_imports, reason = "a factory may need nothing from around it")]
+            use super::*;
+
+            $(
+                #[::tokio::test]
+                async fn $check() {
+                    $crate::testkit::$suite::$check($factory).await;
+                }
+            )*
+        }
+    };
 }
 
 /// Repeats `call` while it asks to be called again later, for a minute.

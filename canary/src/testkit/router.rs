@@ -20,12 +20,11 @@ pub struct Routes<R> {
     pub another: RouteId,
 }
 
-/// Makes a test of every check of this module, each with [`Routes`] of its own from an `async fn` or an
-/// `async` closure without arguments.
+/// A test for each check of this suite, in a module of the given name. The factory makes [`Routes`](router::Routes) of its own for each.
 #[macro_export]
 macro_rules! router_conformance {
-    ($factory:expr) => {
-        $crate::router_conformance! { @tests $factory;
+    ($module:ident, $factory:expr) => {
+        $crate::__conformance! { $module, $factory, router:
             a_new_route_is_all_stable
             a_refused_call_changes_nothing
             a_superseded_driver_changes_nothing
@@ -40,21 +39,17 @@ macro_rules! router_conformance {
             what_is_not_promised_is_refused
         }
     };
-    (@tests $factory:expr; $($check:ident)*) => {
-        $(#[tokio::test]
-        async fn $check() {
-            $crate::testkit::router::$check(($factory)().await).await;
-        })*
-    };
 }
 
 /// A route that was never applied to is all stable, and nobody has acted on it.
-pub async fn a_new_route_is_all_stable<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn a_new_route_is_all_stable<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     assert_eq!(routes.observe().await, Observed::new(Traffic::stable(), None));
 }
 
 /// `apply` says what is to be, not a change of what is.
-pub async fn the_last_traffic_replaces_the_one_before<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn the_last_traffic_replaces_the_one_before<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     for percent in [20, 10, 0, 100] {
         let traffic = routes.split(percent);
         routes.apply(&traffic, 1).await;
@@ -63,7 +58,8 @@ pub async fn the_last_traffic_replaces_the_one_before<R: TrafficRouter>(routes: 
 }
 
 /// The same traffic by the same driver, again, changes nothing and is no error.
-pub async fn applying_again_changes_nothing<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn applying_again_changes_nothing<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let traffic = routes.split(10);
     for _ in 0..3 {
         routes.apply(&traffic, 3).await;
@@ -72,7 +68,8 @@ pub async fn applying_again_changes_nothing<R: TrafficRouter>(routes: Routes<R>)
 }
 
 /// A fence lower than the highest one seen changes nothing, and the answer names both.
-pub async fn a_superseded_driver_changes_nothing<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn a_superseded_driver_changes_nothing<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let traffic = routes.split(10);
     routes.apply(&traffic, 5).await;
     for (percent, offered) in [(50, 4), (0, 1)] {
@@ -83,7 +80,8 @@ pub async fn a_superseded_driver_changes_nothing<R: TrafficRouter>(routes: Route
 }
 
 /// The highest fence counts even when its traffic is the traffic that was in force already.
-pub async fn a_superseded_driver_cannot_even_repeat<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn a_superseded_driver_cannot_even_repeat<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let traffic = routes.split(10);
     routes.apply(&traffic, 1).await;
     routes.apply(&traffic, 2).await;
@@ -93,14 +91,16 @@ pub async fn a_superseded_driver_cannot_even_repeat<R: TrafficRouter>(routes: Ro
 }
 
 /// A driver goes on acting with the fence that it has.
-pub async fn driver_of_the_same_fence_may_act_again<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn driver_of_the_same_fence_may_act_again<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     routes.apply(&routes.split(10), 7).await;
     routes.apply(&routes.split(20), 7).await;
     assert_eq!(routes.observe().await, Observed::new(routes.split(20), Some(fence(7))));
 }
 
 /// Neither traffic nor fences of one route touch another.
-pub async fn routes_are_apart<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn routes_are_apart<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let (ten, twenty) = (routes.split(10), routes.split(20));
     routes.apply(&ten, 9).await;
     assert_eq!(see(&routes.router, &routes.another).await, Observed::new(Traffic::stable(), None));
@@ -111,7 +111,8 @@ pub async fn routes_are_apart<R: TrafficRouter>(routes: Routes<R>) {
 
 /// Drivers that act at the same time end with the traffic of the highest fence, in whatever order they came
 /// through; those who lost are told so or were overtaken.
-pub async fn of_racing_drivers_the_latest_wins<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn of_racing_drivers_the_latest_wins<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let drivers: [(u64, u16); 4] = [(3, 30), (1, 10), (4, 40), (2, 20)];
     let answers = join_all(drivers.map(|(n, percent)| {
         let traffic = routes.split(percent);
@@ -131,7 +132,8 @@ pub async fn of_racing_drivers_the_latest_wins<R: TrafficRouter>(routes: Routes<
 
 /// Traffic takes effect as a whole: between two of them, only the one or the other is ever seen, each with
 /// its own fence.
-pub async fn traffic_is_seen_whole<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn traffic_is_seen_whole<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let (before, after) = (routes.richest(10), routes.richest(30));
     routes.apply(&before, 1).await;
     let looks = join_all((0..8).map(|_| routes.router.observe(&routes.route)));
@@ -145,7 +147,8 @@ pub async fn traffic_is_seen_whole<R: TrafficRouter>(routes: Routes<R>) {
 }
 
 /// What [`Capabilities`] promise is put in force exactly: to the smallest share, with exceptions and sticky users.
-pub async fn every_promised_traffic_is_put_in_force<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn every_promised_traffic_is_put_in_force<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let capabilities = routes.router.capabilities();
     let promised: Vec<_> =
         wishes(capabilities).into_iter().filter(|t| capabilities.check(t).is_ok()).collect();
@@ -157,7 +160,8 @@ pub async fn every_promised_traffic_is_put_in_force<R: TrafficRouter>(routes: Ro
 }
 
 /// What [`Capabilities`] do not promise is refused, for good, and changes nothing.
-pub async fn what_is_not_promised_is_refused<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn what_is_not_promised_is_refused<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let capabilities = routes.router.capabilities();
     routes.apply(&routes.split(10), 1).await;
     for traffic in wishes(capabilities).into_iter().filter(|t| capabilities.check(t).is_err()) {
@@ -168,7 +172,8 @@ pub async fn what_is_not_promised_is_refused<R: TrafficRouter>(routes: Routes<R>
 }
 
 /// A refused call changes nothing: the fence is not raised either, so the driver that is in its right can go on.
-pub async fn a_refused_call_changes_nothing<R: TrafficRouter>(routes: Routes<R>) {
+pub async fn a_refused_call_changes_nothing<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
+    let routes = make().await;
     let capabilities = routes.router.capabilities();
     routes.apply(&routes.split(10), 1).await;
     for traffic in wishes(capabilities).into_iter().filter(|t| capabilities.check(t).is_err()) {

@@ -51,6 +51,9 @@ pub struct Comparison {
     /// How far above `tolerated` the odds ratio must be ruled out for a pass, as a share of it; positive,
     /// default 1, that is, evidence that the odds are not doubled.
     pub margin: f64,
+    /// A share that nobody minds; in [0, 1), default 0.01. Evidence that the candidate's own share is below it
+    /// is evidence for a pass, too: two sides without hits cannot be compared. 0 turns it off.
+    pub negligible: f64,
 }
 
 /// A statistic of the candidate alone, against a fixed bound.
@@ -246,7 +249,11 @@ impl Criterion {
         unless(inside(alpha), format!("alpha is {alpha}, not between 0 and 1"));
         unless(inside(beta), format!("beta is {beta}, not between 0 and 1"));
         match &self.rule {
-            Rule::Compare(Comparison { tolerated, margin, .. }) => {
+            Rule::Compare(Comparison { tolerated, margin, negligible, .. }) => {
+                unless(
+                    (0.0..1.0).contains(negligible),
+                    format!("negligible is {negligible}, not a share below 1"),
+                );
                 unless(usable(*tolerated), format!("tolerated is {tolerated}, not a positive odds ratio"));
                 unless(usable(*margin), format!("margin is {margin}, not a positive number"));
             }
@@ -298,7 +305,7 @@ impl Bound {
 
 impl Default for Comparison {
     fn default() -> Self {
-        Self { alpha: five_percent(), beta: five_percent(), tolerated: 1.0, margin: 1.0 }
+        Self { alpha: five_percent(), beta: five_percent(), tolerated: 1.0, margin: 1.0, negligible: 0.01 }
     }
 }
 

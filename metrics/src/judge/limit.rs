@@ -115,6 +115,7 @@ fn log_passing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
     }
 }
 
-fn log_ratio(hits: u64, trials: u64, null: f64, times: f64) -> f64 {
+/// The logarithm of the likelihood ratio of `hits` in `trials`: odds `times` those of `null` against `null`.
+pub(super) fn log_ratio(hits: u64, trials: u64, null: f64, times: f64) -> f64 {
     hits as f64 * times.ln() - trials as f64 * (null * (times - 1.0)).ln_1p()
 }

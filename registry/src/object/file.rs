@@ -12,7 +12,7 @@ use futures::{StreamExt as _, stream};
 
 use crate::{
     ByteStream, Result,
-    blocking::{blocking, local},
+    transfer::blocking::{blocking, local},
 };
 
 /// Large enough that the hop to a blocking thread does not count.

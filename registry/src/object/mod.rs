@@ -119,7 +119,7 @@ impl ObjectBacked {
     pub async fn directory(path: impl Into<std::path::PathBuf>) -> Result<Self> {
         use object_store::local::LocalFileSystem;
 
-        use crate::blocking::{blocking, local};
+        use crate::transfer::blocking::{blocking, local};
 
         let path = path.into();
         let store = blocking(move || {

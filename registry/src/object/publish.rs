@@ -13,16 +13,12 @@ use super::{
 use crate::{
     Content, Digest, Draft, Error, File, Manifest, ModelName, Progress, Result, Transfer,
     commit::{commit, fold},
-    hashing::FileHasher,
     record::Fact,
-    source::Source,
+    transfer::{hashing::hash, source::Source},
 };
 
 /// Files under way at once. Many small ones are bound by latency and by syncs, not by bytes.
 const FILES: usize = 8;
-
-/// Bytes hashed at once when nothing is uploaded.
-const BLOCK: usize = 4 << 20;
 
 pub(super) async fn publish(
     registry: &ObjectBacked,
@@ -37,7 +33,7 @@ pub(super) async fn publish(
     let bytes = sources.iter().map(|source| source.size).sum();
     progress.tell(Transfer::Start { files: sources.len(), bytes });
     if there {
-        let files = each(sources, |source| Box::pin(hash(source, progress))).await?;
+        let files = each(sources, |source| Box::pin(look(source, progress))).await?;
         catalogue.admits(&model, &Manifest::new(model.clone(), files, stamp, card).digest)?;
         return Ok(registry.stored(&model).await?.manifest.clone());
     }
@@ -104,23 +100,12 @@ async fn each<'a, T: Send>(
     sources: Vec<Source>,
     work: impl Fn(Source) -> BoxFuture<'a, Result<T>> + Send,
 ) -> Result<Vec<T>> {
-    let work: Vec<_> = sources.into_iter().map(work).collect();
-    stream::iter(work).buffered(FILES).try_collect().await
+    stream::iter(sources).map(work).buffered(FILES).try_collect().await
 }
 
-async fn hash(source: Source, progress: &dyn Progress) -> Result<File> {
+async fn look(source: Source, progress: &dyn Progress) -> Result<File> {
     let path = source.path.clone();
-    let mut reader = source.open().await?;
-    let mut hasher = FileHasher::default();
-    loop {
-        let block = reader.block(BLOCK).await?;
-        if block.is_empty() {
-            break;
-        }
-        progress.tell(Transfer::Bytes(block.len() as u64));
-        hasher.update(block).await;
-    }
-    let file = hasher.finish(path);
+    let file = hash(source.open().await?, path, progress, |_| Ok(())).await?;
     progress.tell(Transfer::File(&file.path));
     Ok(file)
 }

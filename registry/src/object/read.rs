@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error as Failure, GetOptions, GetResult, ObjectStoreExt as _, path::Path};
 
 use super::{ObjectBacked, failure::failure, stored::Segment};
-use crate::{ByteStream, Error, File, ModelRef, Result, source::Reader};
+use crate::{ByteStream, Error, File, ModelRef, Result, transfer::source::Reader};
 
 impl ObjectBacked {
     /// A small object, or nothing when it does not exist. One that is longer than `longest` was not

@@ -11,6 +11,22 @@
 //! # fn main() {}
 //! ```
 //!
+//! Mocks are for the few tests that are about calls; prefer [`InMemory`](crate::InMemory), which really
+//! stores. Their methods return boxed futures:
+//!
+//! ```
+//! use tidegate_registry::{Error, ModelStoreExt, testkit::MockModelStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut store = MockModelStore::new();
+//! let offline = || Error::Unavailable { store: "s3".into(), action: "read", source: "no route".into() };
+//! store.expect_manifest().times(1).returning(move |_| Box::pin(async move { Err(offline()) }));
+//! assert!(store.verify(&"m@1.0.0".parse()?, &()).await.unwrap_err().is_transient());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A check panics when the backend breaks the contract. The tests run on the caller's `tokio`, which
 //! needs its features `macros` and `rt`.
 

@@ -19,7 +19,7 @@ use self::{
     retry::{Backoff, asked_wait},
     wire::{Problem, parse},
 };
-use crate::{Agent, AgentError, AgentId, Call, Reply, Request, finding::excerpt};
+use crate::{Agent, AgentError, AgentId, Call, Reply, Request, excerpt::excerpt};
 
 /// A model behind `POST {base}/chat/completions`, the protocol of OpenAI that vLLM, llama.cpp, Ollama,
 /// TGI and most gateways speak too.

@@ -126,7 +126,7 @@ impl Consistency {
                 })
             })
             .collect();
-        let measure = format!("answers to `{}` that agree", crate::finding::excerpt(prompt, 40));
+        let measure = format!("answers to `{}` that agree", crate::excerpt::excerpt(prompt, 40));
         let (verdict, evidence) = self.gate().judge(&measure, &tally);
         Judged { verdict, evidence, cases }
     }

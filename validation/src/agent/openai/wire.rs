@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, Reply, Request, Usage, finding::excerpt};
+use crate::{Message, Reply, Request, Usage, excerpt::excerpt};
 
 #[derive(Serialize)]
 pub(super) struct Body<'a> {

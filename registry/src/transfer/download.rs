@@ -14,12 +14,14 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
-use crate::{
-    Digest, Error, File, Hasher, Manifest, ModelRef, ModelStore, OpenOptions, PART_SIZE, Progress, Result,
-    Transfer,
+use super::{
     blocking::{blocking, local},
     destination::Destination,
     verify::wrong_length,
+};
+use crate::{
+    Digest, Error, File, Hasher, Manifest, ModelRef, ModelStore, OpenOptions, PART_SIZE, Progress, Result,
+    Transfer,
 };
 
 /// Parts fetched at once. One connection to an object store carries some 85 to 240 MB/s, so eight fill
@@ -49,55 +51,55 @@ pub(crate) async fn download<S: ModelStore + ?Sized>(
 
     let bytes = missing.iter().map(|&at| files[at].size).sum();
     progress.tell(Transfer::Start { files: missing.len(), bytes: Some(bytes) });
-    let mut pieces: Vec<BoxFuture<'_, Result<()>>> = Vec::new();
-    for &at in &missing {
-        let file = &files[at];
+    let pieces: Vec<_> = missing.iter().flat_map(|&at| pieces_of(at, &files[at])).collect();
+    let fetch = |piece: Piece| -> BoxFuture<'_, Result<()>> {
+        let file = &files[piece.at];
         let staged = destination.staged(&file.path);
-        let left = Arc::new(AtomicUsize::new(file.parts.len().max(1)));
-        for piece in pieces_of(file) {
-            let (staged, left) = (staged.clone(), Arc::clone(&left));
-            pieces.push(Box::pin(async move {
-                piece.fetch(store, model, &staged, progress).await?;
-                if left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    blocking(move || sync(&staged)).await?;
-                    progress.tell(Transfer::File(&file.path));
-                }
-                Ok(())
-            }));
-        }
-    }
-    stream::iter(pieces).buffer_unordered(PARTS).try_collect::<()>().await?;
+        Box::pin(async move {
+            piece.fetch(store, model, file, &staged, progress).await?;
+            if piece.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                blocking(move || sync(&staged)).await?;
+                progress.tell(Transfer::File(&file.path));
+            }
+            Ok(())
+        })
+    };
+    stream::iter(pieces.into_iter().map(fetch)).buffer_unordered(PARTS).try_collect::<()>().await?;
 
     blocking(move || destination.deliver(&files, &missing)).await?;
     Ok(manifest)
 }
 
 /// A part of a file on its way.
-struct Piece<'a> {
-    file: &'a File,
+struct Piece {
+    /// Which file of the manifest.
+    at: usize,
     range: Range<u64>,
     expected: Digest,
+    /// Parts of the file that are not there yet, shared by all of them.
+    left: Arc<AtomicUsize>,
 }
 
-/// The parts of `file`; an empty file has one empty piece, so that something finishes it.
-fn pieces_of(file: &File) -> Vec<Piece<'_>> {
-    if file.parts.is_empty() {
-        return vec![Piece { file, range: 0..0, expected: file.digest }];
-    }
-    let piece = |(start, &expected): (u64, &Digest)| Piece {
-        file,
+/// The parts of the file at `at`; an empty file has one empty part, so that something finishes it.
+fn pieces_of(at: usize, file: &File) -> Vec<Piece> {
+    let parts = if file.parts.is_empty() { std::slice::from_ref(&file.digest) } else { &file.parts };
+    let left = Arc::new(AtomicUsize::new(parts.len()));
+    let starts = std::iter::successors(Some(0), |start| Some(start + PART_SIZE));
+    let piece = |(start, &expected)| Piece {
+        at,
         range: start..file.size.min(start + PART_SIZE),
         expected,
+        left: Arc::clone(&left),
     };
-    let starts = (0..).step_by(usize::try_from(PART_SIZE).expect("64 MiB fits a usize"));
-    starts.zip(&file.parts).map(piece).collect()
+    starts.zip(parts).map(piece).collect()
 }
 
-impl Piece<'_> {
+impl Piece {
     async fn fetch<S: ModelStore + ?Sized>(
         &self,
         store: &S,
         model: &ModelRef,
+        file: &File,
         staged: &Path,
         progress: &dyn Progress,
     ) -> Result<()> {
@@ -105,25 +107,26 @@ impl Piece<'_> {
             return Ok(());
         }
         for _ in 1..ATTEMPTS {
-            match self.attempt(store, model, staged, progress).await {
+            match self.attempt(store, model, file, staged, progress).await {
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(%model, file = %self.file.path, %error, "a part broke off, fetching it again");
+                    tracing::warn!(%model, file = %file.path, %error, "a part broke off, fetching it again");
                 }
                 done => return done,
             }
         }
-        self.attempt(store, model, staged, progress).await
+        self.attempt(store, model, file, staged, progress).await
     }
 
     async fn attempt<S: ModelStore + ?Sized>(
         &self,
         store: &S,
         model: &ModelRef,
+        file: &File,
         staged: &Path,
         progress: &dyn Progress,
     ) -> Result<()> {
         let wanted = self.range.end - self.range.start;
-        let mut stream = store.open(model, &self.file.path, OpenOptions::range(self.range.clone())).await?;
+        let mut stream = store.open(model, &file.path, OpenOptions::range(self.range.clone())).await?;
         let (path, start) = (staged.to_owned(), self.range.start);
         let mut writer = blocking(move || Writer::open(path, start)).await?;
         let (mut fetched, mut open) = (0, true);
@@ -141,7 +144,7 @@ impl Piece<'_> {
             if fetched > wanted {
                 return Err(wrong_length(
                     model,
-                    self.file,
+                    file,
                     &format!("more than the {wanted} bytes asked for came"),
                 ));
             }
@@ -149,13 +152,13 @@ impl Piece<'_> {
             progress.tell(Transfer::Bytes(held as u64));
         }
         if fetched < wanted {
-            return Err(wrong_length(model, self.file, &format!("{fetched} of {wanted} bytes came")));
+            return Err(wrong_length(model, file, &format!("{fetched} of {wanted} bytes came")));
         }
         let actual = writer.hasher.finish();
         if actual != self.expected {
             return Err(Error::DigestMismatch {
                 model: model.clone(),
-                file: self.file.path.clone(),
+                file: file.path.clone(),
                 expected: self.expected,
                 actual,
             });

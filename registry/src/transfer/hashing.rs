@@ -4,7 +4,31 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::{Digest, File, FilePath, Hasher, PART_SIZE, blocking::blocking};
+use super::{blocking::blocking, source::Reader};
+use crate::{Digest, File, FilePath, Hasher, PART_SIZE, Progress, Result, Transfer};
+
+/// Bytes hashed at once where nothing else is done with them.
+const BLOCK: usize = 4 << 20;
+
+/// Reads everything that is left in `reader` and says what a manifest would say about it as `path`.
+/// Each block is shown to `see` first, which may stop it.
+pub(crate) async fn hash(
+    mut reader: Reader,
+    path: FilePath,
+    progress: &dyn Progress,
+    mut see: impl FnMut(&Bytes) -> Result<()> + Send,
+) -> Result<File> {
+    let mut hasher = FileHasher::default();
+    loop {
+        let block = reader.block(BLOCK).await?;
+        if block.is_empty() {
+            return Ok(hasher.finish(path));
+        }
+        see(&block)?;
+        progress.tell(Transfer::Bytes(block.len() as u64));
+        hasher.update(block).await;
+    }
+}
 
 /// Hashes a file on blocking threads. SHA-256 is serial, so the digest of the whole and those of the
 /// parts of a large file are taken on two threads at once.

@@ -1,17 +1,13 @@
 //! Reading a version again, byte by byte.
 
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
-use crate::{
-    Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer,
-    hashing::FileHasher, source::Reader,
-};
+use super::{hashing::hash, source::Reader};
+use crate::{Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer};
 
 /// Files read at once. A single file is hashed on two threads, so a few files fill the processors.
 const FILES: usize = 4;
-
-/// Bytes hashed at once.
-const BLOCK: usize = 4 << 20;
 
 pub(crate) async fn verify<S: ModelStore + ?Sized>(
     store: &S,
@@ -21,12 +17,9 @@ pub(crate) async fn verify<S: ModelStore + ?Sized>(
     let manifest = store.manifest(model).await?;
     manifest.check(model)?;
     progress.tell(Transfer::Start { files: manifest.files.len(), bytes: Some(manifest.size) });
-    let files: Vec<BoxFuture<'_, _>> = manifest
-        .files
-        .iter()
-        .map(|file| -> BoxFuture<'_, _> { Box::pin(check(store, model, file, progress)) })
-        .collect();
-    stream::iter(files).buffer_unordered(FILES).try_collect::<()>().await?;
+    let check =
+        |at: usize| -> BoxFuture<'_, _> { Box::pin(check(store, model, &manifest.files[at], progress)) };
+    stream::iter((0..manifest.files.len()).map(check)).buffer_unordered(FILES).try_collect::<()>().await?;
     Ok(manifest)
 }
 
@@ -36,24 +29,23 @@ async fn check<S: ModelStore + ?Sized>(
     file: &File,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let mut reader = Reader::of(store.open(model, &file.path, OpenOptions::default()).await?);
-    let (mut hasher, mut read) = (FileHasher::default(), 0);
-    loop {
-        let block = reader.block(BLOCK).await?;
-        if block.is_empty() {
-            break;
-        }
+    let reader = Reader::of(store.open(model, &file.path, OpenOptions::default()).await?);
+    let mut read = 0;
+    let within = |block: &Bytes| {
         read += block.len() as u64;
-        if read > file.size {
-            return Err(wrong_length(model, file, &format!("it has more than {} bytes", file.size)));
+        if read <= file.size {
+            return Ok(());
         }
-        progress.tell(Transfer::Bytes(block.len() as u64));
-        hasher.update(block).await;
+        Err(wrong_length(model, file, &format!("it has more than {} bytes", file.size)))
+    };
+    let found = hash(reader, file.path.clone(), progress, within).await?;
+    if found.size < file.size {
+        return Err(wrong_length(
+            model,
+            file,
+            &format!("it ends after {} of {} bytes", found.size, file.size),
+        ));
     }
-    if read < file.size {
-        return Err(wrong_length(model, file, &format!("it ends after {read} of {} bytes", file.size)));
-    }
-    let found = hasher.finish(file.path.clone());
     let pairs = std::iter::zip(&file.parts, &found.parts).chain([(&file.digest, &found.digest)]);
     for (expected, actual) in pairs {
         if expected != actual {

@@ -10,10 +10,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 
-use crate::{
-    ByteStream, Content, Error, FilePath, Invalid, Result,
-    blocking::{blocking, local},
-};
+use super::blocking::{blocking, local};
+use crate::{ByteStream, Content, Error, FilePath, Invalid, Result};
 
 /// Directories nested deeper than this are refused: no model is laid out so, a loop of mounts is.
 const DEEPEST: usize = 64;

@@ -9,10 +9,8 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{
-    Error, File, FilePath, Hasher, Result,
-    blocking::{local, sync_directory},
-};
+use super::blocking::{local, sync_directory};
+use crate::{Error, File, FilePath, Hasher, Result};
 
 /// A directory being filled. Dropping it removes what is staged.
 #[derive(Debug)]
@@ -63,13 +61,14 @@ impl Destination {
     /// Moves the staged files, complete and synced, to their names.
     pub(crate) fn deliver(self, files: &[File], missing: &[usize]) -> Result<()> {
         let staged: Vec<_> = missing.iter().map(|&at| &files[at]).collect();
-        if self.whole {
+        // Where the directory has come into being since, file by file: it may be another download.
+        if self.whole && fs::symlink_metadata(&self.directory).is_err() {
             sync_directories(&self.staging.0, &staged)?;
-            if fs::symlink_metadata(&self.directory).is_ok() {
-                return Err(Error::Occupied { path: self.directory });
+            match fs::rename(&self.staging.0, &self.directory) {
+                Ok(()) => return self.directory.parent().map_or(Ok(()), sync_directory),
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                Err(error) => return Err(local("rename", &self.staging.0)(error)),
             }
-            fs::rename(&self.staging.0, &self.directory).map_err(local("rename", &self.staging.0))?;
-            return self.directory.parent().map_or(Ok(()), sync_directory);
         }
         // Once more, for what may have come into the way since: a rename would overwrite it.
         let mut late = Vec::new();

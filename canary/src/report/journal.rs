@@ -1,0 +1,162 @@
+//! Every line of a rollout's journal, long watches folded.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use maud::{Markup, html};
+use tidegate_metrics::{Criterion, Evidence, Measurement, Observation, Point, Window, trajectory};
+
+use super::{
+    calendar, criterion,
+    story::{Line, Phase, Story},
+    words,
+};
+use crate::{Event, Record, Sample, State};
+
+/// So many windows in a row, in which nothing but observing happens, are folded.
+const FOLD: usize = 4;
+
+pub(super) fn table(story: &Story<'_>) -> Markup {
+    let steps = Course::of(&story.plan.criteria, &story.steps);
+    let bake = Course::of(&story.plan.bake_criteria, &story.bake);
+    let row = |line: &Line<'_>| row(story, if line.state.is_bake() { &bake } else { &steps }, line);
+    html! {
+        div.line.head aria-hidden="true" { span { "Time" } span { "What happened" } span { "Then the rollout was" } }
+        ol.journal {
+            @for run in story.lines.chunk_by(|a, b| are_one_watch(a, b)) {
+                @if run.len() < FOLD {
+                    @for line in run { (row(line)) }
+                } @else {
+                    li {
+                        details {
+                            summary.line {
+                                (when(story, run[0].at))
+                                span {
+                                    (words::counted(run.len(), "window")) " observed, until "
+                                    (calendar::time_of_day(run[run.len() - 1].at))
+                                }
+                                (state(&run[0]))
+                            }
+                            ol { @for line in run { (row(line)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(story: &Story<'_>, course: &Course<'_>, line: &Line<'_>) -> Markup {
+    html! {
+        li.line.refused[line.refused.is_some()] {
+            (when(story, line.at))
+            span {
+                bdi { (what(line.record)) }
+                @if let Some(why) = &line.refused { div.alert { "Does not follow from the lines before: " bdi { (why) } } }
+                @if let Record::Happen(Event::Observed { window, samples }) = line.record { (course.seen(window, samples)) }
+            }
+            (state(line))
+        }
+    }
+}
+
+fn when(story: &Story<'_>, at: SystemTime) -> Markup {
+    html! { span.time { (calendar::time_of_day(at)) " " small.muted { (words::offset(story.offset(at))) } } }
+}
+
+fn state(line: &Line<'_>) -> Markup {
+    html! {
+        span.muted {
+            (place(&line.state))
+            @if line.paused { ", paused" }
+        }
+    }
+}
+
+/// Where the rollout was, without the cause, which the headline tells.
+fn place(state: &State) -> String {
+    match Phase::of(state) {
+        Phase::Steps | Phase::Gate => state.to_string(),
+        _ => state.doing().to_owned(),
+    }
+}
+
+/// Whether two lines say no more than that windows were observed, in one place.
+fn are_one_watch(a: &Line<'_>, b: &Line<'_>) -> bool {
+    is_watch(a) && is_watch(b) && a.paused == b.paused && place(&a.state) == place(&b.state)
+}
+
+/// Whether it says no more than that a window was observed.
+fn is_watch(line: &Line<'_>) -> bool {
+    line.refused.is_none() && !line.undecided && matches!(line.record, Record::Happen(Event::Observed { .. }))
+}
+
+/// A record in words.
+pub(super) fn what(record: &Record) -> String {
+    match record {
+        Record::Open { id, .. } => format!("opened as {id}"),
+        Record::Resume { .. } => "another driver goes on".to_owned(),
+        Record::Seize { by } | Record::Happen(Event::Seize { by }) => format!("{by} took the route"),
+        Record::Happen(event) => match event {
+            Event::Abort { by, reason } => format!("{by} aborted: {reason}"),
+            Event::Approve { by } => format!("{by} approved"),
+            Event::Checked => "the plan fits the world".to_owned(),
+            Event::Elapsed => "time was up".to_owned(),
+            Event::Failed { why } => format!("this could not be done: {why}"),
+            Event::Hold { by } => format!("{by} asked to hold"),
+            Event::Observed { window, .. } => {
+                format!("observed {} to {}", calendar::clock(window.start()), calendar::clock(window.end()))
+            }
+            Event::Ready => "what was to run is ready".to_owned(),
+            Event::Recorded { seq } => format!("the channel has the promotion as its record {}", seq.get()),
+            Event::Reject { by, reason } => format!("{by} rejected: {reason}"),
+            Event::Removed => "the candidate's slot is empty".to_owned(),
+            Event::Resume { by } => format!("{by} asked to go on"),
+            Event::Routed => "the traffic is in force".to_owned(),
+            Event::Seize { by } => format!("{by} took the route"),
+            Event::Settled => "the channel has the end of the bake".to_owned(),
+        },
+    }
+}
+
+/// Where the evidence of each criterion stood, by the ends of windows.
+struct Course<'a>(Vec<(&'a Criterion, BTreeMap<SystemTime, Point>)>);
+
+impl<'a> Course<'a> {
+    fn of(criteria: &'a [Criterion], evidence: &[Evidence]) -> Self {
+        let points = |(criterion, evidence)| {
+            (criterion, trajectory(criterion, evidence).into_iter().map(|point| (point.end, point)).collect())
+        };
+        Self(criteria.iter().zip(evidence).map(points).collect())
+    }
+
+    /// What was seen in a window, and where the evidence stood after it.
+    fn seen(&self, window: &Window, samples: &[Sample]) -> Markup {
+        html! {
+            ul.seen {
+                @for ((criterion, points), sample) in self.0.iter().zip(samples) {
+                    li {
+                        b { bdi { (words::clip(&criterion.metric, 40)) } } " " span.muted { (criterion::brief(criterion)) } " "
+                        (measured(&sample.candidate))
+                        @if let Some(baseline) = &sample.baseline { " against " (measured(baseline)) }
+                        @if let Some(point) = points.get(&window.end()) {
+                            span.muted {
+                                "; evidence for worse " (words::e_value(point.fail)) ", for good " (words::e_value(point.pass))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn measured(measurement: &Measurement) -> Markup {
+    html! {
+        @match measurement {
+            Measurement::Observed(Observation::Proportion { hits, trials }) => { (words::count(*hits)) " of " (words::count(*trials)) }
+            Measurement::Observed(observation) => { (words::count(observation.trials())) " values" }
+            Measurement::Missing(missing) => span.alert { bdi { (missing) } },
+            _ => "?",
+        }
+    }
+}

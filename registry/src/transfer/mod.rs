@@ -1,0 +1,8 @@
+//! Bytes on their way: read and hashed when they are published, verified when they are delivered.
+
+pub(crate) mod blocking;
+mod destination;
+pub(crate) mod download;
+pub(crate) mod hashing;
+pub(crate) mod source;
+pub(crate) mod verify;
