@@ -3,6 +3,8 @@
 //!
 //! This crate is the front door: it re-exports the five crates that do the work, each of which can be
 //! used alone, and holds no code of its own.
+//!
+#![doc = include_str!("../README.md")]
 
 pub use tidegate_canary as canary;
 pub use tidegate_metrics as metrics;

@@ -1,4 +1,75 @@
 //! Move traffic to a new model version step by step, while judging.
+//!
+//! A rollout here may be killed, resumed, held, aborted and taken over at any moment and still ends in one
+//! of its stated ends. Three decisions make it so:
+//!
+//! * **The rollout is a pure machine.** [`Rollout`] knows no clock, no network and no chance: what happened
+//!   and what was asked are [`Event`]s, and what is owed next is a [`Duty`], a function of where it is alone.
+//!   An exhaustive walk of it is a test.
+//! * **What is not in the journal did not happen.** The [`Driver`] writes each event down before it believes
+//!   it, windows of observations with their counts included, so whoever opens the rollout again goes on
+//!   exactly there, with the same evidence to the last bit.
+//! * **Whoever writes the next record owns the route.** Its number is the [`Fence`] that every change of
+//!   traffic carries, so a driver that was superseded while it slept cannot undo its successor's work.
+//!
+//! What it acts on are two traits, [`TrafficRouter`] and [`Deployer`], and what it believes comes from a
+//! [`MetricsSource`](metrics::MetricsSource). For each there is one in memory, and `EmbeddedRouter` (feature
+//! `embedded`) splits live requests inside the caller's own tower stack.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use tidegate_canary::{Driver, InMemoryDeployer, InMemoryRouter, PlanSpec, Release, WallClock, World, metrics::Recorded};
+//! use tidegate_registry::{Content, Draft, InMemory, ModelStore, Stamp};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = InMemory::default();
+//! let publish = async |model: &str| {
+//!     let draft = Draft::new(model.parse()?, Stamp::now("ada"));
+//!     let files = Content::bytes([("weights.bin".parse()?, model.to_owned().into())]);
+//!     Ok::<_, tidegate_registry::Error>(Release::from(&registry.publish(draft, files, &()).await?))
+//! };
+//! let (stable, candidate) = (publish("fraud@1.0.0").await?, publish("fraud@1.1.0").await?);
+//!
+//! // 10 %, 25 %, 50 %, then all; judged by comparing errors and by limits; then baked.
+//! let plan = PlanSpec::canary("serving/fraud".parse()?, stable.clone(), candidate).build()?;
+//! let world = World {
+//!     store: Arc::new(registry.clone()),
+//!     log: Arc::new(registry.clone()),
+//!     metrics: Arc::new(Recorded::default()),
+//!     router: Arc::new(InMemoryRouter::default()),
+//!     deployer: Arc::new(InMemoryDeployer::serving(stable)),
+//!     clock: WallClock::system(),
+//! };
+//! let (driver, _handle) = Driver::open(world, "ci-8841".parse()?, plan).await?;
+//! let end = driver.on_record(|entry, rollout| println!("{:?}: {}", entry.at, rollout.state())).run().await?;
+//!
+//! // Nothing was promoted to production yet, so the plan does not fit the world, and nothing was moved.
+//! assert!(end.to_string().contains("nothing is in production yet"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rooms
+//!
+//! | what | where |
+//! |---|---|
+//! | what a rollout is to do | [`PlanSpec`], checked into a [`Plan`] |
+//! | where requests go | [`Traffic`], [`Weight`], [`Slot`], [`Exception`] |
+//! | the machine | [`Rollout`], [`State`], [`Event`], [`Duty`] |
+//! | running it | [`Driver`], [`Handle`], [`World`], [`WallClock`] |
+//! | what happened | [`RouteJournal`], [`Entry`], [`Record`] |
+//! | acting with patience, for other drivers | [`Actuator`], [`Patience`], [`Side`] |
+//! | live requests in a tower stack | `embedded` (feature `embedded`) |
+//! | Gateway API HTTPRoute | `kubernetes` (feature `kube`) |
+//! | one HTML page of what happened | `report` (feature `report`) |
+//! | conformance suites and fault injection | `testkit` (feature `testkit`) |
+//!
+//! A rollout that was promoted and baked is over. Going back from a promoted version is a rollback, which
+//! takes the route by one record: see the crate `tidegate-rollback`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod actuator;
 mod clock;

@@ -35,7 +35,7 @@ use tokio::{
 use tower::{Layer, ServiceExt, service_fn};
 
 fn at(millis: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000) + Duration::from_millis(millis)
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + Duration::from_millis(millis)
 }
 
 fn window(from: u64, to: u64) -> Window {

@@ -2,10 +2,12 @@
 #![cfg(feature = "report")]
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     time::{Duration, SystemTime},
 };
 
+use proptest::prelude::*;
 use tidegate_canary::{
     Duty, Entry, Event, Exception, Key, Plan, PlanSpec, Record, Release, Rollout, Sample, Slot, State,
     metrics::{Criterion, Measurement, Metric, Missing, Observation, Statistic, Window},
@@ -204,14 +206,180 @@ fn whole() -> Vec<Entry> {
     entries
 }
 
-fn write(name: &str, page: &str) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("report-test");
+/// Keeps the page for whoever wants to look at it.
+fn keep(name: &str, page: &str) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("report-test");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(name), page).unwrap();
 }
 
+/// Panics unless every element is closed where it should be, and no id occurs twice.
+fn assert_well_formed(page: &str) {
+    let (before, rest) = page.split_once("<style>").unwrap();
+    let (_, after) = rest.split_once("</style>").unwrap();
+    let (mut open, mut ids) = (Vec::new(), BTreeSet::new());
+    for tag in before.split('<').skip(1).chain(after.split('<').skip(1)) {
+        let (inside, _) = tag.split_once('>').expect("a tag ends");
+        let name = inside.split(' ').next().unwrap();
+        if let Some(name) = name.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{inside}");
+        } else if !["!DOCTYPE", "meta"].contains(&name) {
+            open.push(name);
+        }
+        if let Some((_, id)) = inside.split_once(" id=\"") {
+            assert!(ids.insert(id.split('"').next().unwrap()), "{inside}");
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
+}
+
+fn assert_self_contained(page: &str) {
+    for foreign in
+        ["<script", "<link", "<img", "<iframe", "@import", "src=", "http://", "https://", "javascript:"]
+    {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert!(page.match_indices("url(").all(|(at, _)| page[at..].starts_with("url(#hatch)")));
+}
+
 #[test]
-fn a_whole_route() {
-    let page = report::html("fraud-scorer on payments", &whole());
-    write("whole.html", &page);
+fn it_tells_every_rollout_newest_first() {
+    let entries = whole();
+    let page = report::html("fraud-scorer on payments", &entries);
+    keep("whole.html", &page);
+    assert_well_formed(&page);
+    assert_self_contained(&page);
+    assert_eq!(page, report::html("fraud-scorer on payments", &entries));
+    let main = &page[page.find("<main>").unwrap()..];
+    let places: Vec<_> = ["an operator took the route", "pipeline-4733", "pipeline-4720", "pipeline-4711"]
+        .map(|told| main.find(told).expect(told))
+        .into();
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(page.matches("<article").count(), 3);
+}
+
+#[test]
+fn a_promotion_shows_its_steps_its_pauses_and_its_bake() {
+    let page = report::html("fraud-scorer", &promoted(Vec::new(), noon()));
+    keep("promoted.html", &page);
+    assert!(!page.contains("<nav"), "one rollout needs no contents");
+    for told in [
+        "badge pass\">promoted",
+        "1.4.0 → <b>1.5.0</b>",
+        "<time datetime=\"2026-11-22T11:58:12Z\">22 Nov 2026 11:58:12</time>",
+        "alice asked to hold",
+        "bob approved",
+        "waiting for a person",
+        "4 windows without evidence",
+        "the source did not answer within 5m",
+        "<h3>Bake</h3>",
+        "p95 at most 10 s",
+        "good at 12:",
+        "header <code><bdi>x-tester</bdi></code> = <code><bdi>yes</bdi></code> → candidate",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    for weight in ["10%", "25%", "50%", "100%"] {
+        assert!(page.contains(&format!("<b>{weight}</b>")), "{weight}");
+    }
+    // Three criteria in the steps and two in the bake.
+    assert_eq!(page.matches("<figure").count(), 5);
+    assert_eq!(page.matches("<svg class=\"plot\"").count(), 5);
+    assert!(page.matches("<summary class=\"line\"").count() >= 4, "long watches are folded");
+}
+
+#[test]
+fn a_retreat_says_what_was_held_against_the_candidate() {
+    let page = report::html("fraud-scorer", &rolled_back(Vec::new(), noon()));
+    for told in [
+        "badge fail\">rolled back",
+        "the evidence is against the candidate",
+        "worse at ",
+        ": fail</bdi></li>",
+        "mean at most 900",
+        "It is shown and decides nothing.",
+        "no data",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    // A mean has no evidence to draw.
+    assert_eq!(page.matches("<figure").count() - 1, page.matches("<svg class=\"plot\"").count());
+}
+
+#[test]
+fn a_seizure_names_who_took_the_route() {
+    let page = report::html("fraud-scorer", &seized(Vec::new(), noon()));
+    for told in ["badge seized\">seized", "rollback of incident 88", "another driver goes on"] {
+        assert!(page.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn text_is_never_markup() {
+    const EVIL: &str =
+        "</style></title></svg><script>alert(1)</script><img src=x onerror='a'>\" onload=\"b&\u{202e}";
+    let mut spec = spec("1.4.0", "1.5.0");
+    spec.criteria[1].metric = Metric::new(EVIL);
+    spec.exceptions =
+        vec![Exception { key: Key::Cookie(EVIL.to_owned()), value: EVIL.to_owned(), to: Slot::Candidate }];
+    let id = EVIL.replace('\u{202e}', "");
+    let mut scribe = Scribe::open(Vec::new(), &id, spec.build().unwrap(), noon());
+    let missing =
+        |_: &Look| Measurement::Missing(Missing::SourceError { cause: EVIL.to_owned(), retryable: true });
+    let until = noon() + Duration::from_secs(300);
+    scribe.drive(|rollout| matches!(rollout.state(), State::Analyse { from, .. } if *from > until), missing);
+    scribe.happen(Event::Hold { by: EVIL.to_owned() });
+    scribe.happen(Event::Abort { by: EVIL.to_owned(), reason: EVIL.to_owned() });
+    scribe.happen(Event::Failed { why: EVIL.to_owned() });
+    scribe.entries.push(Entry { at: scribe.at, record: Record::Seize { by: EVIL.to_owned() } });
+    let page = report::html(EVIL, &scribe.entries);
+    keep("hostile.html", &page);
+    assert_well_formed(&page);
+    assert!(page.matches("&lt;script&gt;").count() > 10);
+    for markup in ["<script", "<img", "onload=\"b"] {
+        assert!(!page.contains(markup), "{markup}");
+    }
+    assert_eq!(page.matches("</style>").count(), 1);
+    assert!(!page.contains('\u{202e}'), "text must not turn its surroundings around");
+}
+
+#[test]
+fn nothing_and_next_to_nothing_make_pages_too() {
+    let empty = report::html("", &[]);
+    assert_well_formed(&empty);
+    assert!(empty.contains("Nothing has happened yet."));
+    let opened = Scribe::open(Vec::new(), "first", spec("1.4.0", "1.5.0").build().unwrap(), noon());
+    let page = report::html("opened", &opened.entries);
+    assert_well_formed(&page);
+    assert!(page.contains("badge running\">under way") && page.contains("No window was observed."));
+}
+
+#[test]
+fn lines_that_do_not_follow_are_shown_as_such() {
+    let at = noon();
+    let mut entries = vec![Entry { at, record: Record::Happen(Event::Routed) }];
+    entries = Scribe::open(entries, "first", spec("1.4.0", "1.5.0").build().unwrap(), at).entries;
+    entries.push(Entry { at, record: Record::Happen(Event::Settled) });
+    let page = report::html("broken", &entries);
+    assert_well_formed(&page);
+    assert!(page.contains("none was opened before it"));
+    assert!(page.contains("Does not follow from the lines before: <bdi>`settled` is not possible"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Also with clocks that jump, and in whatever order.
+    #[test]
+    fn any_journal_makes_a_page(lines in prop::collection::vec((any::<prop::sample::Index>(), 0..200_000_000_000_u64), 0..40)) {
+        let pool = whole();
+        let entries: Vec<_> = lines
+            .into_iter()
+            .map(|(index, seconds)| Entry {
+                at: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+                record: index.get(&pool).record.clone(),
+            })
+            .collect();
+        assert_well_formed(&report::html("any", &entries));
+    }
 }

@@ -90,11 +90,15 @@ impl RolloutBar {
             State::Shift { step, .. } => {
                 format!("moving {} of traffic to the candidate", rollout.plan().steps[*step].weight)
             }
+            // Why it turned back is said once.
+            State::Ebb { .. } | State::Withdraw { .. } => state.doing().to_owned(),
             state => state.to_string(),
         };
         self.print(entry.at, &text);
         // A decision of evidence is shown with its evidence.
-        if let Record::Happen(Event::Observed { .. }) = &entry.record {
+        if let (Record::Happen(Event::Observed { .. }), false) =
+            (&entry.record, matches!(state, State::Retreat { .. }))
+        {
             judgements.iter().for_each(|judgement| self.print(entry.at, &format!("    because {judgement}")));
         }
     }

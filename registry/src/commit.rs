@@ -24,6 +24,7 @@ pub(crate) async fn commit(
     stamp: &Stamp,
     mut decide: impl FnMut(&Catalogue) -> Result<Vec<Fact>> + Send,
 ) -> Result<(Catalogue, Option<Seq>)> {
+    stamp.check()?;
     let mut catalogue = fold(log, name).await?;
     for _ in 0..ATTEMPTS {
         let facts = decide(&catalogue)?;

@@ -58,6 +58,7 @@ impl InMemory {
 #[async_trait]
 impl ModelStore for InMemory {
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
+        draft.check()?;
         let sources = content.sources().await?;
         fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
         let bytes = sources.iter().map(|source| source.size).sum();

@@ -1,8 +1,10 @@
 //! Who says something, and when.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::Invalid;
 
 /// Who says something, and when: every write to a registry carries one.
 ///
@@ -23,5 +25,14 @@ impl Stamp {
     #[expect(clippy::disallowed_methods, reason = "the one place where the registry asks what time it is")]
     pub fn now(by: impl Into<String>) -> Self {
         Self { by: by.into(), at: SystemTime::now() }
+    }
+    /// Whether the time can be written as RFC 3339, which has the years up to 9999; of those before
+    /// 1970 nobody has published anything.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        const YEAR_10000: u64 = 253_402_300_800;
+        match self.at.duration_since(UNIX_EPOCH) {
+            Ok(since) if since.as_secs() < YEAR_10000 => Ok(()),
+            _ => Err(Invalid::new("time", format!("{:?}", self.at), "stamp with a time from 1970 to 9999")),
+        }
     }
 }

@@ -36,7 +36,8 @@ pub trait ModelStore: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// See the contract; an empty `content` is [`Error::Invalid`](crate::Error::Invalid). After an
+    /// See the contract; an empty `content`, a metric that is not finite and a time outside the years 1970
+    /// to 9999 are [`Error::Invalid`](crate::Error::Invalid). After an
     /// error nothing is visible that was not before, unless it is
     /// [`Error::CommitUnknown`](crate::Error::CommitUnknown): then publish again.
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest>;
@@ -90,6 +91,18 @@ impl Draft {
     #[must_use]
     pub fn new(model: ModelRef, stamp: Stamp) -> Self {
         Self { model, stamp, card: Card::default() }
+    }
+
+    /// Whether everything in here can be written down and read back.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        self.stamp.check()?;
+        self.card.attestations.iter().try_for_each(|attestation| attestation.stamp.check())?;
+        match self.card.metrics.iter().find(|(_, value)| !value.is_finite()) {
+            None => Ok(()),
+            Some((name, value)) => {
+                Err(Invalid::new("metric", format!("{name} = {value}"), "leave out what is not a number"))
+            }
+        }
     }
 
     /// This draft with `card`.

@@ -1,4 +1,42 @@
 //! Find the last known good version and get there.
+//!
+//! * **Where to go** is a pure choice from the channel's history: [`Target::choose`] takes the newest version
+//!   that finished its bake and was not rolled back from since, and says why it passed the others over.
+//! * **Getting there** is a machine of its own, [`Undo`]: the target runs before traffic goes to it, traffic
+//!   is seen to have gone before it counts, and what cannot be done ends in [`State::Stuck`] with what a person
+//!   must do, never back at the bad version.
+//! * **Pre-emption is one record.** [`Rollback`] seizes the route's journal; a rollout under way is over with
+//!   it, and whatever its driver still tries is fenced off.
+//! * **A [`Watch`]** guards what was promoted. No data is never health: a watch that sees nothing says that it
+//!   is blind. A [`Guard`] acts on what the watch sees.
+//!
+//! ```
+//! # use tidegate_canary::World;
+//! use tidegate_registry::Channel;
+//! use tidegate_rollback::{Order, Rollback, State, Target};
+//!
+//! # async fn incident(world: World) -> Result<(), Box<dyn std::error::Error>> {
+//! let (route, name) = ("serving/fraud".parse()?, "fraud".parse()?);
+//! let (order, choice) =
+//!     Order::choose(&world, route, &name, Channel::production(), &Target::LastGood, "it is slow").await?;
+//! for (model, why) in &choice.passed_over {
+//!     println!("passed over {model}: it {why}");
+//! }
+//! match Rollback::open(world, "inc-17".parse()?, order).await?.run().await? {
+//!     State::Done { .. } => println!("production is {} again", choice.to),
+//!     stuck => println!("the rollback is {stuck}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | where to go | [`Target`], [`Choice`], [`PassedOver`] |
+//! | what is to be undone | [`Order`] |
+//! | the machine | [`Undo`], [`State`], [`Event`], [`Duty`] |
+//! | running it | [`Rollback`] |
+//! | looking after a promoted release | [`Watch`], [`Guard`] |
 
 mod driver;
 mod error;

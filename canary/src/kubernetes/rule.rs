@@ -117,7 +117,12 @@ impl Rule {
         let metadata = &object.metadata;
         Ok(Self {
             version: metadata.resource_version.clone().ok_or(Unfit::Unversioned)?,
-            fence: metadata.annotations.as_ref().and_then(|all| all.get(FENCE)).map(fence).transpose()?,
+            fence: metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(FENCE))
+                .map(|value| fence(value))
+                .transpose()?,
             label,
             annotated: metadata.annotations.is_some(),
             index,
@@ -208,7 +213,7 @@ fn choose<'r>(rules: &'r [RuleSpec], name: Option<&str>) -> Result<(usize, &'r R
     }
 }
 
-fn fence(value: &String) -> Result<Fence, Unfit> {
+fn fence(value: &str) -> Result<Fence, Unfit> {
     let seq = value.parse().ok().and_then(Seq::new);
     seq.map(Fence::new).ok_or_else(|| Unfit::Fence { value: value.chars().take(40).collect() })
 }
@@ -302,5 +307,78 @@ impl Condition {
         }
         let message = self.message.chars().take(200).collect();
         Err(NotTakenUp::Condition { condition, status: self.status.clone(), message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn object(weights: [u32; 3]) -> DynamicObject {
+        let [stable, baseline, candidate] = weights;
+        let backends = json!([
+            {"name": "s", "weight": stable}, {"name": "b", "weight": baseline}, {"name": "c", "weight": candidate},
+        ]);
+        serde_json::from_value(json!({
+            "metadata": {"resourceVersion": "1"},
+            "spec": {"rules": [{"backendRefs": backends}]},
+        }))
+        .unwrap()
+    }
+
+    fn read(object: &DynamicObject) -> Rule {
+        let (stable, baseline, candidate) = ("s".to_owned(), Some("b".to_owned()), "c".to_owned());
+        Rule::read(object, None, &Backends { stable, baseline, candidate }).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_hides_no_side_and_moves_none_by_more_than_two_points(weights in [0u32..=1_000_000, 0..=1_000_000, 0..=1_000_000]) {
+            let total: u64 = weights.iter().copied().map(u64::from).sum();
+            prop_assume!(total > 0);
+            let traffic = read(&object(weights)).traffic().unwrap();
+            for (slot, weight) in [Slot::Stable, Slot::Baseline, Slot::Candidate].into_iter().zip(weights) {
+                let seen = u64::from(traffic.weight(slot).as_basis_points());
+                prop_assert_eq!(seen > 0, weight > 0, "{} of {:?} is seen as {}", slot, weights, seen);
+                prop_assert!((seen * total).abs_diff(u64::from(weight) * 10_000) <= 2 * total, "{:?}: {}", weights, seen);
+            }
+        }
+
+        #[test]
+        fn after_its_patch_a_rule_asks_for_exactly_that(
+            weights in [0u32..=1_000_000, 0..=1_000_000, 0..=1_000_000],
+            candidate in 0u64..=10_000,
+            baseline in 0u64..=10_000,
+        ) {
+            let wanted = split(baseline.min(10_000 - candidate), candidate);
+            let fence = Fence::new(Seq::new(7).unwrap());
+            let mut patched = serde_json::to_value(object(weights)).unwrap();
+            let patch = read(&object(weights)).patch(&wanted, fence);
+            json_patch::patch(&mut patched, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+            let rule = read(&serde_json::from_value(patched).unwrap());
+            prop_assert!(rule.asks_for(&wanted));
+            prop_assert_eq!(rule.traffic().unwrap(), wanted);
+            prop_assert_eq!(rule.fence, Some(fence));
+        }
+    }
+
+    #[test]
+    fn the_patch_is_guarded_and_touches_nothing_else() {
+        let weight = |bp| Weight::basis_points(bp).unwrap();
+        let patch = read(&object([1, 0, 0])).patch(&Traffic::split(weight(1_250)), Fence::new(Seq::FIRST));
+        let backends = "/spec/rules/0/backendRefs";
+        let expected = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "1"},
+            {"op": "test", "path": format!("{backends}/0/name"), "value": "s"},
+            {"op": "add", "path": format!("{backends}/0/weight"), "value": 8_750},
+            {"op": "test", "path": format!("{backends}/1/name"), "value": "b"},
+            {"op": "add", "path": format!("{backends}/1/weight"), "value": 0},
+            {"op": "test", "path": format!("{backends}/2/name"), "value": "c"},
+            {"op": "add", "path": format!("{backends}/2/weight"), "value": 1_250},
+            {"op": "add", "path": "/metadata/annotations", "value": {"tidegate.dev/fence": "1"}},
+        ]);
+        assert_eq!(patch, expected);
     }
 }

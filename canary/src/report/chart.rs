@@ -134,14 +134,25 @@ impl Plot {
         html! { polyline.line.(class) points=(points.join(" ")) {} }
     }
 
-    /// A point on a rising line, with its label on the side where there is room and the line is not.
-    pub(super) fn point(&self, class: &str, at: SystemTime, value: f64, shape: Mark, label: &str) -> Markup {
-        let (x, y) = (self.x(at), self.y(value).clamp(4.0, Self::HEIGHT - 4.0));
+    /// A mark where the rising line from `before` to `after` meets `level`, with its label on the side where there is
+    /// room and the line is not.
+    pub(super) fn crossing(
+        &self,
+        class: &str,
+        shape: Mark,
+        before: (SystemTime, f64),
+        after: (SystemTime, f64),
+        level: f64,
+        label: &str,
+    ) -> Markup {
+        let (from, to) = (self.x(before.0), self.x(after.0));
+        let part = ((level - before.1) / (after.1 - before.1)).clamp(0.0, 1.0);
+        let (x, y) = (from + (to - from) * part, self.y(level));
         let right = x < Self::WIDTH / 2.0;
-        let (dx, dy) = if right { (8.0, 13.0) } else { (-8.0, -5.0) };
+        let (dx, dy) = if right { (8.0, 14.0) } else { (-8.0, -6.0) };
         html! {
             (mark(class, x, y, shape))
-            text.note.strong.end[!right].(class) x=(px(x + dx)) y=(px((y + dy).clamp(10.0, Self::HEIGHT - 4.0))) { (label) }
+            text.note.strong.end[!right].(class) x=(px(x + dx)) y=(px(y + dy)) { (label) }
         }
     }
 

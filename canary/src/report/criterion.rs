@@ -121,7 +121,7 @@ pub(super) fn reasons(gaps: &[(Window, String)]) -> Markup {
     const MOST: usize = 4;
     let mut reasons: BTreeMap<&str, (usize, SystemTime, SystemTime)> = BTreeMap::new();
     for (window, reason) in gaps {
-        let (count, _, last) = reasons.entry(reason).or_insert((0, window.start(), window.end()));
+        let (count, _, last) = reasons.entry(reason).or_insert_with(|| (0, window.start(), window.end()));
         *count += 1;
         *last = window.end();
     }

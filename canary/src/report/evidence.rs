@@ -100,8 +100,8 @@ fn plot(
     };
     let above = html! {
         @for side in sides {
-            @if let Some((at, value)) = side.crossing {
-                (plot.point(side.name, at, value, side.mark, &format!("{} at {}", side.name, calendar::clock(at))))
+            @if let Some((before, after)) = side.crossing {
+                (plot.crossing(side.name, side.mark, before, after, side.needs, &format!("{} at {}", side.name, calendar::clock(after.0))))
             }
             @if let Some(&(_, last)) = side.points.last() { (plot.beyond(side.name, last, words::power)) }
         }
@@ -116,8 +116,8 @@ struct Side {
     mark: Mark,
     needs: f64,
     points: Vec<(SystemTime, f64)>,
-    /// Where it first sufficed.
-    crossing: Option<(SystemTime, f64)>,
+    /// The look that first sufficed, and the one before it.
+    crossing: Option<((SystemTime, f64), (SystemTime, f64))>,
 }
 
 impl Side {
@@ -128,16 +128,12 @@ impl Side {
         points: &[Point],
         log_e: fn(&Point) -> f64,
     ) -> Self {
-        let place = |point: &Point| (point.end, log_e(point) / LN_10);
-        let enough = points.iter().find(|point| log_e(point) >= threshold);
-        Self {
-            name,
-            mark,
-            needs: threshold / LN_10,
-            // A bet begins with a capital of 1.
-            points: std::iter::once((start, 0.0)).chain(points.iter().map(place)).collect(),
-            crossing: enough.map(place),
-        }
+        let needs = threshold / LN_10;
+        // A bet begins with a capital of 1.
+        let looks = points.iter().map(|point| (point.end, log_e(point) / LN_10));
+        let points: Vec<_> = std::iter::once((start, 0.0)).chain(looks).collect();
+        let enough = points.windows(2).find(|pair| pair[1].1 >= needs);
+        Self { name, mark, needs, crossing: enough.map(|pair| (pair[0], pair[1])), points }
     }
 }
 

@@ -59,7 +59,14 @@ pub fn html(title: &str, entries: &[Entry]) -> String {
             }
         }
     };
-    page.into_string()
+    page.into_string().replace(is_deceptive, "\u{fffd}")
+}
+
+/// Whether a character makes other text look like what it is not: controls, and overrides of the writing direction
+/// (Unicode Technical Report 36, §2.5). None of them is in the page's own text.
+fn is_deceptive(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Newest first, numbered by age, so that a link to a rollout outlives the rollouts after it.

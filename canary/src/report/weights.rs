@@ -67,7 +67,7 @@ pub(super) fn chart(story: &Story<'_>) -> Markup {
 fn shares(story: &Story<'_>, time: &TimeAxis, bottom: f64) -> Markup {
     let mut levels: Vec<(f64, f64, Weight)> = Vec::new();
     for (line, end) in story.stretches() {
-        let from = levels.last().map_or(time.place(line.at), |last| last.1);
+        let from = levels.last().map_or_else(|| time.place(line.at), |last| last.1);
         let to = time.place(end).max(from);
         match levels.last_mut() {
             Some(last) if last.2 == line.share => last.1 = to,

@@ -70,8 +70,23 @@ impl<T> Flaky<T> {
         self.calls.load(Ordering::Relaxed)
     }
 
+    fn fate(&self, n: usize) -> Option<Fault> {
+        if let Some(fate) = self.script.get(n) {
+            return *fate;
+        }
+        let mut draw =
+            fastrand::Rng::with_seed(self.seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).f64();
+        let mut shares = self.shares.iter();
+        shares.find_map(|&(fault, share)| {
+            draw -= share;
+            (draw < 0.0).then_some(fault)
+        })
+    }
+}
+
+impl<T: Sync> Flaky<T> {
     /// Makes `call`, as the fate of this one is; `lost` is the error where there is no answer.
-    async fn meet<R, E>(
+    async fn meet<R: Send, E: Send>(
         &self,
         call: impl Future<Output = Result<R, E>> + Send,
         lost: impl FnOnce(String) -> E + Send,
@@ -89,19 +104,6 @@ impl<T> Flaky<T> {
                 call.await
             }
         }
-    }
-
-    fn fate(&self, n: usize) -> Option<Fault> {
-        if let Some(fate) = self.script.get(n) {
-            return *fate;
-        }
-        let mut draw =
-            fastrand::Rng::with_seed(self.seed ^ (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).f64();
-        let mut shares = self.shares.iter();
-        shares.find_map(|&(fault, share)| {
-            draw -= share;
-            (draw < 0.0).then_some(fault)
-        })
     }
 }
 

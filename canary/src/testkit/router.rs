@@ -1,5 +1,7 @@
 //! What every [`TrafficRouter`] must do. [`router_conformance!`](super::router_conformance) makes a test of each check.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::future::{join, join_all};
 
 use super::{assert_fenced, fence, patiently};
@@ -136,11 +138,24 @@ pub async fn traffic_is_seen_whole<R: TrafficRouter>(make: impl AsyncFn() -> Rou
     let routes = make().await;
     let (before, after) = (routes.richest(10), routes.richest(30));
     routes.apply(&before, 1).await;
-    let looks = join_all((0..8).map(|_| routes.router.observe(&routes.route)));
-    let (done, seen) = join(insist(&routes.router, &routes.route, &after, fence(2)), looks).await;
+    let over = AtomicBool::new(false);
+    let look = async {
+        let mut seen = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            seen.extend(routes.router.observe(&routes.route).await);
+            tokio::task::yield_now().await;
+        }
+        seen
+    };
+    let change = async {
+        let done = insist(&routes.router, &routes.route, &after, fence(2)).await;
+        over.store(true, Ordering::Relaxed);
+        done
+    };
+    let (seen, done) = join(look, change).await;
     done.expect("nobody else acts");
     let (before, after) = (Observed::new(before, Some(fence(1))), Observed::new(after, Some(fence(2))));
-    for seen in seen.into_iter().flatten() {
+    for seen in seen {
         assert!(seen == before || seen == after, "neither {before:?} nor {after:?} but {seen:?}");
     }
     assert_eq!(routes.observe().await, after);

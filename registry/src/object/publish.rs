@@ -26,6 +26,7 @@ pub(super) async fn publish(
     content: Content,
     progress: &dyn Progress,
 ) -> Result<Manifest> {
+    draft.check()?;
     let Draft { model, stamp, card } = draft;
     let sources = content.sources().await?;
     let catalogue = fold(registry, model.name()).await?;

@@ -27,6 +27,7 @@ macro_rules! model_store_conformance {
             unknown_things_are_not_found
             empty_content_is_refused
             impossible_paths_are_refused
+            what_cannot_be_written_down_is_refused
             broken_streams_publish_nothing
             one_of_eight_publishers_wins
             models_are_listed_in_order
@@ -225,6 +226,25 @@ pub async fn impossible_paths_are_refused<S: ModelStore>(make: impl AsyncFn() ->
         &[("a/b/c", "1"), ("a", "2"), ("a-", "3")],
     ] {
         let error = publish(&store, "m@1.0.0", files).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+    }
+}
+
+/// A number that JSON does not have and a time that RFC 3339 does not have are refused, not stored as
+/// something else.
+pub async fn what_cannot_be_written_down_is_refused<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let far = Stamp { by: String::new(), at: UNIX_EPOCH + Duration::from_secs(1 << 40) };
+    let past = Stamp { by: String::new(), at: UNIX_EPOCH - Duration::from_secs(1) };
+    let measured = |value| Card { metrics: [("loss".to_owned(), value)].into(), ..Card::default() };
+    let drafts = [
+        Draft::new(model("m@1.0.0"), far),
+        Draft::new(model("m@1.0.0"), past),
+        draft("m@1.0.0").with_card(measured(f64::NAN)),
+        draft("m@1.0.0").with_card(measured(f64::INFINITY)),
+    ];
+    for draft in drafts {
+        let error = store.publish(draft, content(&[("f", "x")]), &()).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
     }
 }
