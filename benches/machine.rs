@@ -1,2 +1,137 @@
-//! Being written.
-fn main() {}
+//! What a step of a rollout costs its driver, and reading a journal again after a crash.
+
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use fastrand::Rng;
+use tidegate::{
+    canary::{Duty, Entry, Event, Plan, PlanSpec, Record, Release, Require, Rollout, RouteJournal, Sample},
+    metrics::{Observation, Rule},
+    registry::{Digest, InMemory, Journal, Log},
+};
+use tokio::runtime::Runtime;
+
+/// Records of the journal that is read again.
+const RECORDS: usize = 200;
+
+/// Upper edges of the buckets of a latency histogram, in seconds: those that Prometheus clients start with.
+const EDGES: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+criterion_group!(benches, step, replay);
+criterion_main!(benches);
+
+/// One event in a step that is being judged by three criteria, after none and after thirty windows.
+fn step(bench: &mut Criterion) {
+    for windows in [0, 30] {
+        let mut rollout = Rollout::new(plan());
+        for (event, at) in happenings().take(4 + windows) {
+            rollout.apply(&event, at).expect("it happens in order");
+        }
+        let mut group = bench.benchmark_group("rollout");
+        // The next window: it is added to the evidence, and all of that is judged.
+        let (observed, at) = happenings().nth(4 + windows).expect("there is no end of windows");
+        // Nothing is judged for this one.
+        let hold = Event::Hold { by: "ada".to_owned() };
+        for (name, event) in [("apply observed", observed), ("apply hold", hold)] {
+            group.bench_function(BenchmarkId::new(name, windows), |b| {
+                let apply = |rollout: &mut Rollout| rollout.apply(black_box(&event), at);
+                b.iter_batched_ref(|| rollout.clone(), apply, BatchSize::SmallInput);
+            });
+        }
+        group.bench_function(BenchmarkId::new("judgements", windows), |b| {
+            b.iter(|| black_box(&rollout).judgements());
+        });
+        group.bench_function(BenchmarkId::new("duty", windows), |b| b.iter(|| black_box(&rollout).duty()));
+    }
+}
+
+/// A rollout that has judged one step for a long time, opened again.
+fn replay(bench: &mut Criterion) {
+    let runtime = Runtime::new().expect("a machine that runs benches can start threads");
+    let plan = plan();
+    let route = plan.route.clone();
+    let log: Arc<dyn Log> = Arc::new(InMemory::new());
+    let open = Record::Open { id: "ci-8841".parse().expect("an id"), plan: Box::new(plan) };
+    let records = happenings().map(|(event, at)| Entry { at, record: Record::Happen(event) });
+    let records = std::iter::once(Entry { at: start(), record: open }).chain(records).take(RECORDS);
+    runtime.block_on(async {
+        let (mut journal, _) =
+            Journal::open(Arc::clone(&log), route.log_key()).await.expect("an empty journal");
+        for record in records {
+            journal.append(&record).await.expect("nobody else writes");
+        }
+    });
+    bench.bench_function(&format!("replay of {RECORDS} records"), |b| {
+        let open = || RouteJournal::open(Arc::clone(&log), &route);
+        b.to_async(&runtime).iter(async || open().await.expect("it was written in order"));
+    });
+}
+
+/// The default canary, but with a first step that must pass and never ends, for as many windows as are
+/// wanted.
+fn plan() -> Plan {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let release = |version: &str| Release {
+        model: format!("fraud@{version}").parse().expect("a version"),
+        digest: Digest::of(version),
+    };
+    let route = "serving/fraud".parse().expect("a route");
+    let mut spec = PlanSpec::canary(route, release("1.0.0"), release("1.1.0"));
+    spec.steps[0].require = Require::Pass;
+    spec.steps[0].soak = DAY;
+    spec.timing.horizon = DAY;
+    spec.build().expect("the default plan holds up with other durations")
+}
+
+/// What happens to a rollout of [`plan`]: four events until its candidate is being judged, then window after
+/// window, each with a thousand requests of which the candidate had a tenth and one in a hundred failed.
+fn happenings() -> impl Iterator<Item = (Event, SystemTime)> {
+    let begin = [Event::Checked, Event::Ready, Event::Elapsed, Event::Routed];
+    let mut rollout = Rollout::new(plan());
+    let mut rng = Rng::with_seed(7);
+    let mut begin = begin.into_iter();
+    std::iter::from_fn(move || {
+        let (event, at) = match (begin.next(), rollout.duty()) {
+            (Some(event), _) => (event, start()),
+            (None, Duty::Observe { window, due, .. }) => {
+                let samples = rollout.plan().criteria.iter().map(|criterion| match criterion.rule {
+                    Rule::Compare(_) => Sample {
+                        candidate: errors(&mut rng, 100).into(),
+                        baseline: Some(errors(&mut rng, 900).into()),
+                    },
+                    _ if criterion.metric.as_str() == "latency" => {
+                        Sample { candidate: latency(&mut rng, 100).into(), baseline: None }
+                    }
+                    _ => Sample { candidate: errors(&mut rng, 100).into(), baseline: None },
+                });
+                (Event::Observed { window, samples: samples.collect() }, due)
+            }
+            (None, duty) => unreachable!("{duty:?} is not owed by a step that does not end"),
+        };
+        rollout.apply(&event, at).expect("it is what was owed");
+        Some((event, at))
+    })
+}
+
+fn start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn errors(rng: &mut Rng, trials: u64) -> Observation {
+    let hits = (0..trials).filter(|_| rng.u32(..100) == 0).count();
+    Observation::proportion(hits as u64, trials).expect("hits were counted among the trials")
+}
+
+/// Every request takes a random time below a second.
+fn latency(rng: &mut Rng, trials: u64) -> Observation {
+    let mut counts = vec![0; EDGES.len() + 1];
+    for _ in 0..trials {
+        let seconds = rng.f64();
+        counts[EDGES.partition_point(|&edge| edge < seconds)] += 1;
+    }
+    Observation::histogram(EDGES.to_vec(), counts).expect("the edges ascend")
+}

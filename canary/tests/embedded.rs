@@ -1,5 +1,6 @@
 //! The embedded router with real requests: through the layer alone on a paused clock, and behind an HTTP
 //! server on loopback.
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 #![cfg(all(feature = "embedded", feature = "testkit"))]
 
 use std::{

@@ -1,5 +1,7 @@
 //! Every state that a rollout can be in, and every event in each of them.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, SystemTime},

@@ -1,5 +1,7 @@
 //! The way back, killed anywhere, from under a running rollout, and by a watch.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
+
 #[path = "../../canary/tests/stage/mod.rs"]
 mod stage;
 

@@ -127,11 +127,21 @@ impl Plot {
         (1.0 - self.scale.place(value)) * Self::HEIGHT
     }
 
-    /// A line through `points`.
-    pub(super) fn line(&self, class: &str, points: &[(SystemTime, f64)]) -> Markup {
-        let points: Vec<_> =
-            points.iter().map(|&(at, value)| format!("{},{}", px(self.x(at)), px(self.y(value)))).collect();
-        html! { polyline.line.(class) points=(points.join(" ")) {} }
+    /// A line through `points`, broken before every point that is the end of a gap.
+    pub(super) fn line(
+        &self,
+        class: &str,
+        points: &[(SystemTime, f64)],
+        is_gap: impl Fn(SystemTime) -> bool,
+    ) -> Markup {
+        let place = |&(at, value): &(SystemTime, f64)| format!("{},{}", px(self.x(at)), px(self.y(value)));
+        html! {
+            @for run in points.chunk_by(|_, next| !is_gap(next.0)) {
+                @if run.len() > 1 {
+                    polyline.line.(class) points=(run.iter().map(place).collect::<Vec<_>>().join(" ")) {}
+                }
+            }
+        }
     }
 
     /// A mark where the rising line from `before` to `after` meets `level`, with its label on the side where there is
@@ -213,5 +223,45 @@ pub(super) fn patterns() -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn places_are_between_the_ends_of_an_axis() {
+        let time = TimeAxis::new(at(100), at(200));
+        assert_eq!([50, 100, 150, 200, 300].map(|second| time.place(at(second))), [0.0, 0.0, 0.5, 1.0, 1.0]);
+        assert_eq!(TimeAxis::new(at(7), at(7)).place(at(7)), 0.0);
+        let scale = Scale { from: -2.0, to: 2.0 };
+        assert_eq!([-2.0, 0.0, 4.0].map(|value| scale.place(value)), [0.0, 0.5, 1.5]);
+    }
+
+    #[test]
+    fn ticks_on_a_scale_are_few_and_whole() {
+        assert_eq!(Scale { from: -1.2, to: 3.0 }.whole_ticks(6), [-1.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(Scale { from: -3.0, to: 17.0 }.whole_ticks(6), [0.0, 4.0, 8.0, 12.0, 16.0]);
+    }
+
+    #[test]
+    fn a_line_is_broken_where_nothing_was_seen() {
+        let plot = Plot { time: TimeAxis::new(at(0), at(10)), scale: Scale { from: 0.0, to: 1.0 } };
+        let points: Vec<_> = (0..=10).map(|second| (at(second), 0.5)).collect();
+        let line = plot.line("good", &points, |gap| gap == at(4) || gap == at(5)).into_string();
+        // 0 to 3 and 5 to 10; the point at 4 stands alone.
+        assert_eq!(line.matches("<polyline").count(), 2);
+        assert!(line.contains("points=\"0,75 31.2,75 62.4,75 93.6,75\""), "{line}");
+    }
+
+    #[test]
+    fn lengths_are_short_and_never_minus_zero() {
+        assert_eq!([1.0, 1.26, -0.01, f64::INFINITY].map(px), ["1", "1.3", "0", "1000000"]);
+        assert_eq!([0.0, 1.0 / 3.0, 1.0].map(percent), ["0%", "33.33%", "100%"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The evidence of each criterion over time, against what it takes to decide.
 
-use std::{f64::consts::LN_10, time::SystemTime};
+use std::{collections::BTreeSet, f64::consts::LN_10, time::SystemTime};
 
 use maud::{Markup, html};
 use tidegate_metrics::{Criterion, Evidence, Judgement, Point, Window, judge, trajectory};
@@ -94,9 +94,10 @@ fn plot(
     } else {
         sides.map(|side| (side.name, side.needs)).to_vec()
     };
+    let ends: BTreeSet<_> = gaps.iter().map(|(window, _)| window.end()).collect();
     let inside = html! {
         @for (window, reason) in gaps { (plot.hatched(window.start(), window.end(), &words::clip(reason, 200))) }
-        @for side in sides { (plot.line(side.name, &side.points)) }
+        @for side in sides { (plot.line(side.name, &side.points, |at| ends.contains(&at))) }
     };
     let above = html! {
         @for side in sides {
