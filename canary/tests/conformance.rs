@@ -1,7 +1,7 @@
 //! Every router and deployer that runs without a server keeps its contract; so do those behind faults that
 //! change nothing. (`HttpRoute` runs the same suite in `httproute`.)
+
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-#![cfg(all(feature = "embedded", feature = "testkit"))]
 
 use std::time::{Duration, UNIX_EPOCH};
 

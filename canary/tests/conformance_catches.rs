@@ -1,6 +1,6 @@
 //! The suite for routers finds what it is there to find: each defect fails the check that is about it.
+
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-#![cfg(feature = "testkit")]
 
 use std::{collections::BTreeMap, sync::Mutex};
 

@@ -1,7 +1,7 @@
 //! The embedded router with real requests: through the layer alone on a paused clock, and behind an HTTP
 //! server on loopback.
+
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-#![cfg(all(feature = "embedded", feature = "testkit"))]
 
 use std::{
     collections::BTreeMap,
@@ -402,7 +402,7 @@ async fn weights_change_under_load_without_a_failed_request() {
     let served = loop {
         changes += 1;
         let traffic = Traffic::split(Weight::percent((changes * 10 % 60) as u16).unwrap());
-        let traffic = if changes % 2 == 0 { traffic.with_baseline().unwrap() } else { traffic };
+        let traffic = if changes.is_multiple_of(2) { traffic.with_baseline().unwrap() } else { traffic };
         router.apply(&route(), &traffic, fence(changes)).await.unwrap();
         tokio::task::yield_now().await;
         if let Poll::Ready(served) = futures::poll!(&mut load) {

@@ -1,5 +1,6 @@
 //! The page about a route's rollouts, from journals written by hand.
 #![cfg(feature = "report")]
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
 use std::{
     collections::BTreeSet,

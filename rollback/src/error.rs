@@ -1,17 +1,17 @@
 //! Why a rollback could not go on. A rollback that is stuck is no error: it is a state for a person.
 
-use tidegate_canary::{self as canary, metrics::InvalidCriterion};
+use tidegate_canary as canary;
 use tidegate_registry as registry;
 
-use crate::NoTarget;
+use crate::{InvalidWatch, NoTarget};
 
 /// Why a rollback stopped. It is where its journal says; open it again to go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A watch has a criterion that makes no sense.
-    #[error("the watch cannot be used")]
-    InvalidCriterion(#[from] InvalidCriterion),
+    /// A watch that makes no sense.
+    #[error(transparent)]
+    InvalidWatch(#[from] InvalidWatch),
     /// The journal does not replay: it was written by something else, or damaged.
     #[error(
         "record {seq} of the rollback's journal does not follow from those before it; restore the journal"

@@ -47,7 +47,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidCriterion`] before the first look; otherwise those of [`Rollback`] and of the registry.
+    /// [`Error::InvalidWatch`] before the first look; otherwise those of [`Rollback`] and of the registry.
     pub async fn run(&self, world: World, deadline: SystemTime) -> Result<Guarded, Error> {
         match self.watch.run(&world, deadline).await? {
             Outcome::Failed { judgements } => {

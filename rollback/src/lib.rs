@@ -53,5 +53,5 @@ pub use crate::{
     order::Order,
     target::{Choice, NoTarget, PassedOver, Target},
     undo::{Duty, Event, IllegalEvent, State, Undo},
-    watch::{Outcome, Watch},
+    watch::{InvalidWatch, Outcome, Watch},
 };

@@ -64,6 +64,34 @@ pub enum Outcome {
     },
 }
 
+/// Why a watch cannot be run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidWatch {
+    /// A criterion does not hold up.
+    #[error("criteria[{index}] of the watch is not valid")]
+    Criterion {
+        /// The place in the list, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: InvalidCriterion,
+    },
+    /// There is nothing to judge by.
+    #[error("the watch has no criteria, so nothing would be seen; add one")]
+    NoCriteria,
+    /// There is only one side.
+    #[error("criteria[{index}] compares two sides, but a watch sees one; use a limit")]
+    NothingToCompare {
+        /// The place in the list, from 0.
+        index: usize,
+    },
+    /// The window does not fit.
+    #[error(
+        "the window of the watch is shorter than 1ms or longer than its span; write for example 30s and 5m"
+    )]
+    Window,
+}
+
 type Look = (Window, Vec<Measurement>);
 
 impl Watch {
@@ -91,9 +119,9 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// [`InvalidCriterion`] before the first look, when a criterion makes no sense.
-    pub async fn run(&self, world: &World, deadline: SystemTime) -> Result<Outcome, InvalidCriterion> {
-        self.criteria.iter().try_for_each(Criterion::check)?;
+    /// [`InvalidWatch`] before the first look.
+    pub async fn run(&self, world: &World, deadline: SystemTime) -> Result<Outcome, InvalidWatch> {
+        self.check()?;
         let mut looks: VecDeque<Look> = VecDeque::new();
         let mut seen = world.clock.now();
         let mut start = seen;
@@ -129,6 +157,22 @@ impl Watch {
             }
             start = window.end();
         }
+    }
+
+    fn check(&self) -> Result<(), InvalidWatch> {
+        if self.criteria.is_empty() {
+            return Err(InvalidWatch::NoCriteria);
+        }
+        for (index, criterion) in self.criteria.iter().enumerate() {
+            criterion.check().map_err(|source| InvalidWatch::Criterion { index, source })?;
+            if criterion.needs_baseline() {
+                return Err(InvalidWatch::NothingToCompare { index });
+            }
+        }
+        if self.window < Duration::from_millis(1) || self.window > self.span {
+            return Err(InvalidWatch::Window);
+        }
+        Ok(())
     }
 
     async fn look(&self, world: &World, window: Window) -> Vec<Measurement> {

@@ -159,3 +159,15 @@ async fn a_blind_watch_says_so_and_settles_nothing() {
     assert!(matches!(guarded, Guarded::Kept(Outcome::Blind { .. })), "{guarded:?}");
     assert_eq!(stage.moves().await, before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_could_see_nothing_is_refused() {
+    let stage = Stage::new(GOOD).await;
+    let watch = guard(&stage).watch;
+    let refused =
+        async |watch: Watch| watch.run(&stage.world(), stage.clock.now()).await.unwrap_err().to_string();
+    assert!(refused(Watch { criteria: Vec::new(), ..watch.clone() }).await.contains("no criteria"));
+    assert!(refused(Watch { window: Duration::ZERO, ..watch.clone() }).await.contains("window"));
+    let compare = vec![tidegate_canary::metrics::Criterion::compare("errors".into())];
+    assert!(refused(Watch { criteria: compare, ..watch }).await.contains("criteria[0]"));
+}

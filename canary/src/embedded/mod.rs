@@ -16,6 +16,7 @@ use std::{
 
 use async_trait::async_trait;
 use tidegate_metrics::{Error, Measurement, Metric, MetricsSource, Missing, Selector, Window};
+use tidegate_registry::Invalid;
 
 use self::record::Records;
 pub use self::{
@@ -69,10 +70,14 @@ impl EmbeddedRouter {
     }
 
     /// This router, recording otherwise than by default. Call it before the first [`layer`](Self::layer).
-    #[must_use]
-    pub fn with_recording(mut self, recording: Recording) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the resolution is under 1 ms or over the retention, or the edges do not ascend.
+    pub fn with_recording(mut self, recording: Recording) -> Result<Self, Invalid> {
+        recording.check()?;
         self.recording = recording;
-        self
+        Ok(self)
     }
 
     /// The layer that splits the requests of `route`. Layers of the same route share its weights and counts.

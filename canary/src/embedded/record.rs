@@ -6,6 +6,7 @@ use std::{
 };
 
 use tidegate_metrics::{Measurement, Missing, Observation, Window};
+use tidegate_registry::Invalid;
 
 use crate::Slot;
 
@@ -31,6 +32,21 @@ impl Default for Recording {
                 60.0,
             ],
         }
+    }
+}
+
+impl Recording {
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        let why = if self.resolution < Duration::from_millis(1) || self.resolution > self.retention {
+            "the resolution must lie between 1ms and the retention"
+        } else if self.edges.is_empty() || !self.edges.iter().all(|edge| edge.is_finite()) {
+            "the edges must be finite numbers, and at least one"
+        } else if !self.edges.is_sorted_by(|a, b| a < b) {
+            "the edges must ascend"
+        } else {
+            return Ok(());
+        };
+        Err(Invalid::new("recording", format!("{self:?}"), why))
     }
 }
 

@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use tidegate_metrics::{Criterion, Evidence, Judgement, Point, Window, judge, trajectory};
 
 use super::{
+    axis::{Scale, TimeAxis},
     calendar,
-    chart::{self, Mark, Plot, Scale, TimeAxis},
+    chart::{self, Mark, Plot},
     criterion, words,
 };
 

@@ -1,5 +1,6 @@
 //! What a route's journal says, as one HTML page for people.
 
+mod axis;
 mod calendar;
 mod chart;
 mod criterion;

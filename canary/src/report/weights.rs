@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use maud::{Markup, html};
 
 use super::{
+    axis::TimeAxis,
     calendar,
-    chart::{TimeAxis, percent, px},
+    chart::{percent, px},
     journal,
     story::{Line, Phase, Story},
     words,

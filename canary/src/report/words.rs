@@ -86,7 +86,7 @@ pub(super) fn power(log10: f64) -> String {
     if (factor - 1.0).abs() < 0.05 {
         format!("10{sign}{power}")
     } else {
-        format!("{factor} × 10{sign}{power}")
+        format!("{factor}\u{a0}×\u{a0}10{sign}{power}")
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
             [0.0, 1.301, 2.0, -2.0, 3.5, 6.0, 34.2, -7.0].map(power),
-            ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6 × 10³⁴", "10⁻⁷"]
+            ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6\u{a0}×\u{a0}10³⁴", "10⁻⁷"]
         );
         assert_eq!(clip("añb", 2), "añ…");
     }

@@ -15,7 +15,8 @@ pub struct Slots<D> {
     pub releases: [Release; 2],
 }
 
-/// A test for each check of this suite, in a module of the given name. The factory makes [`Slots`](deployer::Slots) of its own for each.
+/// A test for each check of this suite, in a module of the given name. The factory makes
+/// [`Slots`](crate::testkit::deployer::Slots), anew for each.
 #[macro_export]
 macro_rules! deployer_conformance {
     ($module:ident, $factory:expr) => {

@@ -22,7 +22,8 @@ pub struct Routes<R> {
     pub another: RouteId,
 }
 
-/// A test for each check of this suite, in a module of the given name. The factory makes [`Routes`](router::Routes) of its own for each.
+/// A test for each check of this suite, in a module of the given name. The factory makes
+/// [`Routes`](crate::testkit::router::Routes), anew for each.
 #[macro_export]
 macro_rules! router_conformance {
     ($module:ident, $factory:expr) => {

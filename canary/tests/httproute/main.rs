@@ -1,6 +1,6 @@
 //! The HTTPRoute router against an API server that stores, patches and fails.
+
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-#![cfg(all(feature = "kube", feature = "testkit"))]
 
 mod api_server;
 

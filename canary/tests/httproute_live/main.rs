@@ -6,8 +6,8 @@
 //!
 //! The directory holds `kube-apiserver`; `etcd` and `kubectl` are taken from there or from the path, `openssl`
 //! from the path. Any version of Kubernetes will do.
+
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-#![cfg(all(feature = "kube", feature = "testkit"))]
 
 mod cluster;
 
