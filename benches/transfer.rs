@@ -88,7 +88,7 @@ impl Load {
             Ok(copied)
         };
         let beside = |command: &dyn Fn() -> Result<PathBuf>| -> Result<(Duration, Duration)> {
-            let (taken, copied) = if round % 2 == 0 {
+            let (taken, copied) = if round.is_multiple_of(2) {
                 (self.timed(command)?, self.timed(&copy)?)
             } else {
                 let copied = self.timed(&copy)?;

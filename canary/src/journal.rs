@@ -13,16 +13,16 @@ use crate::{Error, Event, Fence, Plan, Rollout, RouteId};
 #[serde(try_from = "String", into = "String")]
 pub struct RolloutId(String);
 
-/// One line of a route's journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One line of a journal: of a route's, unless another kind of record is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Entry {
+pub struct Entry<R = Record> {
     /// When, by the clock of whoever wrote it.
     #[serde(with = "humantime_serde")]
     pub at: SystemTime,
     /// What.
     #[serde(flatten)]
-    pub record: Record,
+    pub record: R,
 }
 
 /// What a line of a route's journal says. Records are for ever: the form of one never changes.

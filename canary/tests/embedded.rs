@@ -235,7 +235,7 @@ async fn only_closed_and_aligned_windows_are_answered() {
 async fn a_window_is_whole_or_forgotten() {
     let mut recording = Recording::default();
     recording.retention = Duration::from_secs(10);
-    let router = router().with_recording(recording);
+    let router = router().with_recording(recording).unwrap();
     for _ in 0..15 {
         good_request(&router).await;
         advance(Duration::from_secs(1)).await;

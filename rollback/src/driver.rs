@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tidegate_canary::{Actuator, Fence, NotDone, Patience, RolloutId, RouteJournal, Slot, World};
+use tidegate_canary::{Actuator, Entry, Fence, NotDone, Patience, RolloutId, RouteJournal, Slot, World};
 use tidegate_registry::{self as registry, Cause, Channels, Expect, Journal, LogKey, Seq, Stamp};
 
 use crate::{Duty, Error, Event, Order, State, Undo};
@@ -16,22 +16,10 @@ use crate::{Duty, Error, Event, Order, State, Undo};
 pub struct Rollback {
     world: World,
     id: RolloutId,
-    journal: Journal<Entry>,
+    journal: Journal<Entry<Record>>,
     undo: Undo,
     fence: Fence,
     listeners: Vec<Listener>,
-}
-
-/// One line of a rollback's journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Entry {
-    /// When, by the clock of whoever wrote it.
-    #[serde(with = "humantime_serde")]
-    pub at: SystemTime,
-    /// What.
-    #[serde(flatten)]
-    pub record: Record,
 }
 
 /// What a line of a rollback's journal says.
@@ -50,7 +38,7 @@ pub enum Record {
     },
 }
 
-type Listener = Box<dyn Fn(&Entry, &Undo) + Send + Sync>;
+type Listener = Box<dyn Fn(&Entry<Record>, &Undo) + Send + Sync>;
 
 impl Rollback {
     /// Takes the order's route and opens the rollback `id`, or continues it where its journal ends.
@@ -92,7 +80,7 @@ impl Rollback {
 
     /// Calls `listener` with every line that this driver writes, once it is durable.
     #[must_use]
-    pub fn on_record(mut self, listener: impl Fn(&Entry, &Undo) + Send + Sync + 'static) -> Self {
+    pub fn on_record(mut self, listener: impl Fn(&Entry<Record>, &Undo) + Send + Sync + 'static) -> Self {
         self.listeners.push(Box::new(listener));
         self
     }
@@ -190,7 +178,7 @@ impl Rollback {
     }
 }
 
-async fn write(journal: &mut Journal<Entry>, entry: &Entry) -> Result<Seq, Error> {
+async fn write(journal: &mut Journal<Entry<Record>>, entry: &Entry<Record>) -> Result<Seq, Error> {
     journal.append(entry).await.map_err(|error| match error {
         registry::Error::SeqTaken { .. } => Error::Superseded,
         error => Error::Registry(error),
@@ -198,7 +186,7 @@ async fn write(journal: &mut Journal<Entry>, entry: &Entry) -> Result<Seq, Error
 }
 
 /// The rollback that was opened last, as its events left it.
-fn replay(entries: Vec<Entry>) -> Result<Option<(RolloutId, Undo)>, Error> {
+fn replay(entries: Vec<Entry<Record>>) -> Result<Option<(RolloutId, Undo)>, Error> {
     let mut latest: Option<(RolloutId, Undo)> = None;
     let mut seq = Seq::FIRST;
     for Entry { at, record } in entries {

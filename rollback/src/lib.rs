@@ -47,7 +47,7 @@ mod undo;
 mod watch;
 
 pub use crate::{
-    driver::{Entry, Record, Rollback},
+    driver::{Record, Rollback},
     error::Error,
     guard::{Guard, Guarded},
     order::Order,

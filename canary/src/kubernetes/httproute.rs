@@ -37,20 +37,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 ///
 /// # What "in force" means here
 ///
-/// [`observe`](TrafficRouter::observe) answers only when every parent in the object's status has the conditions
-/// `Accepted` and `ResolvedRefs` true, and `PartiallyInvalid` not true, for the generation of the spec. Until then it is
-/// [`ActuatorError::Unavailable`], with the condition as the reason: what is in force is not known, neither the new nor
-/// the old. A parent that never reports therefore keeps a rollout from going on, and does not let it go on
-/// unseen. Gateways report what they have accepted, which is as much as the API tells; their proxies may follow a moment
-/// later.
+/// [`observe`](TrafficRouter::observe) answers only when every parent in the object's status has the
+/// conditions `Accepted` and `ResolvedRefs` true, and `PartiallyInvalid` not true, for the generation of the
+/// spec. Until then it is [`ActuatorError::Unavailable`], with the condition as the reason: whether the new
+/// or the old is in force is not known. So a parent that never reports holds a rollout up rather than letting
+/// it go on unseen. Gateways report what they have accepted, which is as much as the API tells; their proxies
+/// may follow a moment later.
 ///
 /// Weights that are no multiple of a basis point are somebody else's; they are observed rounded.
 ///
 /// # Errors
 ///
 /// A route that is not named `namespace/name`, does not exist, may not be read or written by the client, or
-/// whose rule or backends are not as described is [`ActuatorError::Refused`], with the remedy as the source. No answer
-/// within 10 s, 429, 5xx, and an object that others change again and again are [`ActuatorError::Unavailable`].
+/// whose rule or backends are not as described is [`ActuatorError::Refused`], with the remedy as the source.
+/// No answer within 10 s, 429, 5xx, and an object that others change again and again are
+/// [`ActuatorError::Unavailable`].
 #[derive(Clone)]
 pub struct HttpRoute {
     client: Client,

@@ -162,7 +162,8 @@ impl Rule {
         self.taken_up.clone()
     }
 
-    /// The JSON patch (RFC 6902) that makes this rule ask for `traffic`, if the object is still as it was read.
+    /// The JSON patch (RFC 6902) after which this rule asks for `traffic`, if the object is still as it was
+    /// read.
     pub(super) fn patch(&self, traffic: &Traffic, fence: Fence) -> Value {
         let mut patch =
             vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": self.version})];
@@ -335,14 +336,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rounding_hides_no_side_and_moves_none_by_more_than_two_points(weights in [0u32..=1_000_000, 0..=1_000_000, 0..=1_000_000]) {
+        fn rounding_hides_no_side_and_moves_none_by_more_than_two_points(
+            weights in [0u32..=1_000_000, 0..=1_000_000, 0..=1_000_000],
+        ) {
             let total: u64 = weights.iter().copied().map(u64::from).sum();
             prop_assume!(total > 0);
             let traffic = read(&object(weights)).traffic().unwrap();
             for (slot, weight) in [Slot::Stable, Slot::Baseline, Slot::Candidate].into_iter().zip(weights) {
                 let seen = u64::from(traffic.weight(slot).as_basis_points());
                 prop_assert_eq!(seen > 0, weight > 0, "{} of {:?} is seen as {}", slot, weights, seen);
-                prop_assert!((seen * total).abs_diff(u64::from(weight) * 10_000) <= 2 * total, "{:?}: {}", weights, seen);
+                let off = (seen * total).abs_diff(u64::from(weight) * 10_000);
+                prop_assert!(off <= 2 * total, "{:?}: {}", weights, seen);
             }
         }
 
@@ -356,7 +360,8 @@ mod tests {
             let fence = Fence::new(Seq::new(7).unwrap());
             let mut patched = serde_json::to_value(object(weights)).unwrap();
             let patch = read(&object(weights)).patch(&wanted, fence);
-            json_patch::patch(&mut patched, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+            let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
+            json_patch::patch(&mut patched, &patch).unwrap();
             let rule = read(&serde_json::from_value(patched).unwrap());
             prop_assert!(rule.asks_for(&wanted));
             prop_assert_eq!(rule.traffic().unwrap(), wanted);

@@ -7,9 +7,17 @@ use maud::{Markup, html};
 use super::axis::{Scale, TimeAxis};
 
 /// A chart whose text keeps its size relative to its lines; for charts that are about as wide as a phone.
-pub(super) struct Plot {
+pub(super) struct Plot<'a> {
     pub(super) time: TimeAxis,
     pub(super) scale: Scale,
+    /// What the scale measures.
+    pub(super) unit: &'a str,
+    /// A value of the scale in words.
+    pub(super) say: fn(f64) -> String,
+    /// Values that matter, each with its class: dashed lines, named on the scale.
+    pub(super) levels: Vec<(&'a str, f64)>,
+    /// What to know about the marks, each with its class; above the plot, where no line is in the way.
+    pub(super) notes: Vec<(&'a str, String)>,
 }
 
 /// The shape of the mark at the end of a line, so that lines differ by more than their colour.
@@ -19,7 +27,17 @@ pub(super) enum Mark {
     Diamond,
 }
 
-impl Plot {
+impl Mark {
+    /// It as a character.
+    pub(super) const fn glyph(self) -> char {
+        match self {
+            Self::Disc => '○',
+            Self::Diamond => '◇',
+        }
+    }
+}
+
+impl Plot<'_> {
     const WIDTH: f64 = 312.0;
     const HEIGHT: f64 = 150.0;
     const LEFT: f64 = 38.0;
@@ -27,39 +45,34 @@ impl Plot {
     const RIGHT: f64 = 14.0;
     const BOTTOM: f64 = 22.0;
 
-    /// The chart: axes, a dashed line for each of `levels` with its value on the axis, `inside` (cut off at the edges of the plot) and `above` (not cut off). Both are drawn in the
-    /// plot's own coordinates, see [`x`](Self::x) and [`y`](Self::y).
-    pub(super) fn draw(
-        &self,
-        label: &str,
-        unit: &str,
-        tick: fn(f64) -> String,
-        levels: &[(&str, f64)],
-        inside: &Markup,
-        above: &Markup,
-    ) -> Markup {
+    /// The chart: axes, levels, `inside` (cut off at the edges of the plot) and `above` (not cut off). Both are drawn
+    /// in the plot's own coordinates, see [`x`](Self::x) and [`y`](Self::y).
+    pub(super) fn draw(&self, label: &str, inside: &Markup, above: &Markup) -> Markup {
         let (width, height) =
             (Self::LEFT + Self::WIDTH + Self::RIGHT, Self::TOP + Self::HEIGHT + Self::BOTTOM);
         let below = px(Self::HEIGHT + 16.0);
         html! {
             svg.plot viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
-                text.tick x="0" y="10" { (unit) }
+                text.tick x="0" y="10" { (self.unit) }
+                text.note.end x=(px(Self::LEFT + Self::WIDTH)) y="10" {
+                    @for (class, note) in &self.notes { tspan.(class) dx="8" { (note) } }
+                }
                 svg.open x=(px(Self::LEFT)) y=(px(Self::TOP)) width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) {
                     @for value in self.scale.whole_ticks(6) {
                         (rule("grid", (0.0, self.y(value)), (Self::WIDTH, self.y(value))))
-                        @if levels.iter().all(|&(_, level)| (self.y(value) - self.y(level)).abs() > 10.0) {
-                            text.tick.end x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
+                        @if self.levels.iter().all(|&(_, level)| (self.y(value) - self.y(level)).abs() > 10.0) {
+                            text.tick.end x="-6" y=(px(self.y(value))) dy="0.35em" { ((self.say)(value)) }
                         }
                     }
-                    @for &(class, value) in levels {
-                        text.tick.strong.end.(class) x="-6" y=(px(self.y(value))) dy="0.35em" { (tick(value)) }
+                    @for &(class, value) in &self.levels {
+                        text.tick.strong.end.(class) x="-6" y=(px(self.y(value))) dy="0.35em" { ((self.say)(value)) }
                     }
                     @for (place, label) in self.time.ticks(5) {
                         (rule("axis", (place * Self::WIDTH, Self::HEIGHT), (place * Self::WIDTH, Self::HEIGHT + 4.0)))
                         text.tick.middle x=(px(place * Self::WIDTH)) y=(below) { (label) }
                     }
                     svg width=(px(Self::WIDTH)) height=(px(Self::HEIGHT)) {
-                        @for &(class, value) in levels {
+                        @for &(class, value) in &self.levels {
                             (rule(&format!("level {class}"), (0.0, self.y(value)), (Self::WIDTH, self.y(value))))
                         }
                         (inside)
@@ -71,11 +84,13 @@ impl Plot {
         }
     }
 
-    pub(super) fn x(&self, at: SystemTime) -> f64 {
+    /// Where a time lies, from the left.
+    fn x(&self, at: SystemTime) -> f64 {
         self.time.place(at) * Self::WIDTH
     }
 
-    pub(super) fn y(&self, value: f64) -> f64 {
+    /// Where a value lies, from the top.
+    fn y(&self, value: f64) -> f64 {
         (1.0 - self.scale.place(value)) * Self::HEIGHT
     }
 
@@ -96,36 +111,27 @@ impl Plot {
         }
     }
 
-    /// A mark where the rising line from `before` to `after` meets `level`, with its label on the side where there is
-    /// room and the line is not.
+    /// A mark where the rising line from `before` to `after` meets `level`.
     pub(super) fn crossing(
         &self,
         class: &str,
         shape: Mark,
-        before: (SystemTime, f64),
-        after: (SystemTime, f64),
+        (before, after): ((SystemTime, f64), (SystemTime, f64)),
         level: f64,
-        label: &str,
     ) -> Markup {
         let (from, to) = (self.x(before.0), self.x(after.0));
         let part = ((level - before.1) / (after.1 - before.1)).clamp(0.0, 1.0);
-        let (x, y) = (from + (to - from) * part, self.y(level));
-        let right = x < Self::WIDTH / 2.0;
-        let (dx, dy) = if right { (8.0, 14.0) } else { (-8.0, -6.0) };
-        html! {
-            (mark(class, x, y, shape))
-            text.note.strong.end[!right].(class) x=(px(x + dx)) y=(px(y + dy)) { (label) }
-        }
+        mark(class, from + (to - from) * part, self.y(level), shape)
     }
 
     /// What is off the scale at the end of a line: a label in the corner where the line left.
-    pub(super) fn beyond(&self, class: &str, value: f64, say: fn(f64) -> String) -> Markup {
+    pub(super) fn beyond(&self, class: &str, value: f64) -> Markup {
         let (y, arrow) = match value {
             _ if value > self.scale.to => (12.0, "↑"),
             _ if value < self.scale.from => (Self::HEIGHT - 6.0, "↓"),
             _ => return html! {},
         };
-        html! { text.note.end.(class) x=(px(Self::WIDTH - 4.0)) y=(px(y)) { (say(value)) " " (arrow) } }
+        html! { text.note.end.(class) x=(px(Self::WIDTH - 4.0)) y=(px(y)) { ((self.say)(value)) " " (arrow) } }
     }
 
     /// A hatched column with its reason to hover on.
@@ -190,7 +196,14 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_where_nothing_was_seen() {
-        let plot = Plot { time: TimeAxis::new(at(0), at(10)), scale: Scale { from: 0.0, to: 1.0 } };
+        let plot = Plot {
+            time: TimeAxis::new(at(0), at(10)),
+            scale: Scale { from: 0.0, to: 1.0 },
+            unit: "",
+            say: |value| value.to_string(),
+            levels: Vec::new(),
+            notes: Vec::new(),
+        };
         let points: Vec<_> = (0..=10).map(|second| (at(second), 0.5)).collect();
         let line = plot.line("good", &points, |gap| gap == at(4) || gap == at(5)).into_string();
         // 0 to 3 and 5 to 10; the point at 4 stands alone.

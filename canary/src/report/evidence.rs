@@ -20,13 +20,7 @@ pub(super) fn section(name: &str, criteria: &[Criterion], evidence: &[Evidence])
         section {
             h3 { (name) }
             @if let Some((start, end)) = extent {
-                ul.legend {
-                    @for (class, shape, name) in [("worse", Mark::Diamond, "evidence for worse"), ("good", Mark::Disc, "evidence for good")] {
-                        li { svg.key width="26" height="12" aria-hidden="true" { line.line.(class) x1="0" x2="26" y1="6" y2="6" {} (chart::mark(class, 20.0, 6.0, shape)) } (name) }
-                    }
-                    li { svg.key width="26" height="12" aria-hidden="true" { line.level.either x1="0" x2="26" y1="6" y2="6" {} } "what it takes" }
-                    li { i.swatch.hatched {} "no evidence" }
-                }
+                (legend())
                 div.cards {
                     @for (criterion, evidence) in criteria.iter().zip(evidence) {
                         (card(criterion, evidence, TimeAxis::new(start, end)))
@@ -45,12 +39,26 @@ pub(super) fn primer() -> Markup {
         details {
             summary { "How to read the evidence" }
             p {
-                "Evidence is an e-value: by how much the observations so far have multiplied a bet against a hypothesis. "
-                "Evidence for worse is a bet against “the candidate is no worse than tolerated”, evidence for good one against "
-                "“the candidate is worse than the margin or the limit allows”. While its hypothesis is true, a bet is unlikely to grow: the chance "
-                "that it ever reaches 20 is at most 1 in 20, however often one looks (Ville 1939). So the first crossing of a dashed line "
-                "decides, and later observations do not take it back. A window without data is no evidence, neither for nor against."
+                "Evidence is an e-value: by how much the observations so far have multiplied a bet against a "
+                "hypothesis. Evidence for worse is a bet against “the candidate is no worse than tolerated”, evidence for "
+                "good one against “the candidate is worse than the margin or the limit allows”. While its hypothesis is "
+                "true, a bet is unlikely to grow: the chance that it ever reaches 20 is at most 1 in 20, however often one "
+                "looks (Ville 1939). So the first crossing of a dashed line decides, and later observations do not take it "
+                "back. A window without data is no evidence, neither for nor against."
             }
+        }
+    }
+}
+
+fn legend() -> Markup {
+    let key = |inside| html! { svg.key width="26" height="12" aria-hidden="true" { (inside) } };
+    let line = |class: &str| html! { line class=(class) x1="0" x2="26" y1="6" y2="6" {} };
+    html! {
+        ul.legend {
+            li { (key(html! { (line("line worse")) (chart::mark("worse", 20.0, 6.0, Mark::Diamond)) })) "evidence for worse" }
+            li { (key(html! { (line("line good")) (chart::mark("good", 20.0, 6.0, Mark::Disc)) })) "evidence for good" }
+            li { (key(line("level either"))) "what it takes" }
+            li { i.swatch.hatched {} "no evidence" }
         }
     }
 }
@@ -89,12 +97,17 @@ fn plot(
         Side::new(("worse", Mark::Diamond), judgement.fail.threshold, start, points, |point| point.fail);
     let good = Side::new(("good", Mark::Disc), judgement.pass.threshold, start, points, |point| point.pass);
     let sides = [&good, &worse];
-    let plot = Plot { time, scale: scale(&sides) };
     let levels = if (worse.needs - good.needs).abs() < 0.05 {
         vec![("either", good.needs)]
     } else {
         sides.map(|side| (side.name, side.needs)).to_vec()
     };
+    let note = |side: &&Side| {
+        let (_, (at, _)) = side.crossing?;
+        Some((side.name, format!("{} {} at {}", side.mark.glyph(), side.name, calendar::clock(at))))
+    };
+    let notes = sides.iter().filter_map(note).collect();
+    let plot = Plot { time, scale: scale(&sides), unit: "e-value", say: words::power, levels, notes };
     let ends: BTreeSet<_> = gaps.iter().map(|(window, _)| window.end()).collect();
     let inside = html! {
         @for (window, reason) in gaps { (plot.hatched(window.start(), window.end(), &words::clip(reason, 200))) }
@@ -102,14 +115,14 @@ fn plot(
     };
     let above = html! {
         @for side in sides {
-            @if let Some((before, after)) = side.crossing {
-                (plot.crossing(side.name, side.mark, before, after, side.needs, &format!("{} at {}", side.name, calendar::clock(after.0))))
+            @if let Some(crossing) = side.crossing {
+                (plot.crossing(side.name, side.mark, crossing, side.needs))
             }
-            @if let Some(&(_, last)) = side.points.last() { (plot.beyond(side.name, last, words::power)) }
+            @if let Some(&(_, last)) = side.points.last() { (plot.beyond(side.name, last)) }
         }
     };
     let label = format!("Evidence over time: {judgement}");
-    plot.draw(&words::clip(label, 300), "e-value", words::power, &levels, &inside, &above)
+    plot.draw(&words::clip(label, 300), &inside, &above)
 }
 
 /// One of the two bets, in powers of ten.

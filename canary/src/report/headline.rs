@@ -57,7 +57,10 @@ fn outcome(story: &Story<'_>) -> Markup {
     html! {
         @match story.rollout.state() {
             State::Promoted => p { "The new version was promoted, baked and settled." },
-            State::RolledBack { cause } => { p { "It was rolled back: all traffic is on stable, and the candidate is gone." } (why(cause)) }
+            State::RolledBack { cause } => {
+                p { "It was rolled back: all traffic is on stable, and the candidate is gone." }
+                (why(cause))
+            }
             State::Unsettled { cause } => {
                 p { "The new version was promoted, but failed its bake. It is no last known good; roll it back." }
                 (why(cause))

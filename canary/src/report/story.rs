@@ -67,6 +67,11 @@ pub(super) fn chapters(entries: &[Entry]) -> Vec<Chapter<'_>> {
             (_, None | Some(Chapter::Aside(_))) => chapters.push(Chapter::Aside(entry)),
         }
     }
+    for chapter in &mut chapters {
+        if let Chapter::Rollout(story) = chapter {
+            story.take_down();
+        }
+    }
     chapters
 }
 
@@ -93,6 +98,9 @@ impl<'a> Story<'a> {
     }
 
     fn go_on(&mut self, entry: &'a Entry) {
+        if !matches!(entry.record, Record::Happen(Event::Observed { .. })) {
+            self.take_down();
+        }
         let before = self.rollout.state().clone();
         let was_undecided = self.rollout.pauses().contains(&Pause::Undecided);
         let result = match &entry.record {
@@ -103,7 +111,6 @@ impl<'a> Story<'a> {
         let mut share = self.lines.last().map_or(Weight::NONE, |line| line.share);
         if let (Ok(()), Record::Happen(event)) = (&result, &entry.record) {
             share = self.share_after(&before, event).unwrap_or(share);
-            self.collect(&before, event);
         }
         self.lines.push(Line {
             at: entry.at,
@@ -125,12 +132,13 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn collect(&mut self, before: &State, event: &Event) {
-        if let Event::Observed { window, samples } = event {
-            let evidence = if before.is_bake() { &mut self.bake } else { &mut self.steps };
-            for (evidence, sample) in evidence.iter_mut().zip(samples) {
-                evidence.add(*window, sample.candidate.clone(), sample.baseline.clone());
-            }
+    /// Takes down the evidence so far. What comes after may be the bake, or an end that no longer shows it.
+    fn take_down(&mut self) {
+        let evidence = self.rollout.evidence().to_vec();
+        if self.rollout.state().is_bake() {
+            self.bake = evidence;
+        } else {
+            self.steps = evidence;
         }
     }
 

@@ -81,16 +81,17 @@ fn shares(story: &Story<'_>, time: &TimeAxis, bottom: f64) -> Markup {
     html! {
         @for (line, end) in story.stretches().filter(|(line, _)| waits(line)) {
             @let (from, to) = (time.place(line.at), time.place(end));
-            rect.hatched x=(percent(from)) width=(percent((to - from).max(0.0))) y=(px(bottom - HEIGHT)) height=(px(HEIGHT)) {}
+            @let width = percent((to - from).max(0.0));
+            rect.hatched x=(percent(from)) width=(width) y=(px(bottom - HEIGHT)) height=(px(HEIGHT)) {}
         }
         @for (&(from, to, weight), before) in levels.iter().zip(before) {
             rect.share x=(percent(from)) width=(percent(to - from)) y=(px(y(weight))) height=(px(bottom - y(weight))) {}
             line.share x1=(percent(from)) x2=(percent(from)) y1=(px(y(before))) y2=(px(y(weight))) {}
             line.share x1=(percent(from)) x2=(percent(to)) y1=(px(y(weight))) y2=(px(y(weight))) {}
             @if to - from > 0.08 && weight > Weight::NONE {
-                text.note.strong x=(percent(from)) dx="6" y=(px(if y(weight) < bottom - HEIGHT + 16.0 { y(weight) + 16.0 } else { y(weight) - 6.0 })) {
-                    (weight)
-                }
+                // Under the line where there is no room above it.
+                @let dy = if y(weight) < bottom - HEIGHT + 16.0 { 16.0 } else { -6.0 };
+                text.note.strong x=(percent(from)) dx="6" y=(px(y(weight) + dy)) { (weight) }
             }
         }
     }
@@ -190,4 +191,16 @@ fn lanes(places: impl Iterator<Item = f64>) -> Vec<usize> {
             lane
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lanes;
+
+    #[test]
+    fn events_that_are_close_do_not_cover_each_other() {
+        assert_eq!(lanes([0.0, 0.5, 1.0].into_iter()), [0, 0, 0]);
+        assert_eq!(lanes([0.0, 0.01, 0.02, 0.07, 0.08].into_iter()), [0, 1, 2, 0, 1]);
+        assert!(lanes([0.0; 100].into_iter()).into_iter().all(|lane| lane < 6));
+    }
 }

@@ -1,4 +1,5 @@
-//! What every [`Deployer`] must do. [`deployer_conformance!`](super::deployer_conformance) makes a test of each check.
+//! What every [`Deployer`] must do. A backend runs all of it by
+//! [`deployer_conformance!`](super::deployer_conformance).
 
 use futures::future::join_all;
 

@@ -19,11 +19,11 @@
 //! its features `macros` and `rt`. One sentence of a contract cannot be checked from here: that no request is
 //! lost by a change of weights shows only under load.
 
-use std::time::Duration;
-
 pub mod deployer;
 mod flaky;
 pub mod router;
+
+use std::time::Duration;
 
 pub use self::flaky::{Fault, Flaky};
 pub use crate::{

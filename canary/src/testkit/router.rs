@@ -1,4 +1,5 @@
-//! What every [`TrafficRouter`] must do. [`router_conformance!`](super::router_conformance) makes a test of each check.
+//! What every [`TrafficRouter`] must do. A backend runs all of it by
+//! [`router_conformance!`](super::router_conformance).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -162,7 +163,8 @@ pub async fn traffic_is_seen_whole<R: TrafficRouter>(make: impl AsyncFn() -> Rou
     assert_eq!(routes.observe().await, after);
 }
 
-/// What [`Capabilities`] promise is put in force exactly: to the smallest share, with exceptions and sticky users.
+/// What [`Capabilities`] promise is put in force exactly: to the smallest share, with exceptions and sticky
+/// users.
 pub async fn every_promised_traffic_is_put_in_force<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
     let routes = make().await;
     let capabilities = routes.router.capabilities();
@@ -187,7 +189,7 @@ pub async fn what_is_not_promised_is_refused<R: TrafficRouter>(make: impl AsyncF
     }
 }
 
-/// A refused call changes nothing: the fence is not raised either, so the driver that is in its right can go on.
+/// A refused call changes nothing: the fence is not raised either, so the driver in its right can go on.
 pub async fn a_refused_call_changes_nothing<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
     let routes = make().await;
     let capabilities = routes.router.capabilities();

@@ -207,6 +207,7 @@ async fn patch(
 }
 
 fn failure(code: u16, message: &str) -> Response {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": "", "code": code});
+    let status =
+        json!({"kind": "Status", "status": "Failure", "message": message, "reason": "", "code": code});
     (StatusCode::from_u16(code).unwrap(), Json(status)).into_response()
 }

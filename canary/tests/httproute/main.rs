@@ -37,7 +37,11 @@ fn object() -> Value {
         "spec": {
             "parentRefs": [{"name": "public"}],
             "rules": [
-                {"name": "health", "matches": [{"path": {"value": "/health"}}], "backendRefs": [{"name": "fraud-stable", "port": 80}]},
+                {
+                    "name": "health",
+                    "matches": [{"path": {"value": "/health"}}],
+                    "backendRefs": [{"name": "fraud-stable", "port": 80}],
+                },
                 {
                     "name": "predict",
                     "timeouts": {"request": "5s"},
@@ -219,7 +223,8 @@ async fn what_is_not_there_is_refused_with_a_remedy() {
 
 #[tokio::test]
 async fn an_object_that_does_not_fit_is_refused_with_a_remedy() {
-    let cases: [(fn(&mut Value), &[&str]); 6] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &[&str]); 6] = [
         (
             |object| object["spec"]["rules"][1]["name"] = "score".into(),
             &["`predict`", "health, score", "correct"],

@@ -191,12 +191,14 @@ fn httproutes() -> Value {
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": "httproutes.gateway.networking.k8s.io",
-            "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2466"},
+            "annotations": {
+                "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2466",
+            },
         },
         "spec": {
             "group": "gateway.networking.k8s.io",
             "scope": "Namespaced",
-            "names": {"kind": "HTTPRoute", "listKind": "HTTPRouteList", "plural": "httproutes", "singular": "httproute"},
+            "names": {"kind": "HTTPRoute", "plural": "httproutes"},
             "versions": [{
                 "name": "v1",
                 "served": true,
