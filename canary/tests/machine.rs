@@ -156,7 +156,7 @@ fn every_state_is_reached() {
         .map(|rollout| format!("{:?}", rollout.state()).split([' ', '{']).next().unwrap().to_owned())
         .collect();
     assert_eq!(names.len(), 21, "{names:?}");
-    println!("{} states, {} edges", seen.len(), edges.len());
+    assert!(edges.len() > 300, "{} edges between {} shapes", edges.len(), seen.len());
 }
 
 #[test]
@@ -338,4 +338,12 @@ fn replaying_the_events_gives_the_same_rollout() {
     }
     assert_eq!(replayed, live);
     assert!(events.len() > 8, "{} events", events.len());
+}
+
+#[test]
+fn an_event_from_the_far_future_is_refused() {
+    let mut rollout = Rollout::new(plan(AtHorizon::Hold));
+    let late = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let refused = rollout.apply(&Event::Checked, late).unwrap_err();
+    assert!(refused.to_string().contains("year 9000"), "{refused}");
 }

@@ -58,11 +58,7 @@ impl Rollout {
     ///
     /// [`IllegalEvent`] when it is not possible now; the rollout is then unchanged.
     pub fn apply(&mut self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
-        // On a copy: a refused event must change nothing, and half of an accepted one must not either.
-        let mut next = self.clone();
-        next.happen(event, at)?;
-        *self = next;
-        Ok(())
+        self.happen(event, at)
     }
 
     /// What is owed now.
@@ -92,13 +88,13 @@ impl Rollout {
     /// What has been observed, one for each criterion of the plan; of the bake, once that has begun.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
-        if self.state.is_bake() { &self.bake_evidence } else { &self.evidence }
+        if self.is_baking() { &self.bake_evidence } else { &self.evidence }
     }
 
     /// What the evidence says, one for each criterion of the plan; of the bake, once that has begun.
     #[must_use]
     pub fn judgements(&self) -> Vec<Judgement> {
-        let criteria = if self.state.is_bake() { &self.plan.bake_criteria } else { &self.plan.criteria };
+        let criteria = if self.is_baking() { &self.plan.bake_criteria } else { &self.plan.criteria };
         criteria.iter().zip(self.evidence()).map(|(criterion, evidence)| judge(criterion, evidence)).collect()
     }
 
@@ -106,6 +102,11 @@ impl Rollout {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         Verdict::of(&self.judgements())
+    }
+
+    /// Whether the bake has begun, wherever the rollout went from there.
+    fn is_baking(&self) -> bool {
+        self.state.is_bake() || self.bake_evidence.iter().any(|evidence| !evidence.is_empty())
     }
 
     /// The most requests that any criterion has seen of the candidate.

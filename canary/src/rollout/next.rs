@@ -1,6 +1,6 @@
 //! The transitions: one match on where it is and what happened.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tidegate_metrics::{Criterion, Evidence, Verdict, Window};
 use tidegate_registry::Seq;
@@ -11,8 +11,19 @@ use crate::{
     plan::{AtHorizon, Require},
 };
 
+/// The start of the year 9000. Up to here every time that a plan can lead to has a window of its own.
+const LAST: Duration = Duration::from_secs(221_845_392_000);
+
 impl Rollout {
+    /// Changes nothing before it is sure that the event is possible.
     pub(super) fn happen(&mut self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
+        if at > SystemTime::UNIX_EPOCH + LAST {
+            return Err(illegal(
+                event,
+                &self.state,
+                "its time lies after the year 9000; set the clock right",
+            ));
+        }
         let since = at;
         self.state = match (&self.state, event) {
             // What was owed was done.
@@ -118,7 +129,7 @@ impl Rollout {
         let wanted = &self.plan.steps[step];
         let proven = wanted.require == Require::NoFailure || self.verdict() == Verdict::Pass;
         // At least one request, whatever the plan says: without evidence no step ends well.
-        let seen = self.trials() >= trials + wanted.min_trials.max(1);
+        let seen = self.trials() >= trials.saturating_add(wanted.min_trials.max(1));
         if at >= since + wanted.soak && seen && proven {
             return self.after_step(step, at);
         }
