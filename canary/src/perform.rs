@@ -120,19 +120,19 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
     }
 }
 
-/// A window is evidence only if the traffic that is owed was in force. If it is not, somebody changed it:
-/// that is mended, and the window says nothing.
+/// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody knows, it is
+/// put in force again, and the window says nothing.
 async fn in_force(world: &World, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), NotDone> {
-    match world.router.observe(route).await {
-        Ok(observed) if observed.fence > Some(fence) => Err(NotDone::Superseded),
-        Ok(observed) if observed.traffic == *traffic => Ok(()),
-        Ok(observed) => match world.router.apply(route, traffic, fence).await {
-            Err(ActuatorError::Fenced { .. }) => Err(NotDone::Superseded),
-            _ => Err(NotDone::Failed(format!("somebody had changed the traffic to {}", observed.traffic))),
-        },
-        Err(error) => {
-            Err(NotDone::Failed(format!("it is unknown what traffic was in force: {}", chain(&error))))
-        }
+    let why = match world.router.observe(route).await {
+        Ok(observed) if observed.fence > Some(fence) => return Err(NotDone::Superseded),
+        Ok(observed) if observed.traffic == *traffic => return Ok(()),
+        Ok(observed) => format!("somebody had changed the traffic to {}", observed.traffic),
+        Err(error) => format!("it is unknown what traffic was in force: {}", chain(&error)),
+    };
+    match world.router.apply(route, traffic, fence).await {
+        Err(ActuatorError::Fenced { .. }) => Err(NotDone::Superseded),
+        // Should this have failed, the next window says so.
+        _ => Err(NotDone::Failed(why)),
     }
 }
 

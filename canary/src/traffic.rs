@@ -106,11 +106,12 @@ impl Traffic {
         Self { baseline: Weight::NONE, candidate, exceptions: Vec::new(), sticky: None }
     }
 
-    /// This traffic with as much to the baseline as the candidate has; `None` when that is over half.
+    /// This traffic with `baseline` taken from stable for the baseline; `None` when there is not so much left.
+    /// To compare like with like it is as much as the candidate has.
     #[must_use]
-    pub fn with_baseline(mut self) -> Option<Self> {
-        self.baseline = self.candidate;
-        (self.candidate.0 <= Weight::FULL.0 / 2).then_some(self)
+    pub fn with_baseline(mut self, baseline: Weight) -> Option<Self> {
+        self.baseline = baseline;
+        (baseline <= self.candidate.rest()).then_some(self)
     }
 
     /// This traffic with exceptions, the first match winning.
@@ -198,7 +199,7 @@ impl FromStr for Weight {
                 Some((whole, part)) if matches!(part.len(), 1 | 2) => (whole, part),
                 Some(_) => return None,
             };
-            if whole.len() > 3 || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
+            if !matches!(whole.len(), 1..=3) || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
                 return None;
             }
             Self::basis_points(format!("{whole}{part:0<2}").parse().ok()?)
@@ -282,7 +283,8 @@ mod tests {
     fn traffic_survives_being_written() {
         let key = Key::Header("x-user".to_owned());
         let exception = Exception { key: key.clone(), value: "tester".to_owned(), to: Slot::Candidate };
-        let traffic = Traffic::split(Weight::percent(20).unwrap()).with_baseline().unwrap();
+        let traffic =
+            Traffic::split(Weight::percent(20).unwrap()).with_baseline(Weight::percent(20).unwrap()).unwrap();
         let traffic = traffic.with_exceptions([exception]).with_sticky(Some(key));
         let text = serde_json::to_string(&traffic).unwrap();
         assert_eq!(serde_json::from_str::<Traffic>(&text).unwrap(), traffic);

@@ -402,7 +402,8 @@ async fn weights_change_under_load_without_a_failed_request() {
     let served = loop {
         changes += 1;
         let traffic = Traffic::split(Weight::percent((changes * 10 % 60) as u16).unwrap());
-        let traffic = if changes.is_multiple_of(2) { traffic.with_baseline().unwrap() } else { traffic };
+        let baseline = Weight::percent(if changes.is_multiple_of(2) { 30 } else { 0 }).unwrap();
+        let traffic = traffic.with_baseline(baseline).unwrap();
         router.apply(&route(), &traffic, fence(changes)).await.unwrap();
         tokio::task::yield_now().await;
         if let Poll::Ready(served) = futures::poll!(&mut load) {

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -18,12 +19,20 @@ pin_project! {
         inner: B,
         ticket: Option<Ticket>,
         end: End,
+        // Bytes that are still to come, where the response states its length.
+        left: Option<u64>,
     }
 }
 
-impl<B> WatchedBody<B> {
-    pub(super) const fn new(inner: B, ticket: Option<Ticket>, end: End) -> Self {
-        Self { inner, ticket, end }
+impl<B: Body> WatchedBody<B> {
+    /// Watches `inner`, of which `length` bytes will come if that is known, until it ends as `end` says.
+    pub(super) fn new(inner: B, ticket: Option<Ticket>, end: End, length: Option<u64>) -> Self {
+        let mut this = Self { inner, ticket, end, left: length };
+        // Nobody asks an empty body for its end.
+        if this.left == Some(0) || this.inner.is_end_stream() {
+            this.ticket.take().into_iter().for_each(|ticket| ticket.end(end));
+        }
+        this
     }
 }
 
@@ -37,9 +46,12 @@ impl<B: Body> Body for WatchedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        if let (Some(left), Some(Ok(frame))) = (this.left.as_mut(), &frame) {
+            *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64));
+        }
         match &frame {
-            // Servers stop asking for frames once the last one says that it is the last.
-            Some(Ok(_)) if !this.inner.is_end_stream() => {}
+            // Servers stop asking for frames after the last one, be it that the body says so or its length.
+            Some(Ok(_)) if *this.left != Some(0) && !this.inner.is_end_stream() => {}
             Some(Ok(_)) | None => this.ticket.take().into_iter().for_each(|ticket| ticket.end(*this.end)),
             Some(Err(_)) => drop(this.ticket.take()),
         }

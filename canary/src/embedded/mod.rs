@@ -96,7 +96,8 @@ impl EmbeddedRouter {
                 force: Mutex::new(Force {
                     traffic: Arc::new(Traffic::stable()),
                     fence: None,
-                    chance: fastrand::Rng::with_seed(self.seed),
+                    // Routes must not pick in lockstep.
+                    chance: fastrand::Rng::with_seed(self.seed ^ split::number(id.as_str().as_bytes())),
                 }),
                 records: Mutex::new(Records::new(self.recording.clone())),
                 clock: self.clock,
@@ -129,12 +130,17 @@ impl TrafficRouter for EmbeddedRouter {
     }
 
     async fn observe(&self, route: &RouteId) -> Result<Observed, ActuatorError> {
-        let route = self.route(route);
+        // Looking at a route that nobody has used does not make it one.
+        let Some(route) = lock(&self.routes).get(route).cloned() else {
+            return Ok(Observed::new(Traffic::stable(), None));
+        };
         let force = lock(&route.force);
         Ok(Observed::new((*force.traffic).clone(), force.fence))
     }
 }
 
+/// A request that ended on the edge between two windows belongs to the later one.
+///
 /// Knows [`Metric::availability`], [`Metric::errors`] and [`Metric::latency`] of the labels `route` and `slot`; other labels are not
 /// looked at.
 #[async_trait]

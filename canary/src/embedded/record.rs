@@ -129,7 +129,9 @@ impl Records {
             let cause = format!("the window does not begin and end on a multiple of {resolution}");
             return Measurement::Missing(Missing::SourceError { cause, retryable: false });
         }
-        if window.end() > now {
+        let forgotten =
+            now.checked_sub(self.recording.retention).is_some_and(|oldest| window.start() < oldest);
+        if window.end() > now || forgotten {
             return Measurement::Missing(Missing::NoData);
         }
         let ticks = (slot, self.tick(window.start()))..(slot, self.tick(window.end()));

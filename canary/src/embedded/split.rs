@@ -39,9 +39,14 @@ fn slot_at(traffic: &Traffic, point: u16) -> Slot {
 
 /// A user's point, 0 to 9 999. The route takes part, so that it is not always the same users who try things.
 fn place(route: &RouteId, user: &[u8]) -> u16 {
-    let digest = Digest::of([route.as_str().as_bytes(), b"\0", user].concat());
+    (number(&[route.as_str().as_bytes(), b"\0", user].concat()) % 10_000) as u16
+}
+
+/// A number that follows from `bytes` and looks like any other.
+pub(super) fn number(bytes: &[u8]) -> u64 {
+    let digest = Digest::of(bytes);
     let (head, _) = digest.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
-    (u64::from_be_bytes(*head) % 10_000) as u16
+    u64::from_be_bytes(*head)
 }
 
 fn value<'h>(headers: &'h HeaderMap, key: &Key) -> Option<&'h [u8]> {
@@ -77,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_point_has_one_slot_and_shares_are_exact() {
-        let traffic = split(1_250).with_baseline().unwrap();
+        let traffic = split(1_250).with_baseline(Weight::basis_points(1_250).unwrap()).unwrap();
         let count = |slot| (0..10_000).filter(|&point| slot_at(&traffic, point) == slot).count();
         assert_eq!(
             (count(Slot::Stable), count(Slot::Baseline), count(Slot::Candidate)),

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use http::{Request, Response};
+use http::{Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -36,6 +36,7 @@ pin_project! {
         #[pin]
         inner: F,
         ticket: Option<Ticket>,
+        bodiless: bool,
     }
 }
 
@@ -88,7 +89,8 @@ where
             since: self.route.clock.now(),
             end: End::Broken,
         };
-        Watched { inner: self.inner.call(request), ticket: Some(ticket) }
+        let bodiless = request.method() == Method::HEAD;
+        Watched { inner: self.inner.call(request), ticket: Some(ticket), bodiless }
     }
 }
 
@@ -104,16 +106,11 @@ where
         let response = ready!(this.inner.poll(cx))?;
         let ticket = this.ticket.take();
         let end = if response.status().is_server_error() { End::Failed } else { End::Good };
-        Poll::Ready(Ok(response.map(|body| {
-            // Nobody asks an empty body for its end.
-            let ticket = if body.is_end_stream() {
-                ticket.into_iter().for_each(|ticket| ticket.end(end));
-                None
-            } else {
-                ticket
-            };
-            WatchedBody::new(body, ticket, end)
-        })))
+        let stated =
+            response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // The answer to HEAD states the length of a body that does not come.
+        let length = if *this.bodiless { Some(0) } else { stated };
+        Poll::Ready(Ok(response.map(|body| WatchedBody::new(body, ticket, end, length))))
     }
 }
 

@@ -191,12 +191,10 @@ impl Rule {
 /// The traffic with these shares in basis points, which sum to at most 10 000.
 fn split(baseline: u64, candidate: u64) -> Traffic {
     let weight = |bp| u16::try_from(bp).ok().and_then(Weight::basis_points);
-    let weights = json!({
-        "stable": weight(10_000 - baseline - candidate),
-        "baseline": weight(baseline),
-        "candidate": weight(candidate),
-    });
-    serde_json::from_value(json!({"weights": weights})).expect("the weights sum to 100%")
+    let traffic = weight(candidate).map(Traffic::split).zip(weight(baseline));
+    traffic
+        .and_then(|(traffic, baseline)| traffic.with_baseline(baseline))
+        .expect("shares of a whole fit into it")
 }
 
 fn choose<'r>(rules: &'r [RuleSpec], name: Option<&str>) -> Result<(usize, &'r RuleSpec), Unfit> {

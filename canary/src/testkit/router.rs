@@ -221,11 +221,16 @@ impl<R: TrafficRouter> Routes<R> {
         let capabilities = self.router.capabilities();
         let base = self.split(percent);
         let extended = [
-            base.clone().with_baseline().map(|traffic| traffic.with_exceptions([exception(header())])),
-            base.clone().with_baseline(),
+            with_baseline(&base).map(|traffic| traffic.with_exceptions([exception(header())])),
+            with_baseline(&base),
         ];
         extended.into_iter().flatten().find(|traffic| capabilities.check(traffic).is_ok()).unwrap_or(base)
     }
+}
+
+/// `traffic` with as much to the baseline as the candidate has.
+fn with_baseline(traffic: &Traffic) -> Option<Traffic> {
+    traffic.clone().with_baseline(traffic.weight(Slot::Candidate))
 }
 
 /// Applies until the answer is more than "later": a backend may ask for patience while it settles.
@@ -260,8 +265,8 @@ fn wishes(capabilities: Capabilities) -> Vec<Traffic> {
         sticky(header()),
         sticky(cookie()),
     ];
-    wishes.extend(half.with_baseline());
-    wishes.extend(share(unit).with_baseline());
+    wishes.extend(with_baseline(&half));
+    wishes.extend(with_baseline(&share(unit)));
     wishes.extend((unit > 1).then(|| Weight::basis_points(unit - 1)).flatten().map(Traffic::split));
     wishes
 }
