@@ -27,7 +27,7 @@ use crate::cluster::Cluster;
 
 #[tokio::test]
 #[ignore = "needs a kube-apiserver (KUBEBUILDER_ASSETS)"]
-async fn a_real_api_server_keeps_the_contract() {
+async fn a_real_kube_apiserver_keeps_the_contract() {
     let cluster = Cluster::start().await;
     let count = AtomicUsize::new(0);
     let make = async || {
