@@ -199,7 +199,8 @@ impl FromStr for Weight {
                 Some((whole, part)) if matches!(part.len(), 1 | 2) => (whole, part),
                 Some(_) => return None,
             };
-            if !matches!(whole.len(), 1..=3) || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
+            if !matches!(whole.len(), 1..=3) || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit())
+            {
                 return None;
             }
             Self::basis_points(format!("{whole}{part:0<2}").parse().ok()?)

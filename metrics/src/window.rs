@@ -41,7 +41,8 @@ impl Window {
     pub fn first_after(at: SystemTime, length: Duration) -> Option<Self> {
         let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let start = since.div_ceil(length.as_nanos().max(1)).checked_mul(length.as_nanos())?;
-        let start = SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(u64::try_from(start).ok()?))?;
+        let (seconds, nanos) = (u64::try_from(start / 1_000_000_000).ok()?, (start % 1_000_000_000) as u32);
+        let start = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))?;
         Self::new(start, start.checked_add(length)?)
     }
 
@@ -129,6 +130,11 @@ mod tests {
         assert_eq!(Window::first_after(at(60), length), Window::new(at(60), at(90)));
         assert_eq!(Window::first_after(at(61), length), Window::new(at(90), at(120)));
         assert_eq!(Window::first_after(at(61), Duration::ZERO), None);
+        let year_8999 = 221_800_000_000;
+        assert_eq!(
+            Window::first_after(at(year_8999 + 1), length),
+            Window::new(at(year_8999 + 20), at(year_8999 + 50))
+        );
     }
 
     #[test]
