@@ -62,6 +62,9 @@ impl Actuator<'_> {
 
     /// Puts `traffic` in force, once what it reaches is ready, and returns when it was seen in force.
     ///
+    /// On the way `back` a deployer that does not answer is taken to have nothing against it: users must not
+    /// stay on a failing version because of that.
+    ///
     /// # Errors
     ///
     /// [`NotDone`]; it is tried at least once, however long ago `until` was.
@@ -70,10 +73,15 @@ impl Actuator<'_> {
         route: &RouteId,
         traffic: &Traffic,
         on: &[(Slot, Release)],
+        back: bool,
         until: SystemTime,
     ) -> Result<(), NotDone> {
         for (slot, release) in on {
-            self.ensure(*slot, release, until).await?;
+            let silent =
+                back && matches!(self.deployer.status(*slot).await, Err(error) if error.is_transient());
+            if !silent {
+                self.ensure(*slot, release, until).await?;
+            }
         }
         let mut patience = Patience::new(self.clock, until);
         loop {
@@ -93,16 +101,23 @@ impl Actuator<'_> {
         }
     }
 
-    /// Empties `slot`.
+    /// Empties `slot` and returns once it is seen to be empty.
     ///
     /// # Errors
     ///
     /// [`NotDone`]; it is tried at least once, however long ago `until` was.
     pub async fn remove(&self, slot: Slot, until: SystemTime) -> Result<(), NotDone> {
         let mut patience = Patience::new(self.clock, until);
-        while let Err(error) = self.deployer.remove(slot, self.fence).await {
-            patience.after(error).await?;
+        loop {
+            let gone = async {
+                self.deployer.remove(slot, self.fence).await?;
+                self.deployer.status(slot).await
+            };
+            match gone.await {
+                Ok(Readiness::Absent) => return Ok(()),
+                Ok(_) => patience.wait(|| format!("the {slot} slot is not empty in time")).await?,
+                Err(error) => patience.after(error).await?,
+            }
         }
-        Ok(())
     }
 }

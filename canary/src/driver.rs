@@ -7,7 +7,7 @@ use tidegate_registry::{Log, ModelStore};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Deployer, Duty, Entry, Error, Event, Fence, Plan, Record, Rollout, RolloutId, RouteJournal, State,
+    Deployer, Entry, Error, Event, Plan, Record, Request, Rollout, RolloutId, RouteJournal, State,
     TrafficRouter, WallClock, perform::perform,
 };
 
@@ -37,27 +37,27 @@ pub struct World {
 pub struct Driver {
     world: World,
     journal: RouteJournal,
-    fence: Fence,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<Asked>,
     listeners: Vec<Listener>,
 }
 
 /// Asks things of a rollout that is being driven. Clones ask the same one.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Asked>,
 }
 
 type Listener = Box<dyn Fn(&Entry, &Rollout) + Send + Sync>;
-type Request = (Event, oneshot::Sender<Result<(), Error>>);
+type Asked = (Request, oneshot::Sender<Result<(), Error>>);
 
 impl Driver {
     /// Takes the plan's route and opens the rollout `id`, or continues it where its journal ends.
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] when another rollout is under way on the route; [`Error::PlanChanged`] when `id` was
-    /// opened with another plan; [`Error::Superseded`] when somebody else took the route at this moment;
+    /// [`Error::Busy`] when another rollout is under way on the route, [`Error::Held`] when a rollback is;
+    /// [`Error::PlanChanged`] when `id` was opened with another plan, [`Error::IdUsed`] when others have followed
+    /// it since; [`Error::Superseded`] when somebody else took the route at this moment;
     /// otherwise the journal's errors.
     pub async fn open(world: World, id: RolloutId, plan: Plan) -> Result<(Self, Handle), Error> {
         let mut journal = RouteJournal::open(Arc::clone(&world.log), &plan.route).await?;
@@ -65,25 +65,20 @@ impl Driver {
             Some((open, rollout)) if *open == id && *rollout.plan() != plan => {
                 return Err(Error::PlanChanged { id });
             }
-            Some((open, _)) if *open == id => Some(Record::Resume { id }),
-            Some((open, rollout)) if !rollout.state().is_end() => {
-                return Err(Error::Busy { id: open.clone() });
+            // A rollout that is over stays as it is, whoever opens it again.
+            Some((open, rollout)) if *open == id => {
+                (!rollout.state().is_end()).then_some(Record::Resume { id })
             }
             _ => Some(Record::Open { id, plan: Box::new(plan) }),
         };
-        // A rollout that is over stays as it is, whoever opens it again.
-        let over = matches!(record, Some(Record::Resume { .. }))
-            && journal.latest().is_some_and(|(_, rollout)| rollout.state().is_end());
-        if let (Some(record), false) = (record, over) {
+        if let Some(record) = record {
             journal.write(Entry { at: world.clock.now(), record }).await?;
         }
-        let fence = journal.fence().expect("a journal with an open rollout has an owner");
         let (sender, requests) = mpsc::channel(16);
-        let driver = Self { world, journal, fence, requests, listeners: Vec::new() };
-        Ok((driver, Handle { requests: sender }))
+        Ok((Self { world, journal, requests, listeners: Vec::new() }, Handle { requests: sender }))
     }
 
-    /// Calls `listener` with every line that this driver writes, once it is durable.
+    /// Calls `listener` with everything that happens from now on, once it is durable.
     ///
     /// What must not be lost when the process dies is read from the [`RouteJournal`] instead.
     #[must_use]
@@ -109,16 +104,16 @@ impl Driver {
     pub async fn run(mut self) -> Result<State, Error> {
         let mut attended = true;
         while !self.rollout().state().is_end() {
-            let duty = self.rollout().duty();
-            if duty == Duty::AwaitPerson && !attended {
+            let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+            if rollout.awaits_person() && !attended {
                 return Err(Error::Unattended);
             }
-            let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
-            let owed = perform(&self.world, id, rollout, duty, self.fence);
+            let fence = self.journal.fence().expect("a journal with an open rollout has a line");
+            let owed = perform(&self.world, id, rollout, fence);
             tokio::select! {
                 biased;
                 request = self.requests.recv(), if attended => match request {
-                    Some((event, reply)) => self.obey(event, reply).await?,
+                    Some((request, reply)) => self.obey(request, reply).await?,
                     None => attended = false,
                 },
                 event = owed => self.happen(event?).await?,
@@ -128,8 +123,12 @@ impl Driver {
     }
 
     /// A request that makes no sense is answered; it does not end the rollout.
-    async fn obey(&mut self, event: Event, reply: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
-        let (answer, result) = match self.happen(event).await {
+    async fn obey(
+        &mut self,
+        request: Request,
+        reply: oneshot::Sender<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let (answer, result) = match self.happen(request.into()).await {
             Err(Error::Illegal(illegal)) => (Err(Error::Illegal(illegal)), Ok(())),
             Ok(()) => (Ok(()), Ok(())),
             Err(error) => (Err(Error::Stopped), Err(error)),
@@ -153,14 +152,14 @@ impl Driver {
 }
 
 impl Handle {
-    /// Asks for `event`, one of the imperatives: `Abort`, `Approve`, `Hold`, `Reject`, `Resume`.
+    /// Asks for something, and returns once it is journaled.
     ///
     /// # Errors
     ///
     /// [`Error::Illegal`] when that is not possible now, [`Error::Stopped`] when the driver has ended.
-    pub async fn ask(&self, event: Event) -> Result<(), Error> {
+    pub async fn ask(&self, request: Request) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send((event, reply)).await.map_err(|_| Error::Stopped)?;
+        self.requests.send((request, reply)).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
     }
 }

@@ -17,6 +17,18 @@ pub enum Error {
         /// That rollout.
         id: RolloutId,
     },
+    /// A rollback or another authority holds the route. Wait until it is done.
+    #[error("{by} holds this route; wait until it has released it")]
+    Held {
+        /// Who.
+        by: String,
+    },
+    /// The id belongs to a rollout that is over and was followed by others. Use a new id for a new rollout.
+    #[error("rollout {id} is over and others have followed it; open this one under a new id")]
+    IdUsed {
+        /// The id.
+        id: RolloutId,
+    },
     /// The request makes no sense in the state that the rollout is in.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::SystemTime};
 use serde::{Deserialize, Serialize};
 use tidegate_registry::{self as registry, Invalid, Journal, Log, Seq};
 
-use crate::{Error, Event, Fence, Plan, Rollout, RouteId};
+use crate::{BoxError, Error, Event, Fence, Plan, Rollout, RouteId};
 
 /// The caller's name for a rollout, such as the id of a pipeline run. Opening the same id again continues
 /// the rollout; so it is also what makes a retried pipeline safe.
@@ -39,12 +39,17 @@ pub enum Record {
         /// Its plan.
         plan: Box<Plan>,
     },
+    /// Whoever had seized the route is done with it: rollouts may be opened again.
+    Release {
+        /// Who.
+        by: String,
+    },
     /// Another driver continues the rollout that is open, and owns the route.
     Resume {
         /// Its id.
         id: RolloutId,
     },
-    /// Somebody takes the route away from whoever drives it, and owns it.
+    /// Somebody takes the route away from whoever drives it, and holds it until the release.
     Seize {
         /// Who.
         by: String,
@@ -52,12 +57,15 @@ pub enum Record {
 }
 
 /// One writer's view of a route's journal, with what it adds up to.
+///
+/// Only the rollout that was opened last is replayed: those before it are over, and a route that was used
+/// for years must not take longer to roll back.
 #[derive(Debug)]
 pub struct RouteJournal {
     journal: Journal<Entry>,
     entries: Vec<Entry>,
     latest: Option<(RolloutId, Rollout)>,
-    fence: Option<Fence>,
+    holder: Option<String>,
 }
 
 impl RouteJournal {
@@ -68,29 +76,48 @@ impl RouteJournal {
     /// [`Error::Journal`] when it cannot be read, [`Error::JournalBroken`] when it does not replay.
     pub async fn open(log: Arc<dyn Log>, route: &RouteId) -> Result<Self, Error> {
         let (journal, entries) = Journal::open(log, route.log_key()).await.map_err(Error::Journal)?;
-        let mut this = Self { journal, entries: Vec::new(), latest: None, fence: None };
-        let mut seq = Seq::FIRST;
-        for entry in entries {
-            this.take_in(entry, seq)?;
-            seq = seq.next();
+        let mut this = Self { journal, entries: Vec::new(), latest: None, holder: None };
+        let opened = entries.iter().rposition(|entry| matches!(entry.record, Record::Open { .. }));
+        for (i, entry) in entries.iter().enumerate() {
+            let seq = Seq::FIRST.plus(i);
+            this.hold(&entry.record);
+            if opened.is_none_or(|opened| i >= opened) {
+                this.replay(entry).map_err(|source| Error::JournalBroken { seq, source })?;
+            }
         }
+        this.entries = entries;
         Ok(this)
     }
 
-    /// Takes the route: the rollout that is open, if any, is over, and its driver is fenced off.
+    /// Takes the route: the rollout that is open, if any, is over, its driver is fenced off, and no other can
+    /// be opened before the [`release`](Self::release).
     ///
-    /// Somebody else's writing at the same moment does not get in the way: this reads on and tries again.
+    /// It works on a journal that does not replay, too: a way back must not depend on how one got there.
+    /// Somebody else's writing at the same moment does not get in the way.
     ///
     /// # Errors
     ///
-    /// [`Error::Journal`] and [`Error::JournalBroken`].
-    pub async fn seize(&mut self, by: &str, at: SystemTime) -> Result<Fence, Error> {
+    /// [`Error::Journal`].
+    pub async fn seize(log: Arc<dyn Log>, route: &RouteId, by: &str, at: SystemTime) -> Result<Fence, Error> {
+        Self::add(log, route, Entry { at, record: Record::Seize { by: by.to_owned() } }).await.map(Fence::new)
+    }
+
+    /// Gives back a route that `by` had seized. If somebody else has seized it since, it stays with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Journal`].
+    pub async fn release(log: Arc<dyn Log>, route: &RouteId, by: &str, at: SystemTime) -> Result<(), Error> {
+        Self::add(log, route, Entry { at, record: Record::Release { by: by.to_owned() } }).await.map(|_| ())
+    }
+
+    async fn add(log: Arc<dyn Log>, route: &RouteId, entry: Entry) -> Result<Seq, Error> {
+        let mut journal = Journal::at_end(log, route.log_key()).await.map_err(Error::Journal)?;
         loop {
-            let entry = Entry { at, record: Record::Seize { by: by.to_owned() } };
-            match self.write(entry).await {
+            match journal.append(&entry).await {
                 // Each loss means that somebody else wrote; a driver stops at our record at the latest.
-                Err(Error::Superseded) => self.catch_up().await?,
-                result => return result.map(Fence::new),
+                Err(registry::Error::SeqTaken { .. }) => journal.skip().await.map_err(Error::Journal)?,
+                result => return result.map_err(Error::Journal),
             }
         }
     }
@@ -107,75 +134,74 @@ impl RouteJournal {
         self.latest.as_ref()
     }
 
-    /// The right of whoever owns the route.
+    /// Who has seized the route and not released it.
     #[must_use]
-    pub const fn fence(&self) -> Option<Fence> {
-        self.fence
+    pub fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
+    }
+
+    /// The right of whoever wrote the last line. It rises with every line, so that even an order of the same
+    /// driver that was overtaken on its way cannot undo a later one.
+    #[must_use]
+    pub fn fence(&self) -> Option<Fence> {
+        self.journal.next().previous().map(Fence::new)
     }
 
     /// Writes the next line and takes it in. [`Error::Superseded`] when somebody else wrote it.
-    pub(crate) async fn write(&mut self, entry: Entry) -> Result<Seq, Error> {
+    pub(crate) async fn write(&mut self, entry: Entry) -> Result<(), Error> {
         // Nothing that does not replay may reach the journal.
-        let mut probe = Fold { latest: self.latest.clone(), fence: self.fence };
-        probe.take_in(&entry, self.journal.next())?;
+        self.admit(&entry)?;
         let seq = self.journal.append(&entry).await.map_err(|error| match error {
             registry::Error::SeqTaken { .. } => Error::Superseded,
             error => Error::Journal(error),
         })?;
-        self.latest = probe.latest;
-        self.fence = probe.fence;
+        self.hold(&entry.record);
+        self.replay(&entry).map_err(|source| Error::JournalBroken { seq, source })?;
         self.entries.push(entry);
-        Ok(seq)
+        Ok(())
     }
 
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let first = self.journal.next();
-        let entries = self.journal.catch_up().await.map_err(Error::Journal)?;
-        for (i, entry) in entries.into_iter().enumerate() {
-            self.take_in(entry, first.plus(i))?;
+    fn admit(&self, entry: &Entry) -> Result<(), Error> {
+        match (&entry.record, &self.latest) {
+            (Record::Open { .. }, _) if self.holder.is_some() => {
+                Err(Error::Held { by: self.holder.clone().unwrap_or_default() })
+            }
+            (Record::Open { .. }, Some((open, rollout))) if !rollout.state().is_end() => {
+                Err(Error::Busy { id: open.clone() })
+            }
+            (Record::Open { id, .. }, _) if self.knows(id) => Err(Error::IdUsed { id: id.clone() }),
+            (Record::Happen(event), Some((_, rollout))) => Ok(rollout.check(event, entry.at)?),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn take_in(&mut self, entry: Entry, seq: Seq) -> Result<(), Error> {
-        let mut fold = Fold { latest: self.latest.take(), fence: self.fence };
-        let result = fold.take_in(&entry, seq);
-        (self.latest, self.fence) = (fold.latest, fold.fence);
-        result.map_err(|error| Error::JournalBroken { seq, source: error.into() })?;
-        self.entries.push(entry);
-        Ok(())
+    fn knows(&self, id: &RolloutId) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| matches!(&entry.record, Record::Open { id: known, .. } if known == id))
     }
-}
 
-/// What a journal adds up to.
-struct Fold {
-    latest: Option<(RolloutId, Rollout)>,
-    fence: Option<Fence>,
-}
+    fn hold(&mut self, record: &Record) {
+        match record {
+            Record::Seize { by } => self.holder = Some(by.clone()),
+            Record::Release { by } if self.holder.as_ref() == Some(by) => self.holder = None,
+            _ => {}
+        }
+    }
 
-impl Fold {
-    fn take_in(&mut self, entry: &Entry, seq: Seq) -> Result<(), Error> {
-        let open =
-            self.latest.as_ref().filter(|(_, rollout)| !rollout.state().is_end()).map(|(id, _)| id.clone());
+    fn replay(&mut self, entry: &Entry) -> Result<(), BoxError> {
         match (&entry.record, &mut self.latest) {
             (Record::Open { id, plan }, _) => {
-                if let Some(id) = open {
-                    return Err(Error::Busy { id });
-                }
-                self.latest = Some((id.clone(), Rollout::new((**plan).clone())));
-                self.fence = Some(Fence::new(seq));
+                self.latest = Some((id.clone(), Rollout::new((**plan).clone())))
             }
-            (Record::Resume { .. }, Some(_)) => self.fence = Some(Fence::new(seq)),
             (Record::Happen(event), Some((_, rollout))) => rollout.apply(event, entry.at)?,
-            (Record::Seize { by }, latest) => {
-                if let Some((_, rollout)) = latest {
-                    rollout.apply(&Event::Seize { by: by.clone() }, entry.at)?;
-                }
-                self.fence = Some(Fence::new(seq));
+            (Record::Resume { id }, Some((open, _))) if id == open => {}
+            (Record::Seize { by }, Some((_, rollout))) => {
+                rollout.apply(&Event::Seize { by: by.clone() }, entry.at)?;
             }
-            (Record::Happen(_) | Record::Resume { .. }, None) => {
-                let source = "it is about a rollout, but none was opened before it".into();
-                return Err(Error::JournalBroken { seq, source });
+            (Record::Release { .. } | Record::Seize { .. }, _) => {}
+            (Record::Happen(_) | Record::Resume { .. }, _) => {
+                return Err("it is about a rollout that was not opened before it".into());
             }
         }
         Ok(())

@@ -3,44 +3,45 @@
 use std::{sync::Arc, time::SystemTime};
 
 use futures::future::join_all;
-use tidegate_metrics::{Criterion, Measurement, Missing, Window};
+use tidegate_metrics::{Criterion, Window};
 use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
-    Actuator, ActuatorError, Duty, Error, Event, Fence, NotDone, Patience, Plan, Rollout, RolloutId, RouteId,
-    Sample, Side, Slot, Traffic, Weight, World, patience::chain,
+    Actuator, ActuatorError, Duty, Error, Event, Fence, NotDone, Patience, Plan, Release, Rollout, RolloutId,
+    RouteId, Sample, Side, Slot, Traffic, Weight, World, patience::chain,
 };
 
-/// Does `duty` and returns the event that says how it went.
+/// Does what `rollout` owes and returns the event that says how it went.
 pub(crate) async fn perform(
     world: &World,
     id: &RolloutId,
     rollout: &Rollout,
-    duty: Duty,
     fence: Fence,
 ) -> Result<Event, Error> {
     let plan = rollout.plan();
     let hands = Actuator { router: &*world.router, deployer: &*world.deployer, clock: world.clock, fence };
-    let done = match duty {
+    let done = match rollout.duty() {
         Duty::AwaitPerson | Duty::Nothing => std::future::pending().await,
         Duty::Check => check(world, plan).await.map(|()| Event::Checked),
-        Duty::Ensure { slot, release, until } => {
-            hands.ensure(slot, &release, until).await.map(|()| Event::Ready)
+        Duty::Ensure { slot, release, behind, until } => {
+            ensure(&hands, &plan.route, (slot, release), behind, until).await.map(|()| Event::Ready)
         }
         Duty::Observe { window, due, judged, compared, traffic } => {
             world.clock.sleep_until(due).await;
             let criteria = if rollout.state().is_bake() { &plan.bake_criteria } else { &plan.criteria };
-            match in_force(world, &plan.route, &traffic, fence).await {
-                Ok(()) => Ok(observe(world, plan, criteria, window, &judged, compared.as_ref()).await),
-                Err(NotDone::Failed(cause)) => Ok(blind(criteria, compared.is_some(), &cause)),
+            match in_force(world, plan, &traffic, fence).await {
+                Ok(()) => {
+                    let samples = observe(world, plan, criteria, window, &judged, compared.as_ref()).await;
+                    Ok(Event::Observed { window, samples })
+                }
+                Err(NotDone::Failed(why)) => Ok(Event::Drifted { why }),
                 Err(superseded) => Err(superseded),
             }
-            .map(|samples| Event::Observed { window, samples })
         }
         Duty::Promote { until } => promote(world, id, plan, until).await.map(|seq| Event::Recorded { seq }),
         Duty::Remove { slot, until } => hands.remove(slot, until).await.map(|()| Event::Removed),
-        Duty::Route { traffic, on, until } => {
-            hands.route(&plan.route, &traffic, &on, until).await.map(|()| Event::Routed)
+        Duty::Route { traffic, on, back, until } => {
+            hands.route(&plan.route, &traffic, &on, back, until).await.map(|()| Event::Routed)
         }
         Duty::Settle { promoted, until } => {
             settle(world, id, plan, promoted, until).await.map(|()| Event::Settled)
@@ -120,16 +121,38 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
     }
 }
 
-/// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody knows, it is
-/// put in force again, and the window says nothing.
-async fn in_force(world: &World, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), NotDone> {
-    let why = match world.router.observe(route).await {
-        Ok(observed) if observed.fence > Some(fence) => return Err(NotDone::Superseded),
-        Ok(observed) if observed.traffic == *traffic => return Ok(()),
-        Ok(observed) => format!("somebody had changed the traffic to {}", observed.traffic),
-        Err(error) => format!("it is unknown what traffic was in force: {}", chain(&error)),
+/// Makes a release run in a slot that must not have traffic meanwhile.
+async fn ensure(
+    hands: &Actuator<'_>,
+    route: &RouteId,
+    (slot, release): (Slot, Release),
+    behind: Option<(Traffic, Slot, Release)>,
+    until: SystemTime,
+) -> Result<(), NotDone> {
+    if let Some((traffic, carrier, carried)) = behind {
+        // A router that was restarted may have forgotten it.
+        hands.route(route, &traffic, &[(carrier, carried)], false, until).await?;
+    }
+    hands.ensure(slot, &release, until).await
+}
+
+/// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody can say for
+/// the length of a window, it is put in force again, and what was seen says nothing.
+async fn in_force(world: &World, plan: &Plan, traffic: &Traffic, fence: Fence) -> Result<(), NotDone> {
+    let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.window);
+    let why = loop {
+        match world.router.observe(&plan.route).await {
+            Ok(observed) if observed.fence > Some(fence) => return Err(NotDone::Superseded),
+            Ok(observed) if observed.traffic == *traffic => return Ok(()),
+            Ok(observed) => break format!("somebody had changed the traffic to {}", observed.traffic),
+            Err(error) => match patience.after(error).await {
+                Ok(()) => {}
+                Err(NotDone::Failed(why)) => break format!("it is unknown what traffic was in force: {why}"),
+                Err(superseded) => return Err(superseded),
+            },
+        }
     };
-    match world.router.apply(route, traffic, fence).await {
+    match world.router.apply(&plan.route, traffic, fence).await {
         Err(ActuatorError::Fenced { .. }) => Err(NotDone::Superseded),
         // Should this have failed, the next window says so.
         _ => Err(NotDone::Failed(why)),
@@ -144,10 +167,12 @@ async fn observe(
     judged: &Side,
     compared: Option<&Side>,
 ) -> Vec<Sample> {
-    let patience = plan.timing.patience;
+    // A source that is slow or away is asked again for the length of a window; then the window stays empty.
+    let patience = plan.timing.patience.min(plan.timing.window);
     join_all(criteria.iter().map(async |criterion| {
-        let ask =
-            async |side: &Side| side.observe(&*world.metrics, &criterion.metric, window, patience).await;
+        let ask = async |side: &Side| {
+            side.observe(&*world.metrics, &criterion.metric, window, world.clock, patience).await
+        };
         let baseline = match compared.filter(|_| criterion.needs_baseline()) {
             Some(side) => Some(ask(side).await),
             None => None,
@@ -155,15 +180,6 @@ async fn observe(
         Sample { candidate: ask(judged).await, baseline }
     }))
     .await
-}
-
-fn blind(criteria: &[Criterion], compared: bool, cause: &str) -> Vec<Sample> {
-    let missing = || Measurement::Missing(Missing::SourceError { cause: cause.to_owned(), retryable: false });
-    let sample = |criterion: &Criterion| Sample {
-        candidate: missing(),
-        baseline: (compared && criterion.needs_baseline()).then(missing),
-    };
-    criteria.iter().map(sample).collect()
 }
 
 async fn promote(world: &World, id: &RolloutId, plan: &Plan, until: SystemTime) -> Result<Seq, NotDone> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_metrics::{Criterion, Importance, InvalidCriterion, Metric, Statistic};
 use tidegate_registry::Channel;
 
-use crate::{Exception, Key, Release, RouteId, Traffic, Weight};
+use crate::{Exception, Key, Release, RouteId, Slot, Traffic, Weight};
 
 /// A plan that was checked: it ends with all traffic on the candidate, each step shows more to it than
 /// the one before, and nothing is promoted that no criterion has passed.
@@ -215,6 +215,24 @@ impl PlanSpec {
         if !self.criteria.iter().any(is_required) {
             return Err(InvalidPlan::NoCriteria);
         }
+        // At 100 % there is nothing left to compare with, and a step without evidence never ends.
+        if self.criteria.iter().all(Criterion::needs_baseline) {
+            return Err(InvalidPlan::BlindAtFull);
+        }
+        for (index, exception) in self.exceptions.iter().enumerate() {
+            if exception.to == Slot::Baseline {
+                return Err(InvalidPlan::Exception { index, why: "nothing runs in the baseline slot" });
+            }
+            if !exception.key.is_token() {
+                return Err(InvalidPlan::Exception {
+                    index,
+                    why: "its key is no name of a header or cookie",
+                });
+            }
+        }
+        if self.sticky.as_ref().is_some_and(|key| !key.is_token()) {
+            return Err(InvalidPlan::Sticky);
+        }
         if !self.steps.iter().any(|step| step.weight > Weight::NONE && step.require == Require::Pass) {
             return Err(InvalidPlan::NothingProven);
         }
@@ -240,8 +258,9 @@ impl PlanSpec {
     }
 }
 
-/// No duration in a plan makes sense beyond this, and below it no arithmetic on time overflows.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// No duration of a plan, a watch or a rollback makes sense beyond this year, and below it no arithmetic on
+/// time overflows.
+pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 const fn is_required(criterion: &Criterion) -> bool {
     matches!(criterion.importance, Importance::Required)
@@ -259,6 +278,12 @@ impl Plan {
     #[must_use]
     pub const fn spec(&self) -> &PlanSpec {
         &self.0
+    }
+
+    /// Whether the promoted version is watched before it is settled.
+    #[must_use]
+    pub(crate) fn bakes(&self) -> bool {
+        self.0.bake_criteria.iter().any(is_required)
     }
 
     /// The traffic of step `step`.
@@ -296,6 +321,11 @@ impl Default for Timing {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPlan {
+    /// Every criterion compares.
+    #[error(
+        "every criterion compares two sides, so the last step, which has only one, would never end; add a limit"
+    )]
+    BlindAtFull,
     /// There is a bake, but nothing to judge it by.
     #[error(
         "bakeCriteria has no required criterion, so nothing would be seen during timing.bake; add one or set timing.bake to 0s"
@@ -314,6 +344,14 @@ pub enum InvalidPlan {
     /// The last step leaves traffic on stable.
     #[error("steps must end with weight 100%; add a last step")]
     EndsShortOfFull,
+    /// An exception cannot work.
+    #[error("exceptions[{index}] cannot work: {why}")]
+    Exception {
+        /// The place in the list, from 0.
+        index: usize,
+        /// Why.
+        why: &'static str,
+    },
     /// There is nothing to judge by.
     #[error("criteria has no required criterion, so nothing could ever pass or fail; add one")]
     NoCriteria,
@@ -346,6 +384,9 @@ pub enum InvalidPlan {
     /// Stable and candidate are the same.
     #[error("stable and candidate are the same version; there is nothing to roll out")]
     SameVersion,
+    /// Users cannot be told apart by it.
+    #[error("sticky is no name of a header or cookie; use letters, digits and `-`")]
+    Sticky,
     /// A duration is longer than a year.
     #[error("a duration in timing or steps is longer than a year; write for example 15m")]
     TooLong,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidegate_metrics::{Measurement, Metric, MetricsSource, Missing, Selector, Window};
 
-use crate::{Release, RouteId, Slot};
+use crate::{Patience, Release, RouteId, Slot, WallClock};
 
 /// One side of a route: a slot, and what runs there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +30,26 @@ impl Side {
             .with("version", self.release.model.version().to_string())
     }
 
-    /// What `metric` was on this side in `window`. A source that fails, or does not answer within
-    /// `patience`, is an absence with its cause.
+    /// What `metric` was on this side in `window`. A source that is unavailable is asked again until `patience`
+    /// is over; one that fails, or does not answer by then, is an absence with its cause.
     pub async fn observe(
         &self,
         source: &dyn MetricsSource,
         metric: &Metric,
         window: Window,
+        clock: WallClock,
         patience: Duration,
     ) -> Measurement {
         let selector = self.selector();
-        let answer = source.observe(metric, &selector, window);
+        let mut tries = Patience::new(clock, clock.now() + patience);
+        let answer = async {
+            loop {
+                match source.observe(metric, &selector, window).await {
+                    Err(error) if error.is_transient() && tries.wait(String::new).await.is_ok() => {}
+                    answer => return answer,
+                }
+            }
+        };
         Measurement::Missing(match tokio::time::timeout(patience, answer).await {
             Ok(Ok(measurement)) => return measurement,
             Ok(Err(error)) => Missing::from(&error),

@@ -62,6 +62,14 @@ pub enum Key {
     Header(String),
 }
 
+impl Key {
+    /// Whether it is a token, as names of headers and cookies are: RFC 9110, 5.6.2.
+    pub(crate) fn is_token(&self) -> bool {
+        let (Self::Cookie(name) | Self::Header(name)) = self;
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    }
+}
+
 impl Weight {
     /// All of it.
     pub const FULL: Self = Self(10_000);

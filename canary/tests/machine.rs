@@ -53,6 +53,7 @@ fn events(rollout: &Rollout) -> Vec<Event> {
         Event::Abort { by: by(), reason: reason() },
         Event::Approve { by: by() },
         Event::Checked,
+        Event::Drifted { why: reason() },
         Event::Elapsed,
         Event::Failed { why: reason() },
         Event::Hold { by: by() },
@@ -146,6 +147,16 @@ fn candidate_weight(rollout: &Rollout) -> Option<Weight> {
     }
 }
 
+/// The weight that a step has, or that is put in force on the way to it.
+fn step_weight(rollout: &Rollout) -> Weight {
+    match rollout.state() {
+        State::Shift { step, .. } | State::Analyse { step, .. } | State::Gate { step, .. } => {
+            rollout.plan().steps[*step].weight
+        }
+        _ => Weight::NONE,
+    }
+}
+
 const POLICIES: [AtHorizon; 3] = [AtHorizon::Hold, AtHorizon::Promote, AtHorizon::Rollback];
 
 #[test]
@@ -160,18 +171,18 @@ fn every_state_is_reached() {
 }
 
 #[test]
-fn every_state_leads_to_an_end_without_being_asked() {
+fn every_state_leads_to_an_end_if_people_answer() {
     for policy in POLICIES {
         let (seen, _) = walk(policy);
         for (shape, rollout) in seen {
             let mut rollout = rollout;
-            let mut at = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000_000);
+            let mut at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
             // A person who must act does: they resume and approve; nothing is observed but good windows.
             for _ in 0..200 {
                 if rollout.state().is_end() {
                     break;
                 }
-                at += Duration::from_secs(31);
+                at = when(&rollout, at);
                 let event = match rollout.duty() {
                     _ if !rollout.pauses().is_empty()
                         && rollout.apply(&Event::Resume { by: "ada".to_owned() }, at).is_ok() =>
@@ -273,6 +284,19 @@ fn abort_returns_to_stable_from_every_state_before_promotion() {
         assert_eq!(accepted, early, "{shape}");
         if accepted && matches!(after.duty(), Duty::Route { .. }) {
             assert_eq!(candidate_weight(&after), Some(Weight::NONE), "{shape}");
+        }
+    }
+}
+
+#[test]
+fn nothing_rises_while_it_is_held() {
+    for policy in POLICIES {
+        let (_, edges) = walk(policy);
+        let held = edges.iter().filter(|edge| !edge.from.pauses().is_empty() && !edge.to.pauses().is_empty());
+        for Edge { from, event, to } in held {
+            assert!(step_weight(to) <= step_weight(from), "{} by {event:?}", from.state());
+            let routes = |rollout: &Rollout| matches!(rollout.duty(), Duty::Route { back: false, .. });
+            assert!(!routes(to), "{} moves traffic while it is held", to.state());
         }
     }
 }

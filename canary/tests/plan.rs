@@ -5,7 +5,7 @@
 use std::{error::Error, time::Duration};
 
 use tidegate_canary::{
-    AtHorizon, InvalidPlan, Plan, PlanSpec, Release, Require, Weight,
+    AtHorizon, Exception, InvalidPlan, Key, Plan, PlanSpec, Release, Require, Slot, Weight,
     metrics::{Criterion, Metric},
 };
 use tidegate_registry::Digest;
@@ -65,6 +65,14 @@ fn each_flaw_is_said_with_its_field() {
             .contains("bakeCriteria[0]")
     );
     assert!(refused(|spec| spec.steps.retain(|step| step.weight == Weight::FULL)).contains("criteria[0]"));
+    assert!(refused(|spec| spec.criteria.truncate(1)).contains("add a limit"));
+    let key = |name: &str| Key::Header(name.to_owned());
+    let exception = |name, to| Exception { key: key(name), value: "x".to_owned(), to };
+    assert!(refused(|spec| spec.exceptions.push(exception("x-y", Slot::Baseline))).contains("exceptions[0]"));
+    assert!(
+        refused(|spec| spec.exceptions.push(exception("x y", Slot::Candidate))).contains("exceptions[0]")
+    );
+    assert!(refused(|spec| spec.sticky = Some(key(""))).contains("sticky"));
     assert!(refused(|spec| spec.bake_criteria.clear()).contains("timing.bake"));
     assert!(refused(|spec| spec.timing.window = Duration::ZERO).contains("timing.window"));
     assert!(refused(|spec| spec.timing.drain = Duration::MAX).contains("longer than a year"));
@@ -85,7 +93,8 @@ fn a_file_says_only_what_differs_and_a_typo_is_named() {
         r#"{{"route":"serving/fraud","stable":{{"model":"fraud@1.0.0","digest":"{digest}"}},
             "candidate":{{"model":"fraud@1.1.0","digest":"{digest}"}},
             "steps":[{{"weight":"20%","require":"pass"}},{{"weight":"100%"}}],
-            "criteria":[{{"metric":"errors","rule":{{"compare":{{}}}}}}],"timing":{{"bake":"0s"}}}}"#
+            "criteria":[{{"metric":"errors","rule":{{"compare":{{}}}}}},
+                {{"metric":"errors","rule":{{"limit":{{"statistic":"share","bound":{{"atMost":0.05}}}}}}}}],"timing":{{"bake":"0s"}}}}"#
     );
     let plan: Plan = serde_json::from_str(&text).unwrap();
     assert_eq!(plan.at_horizon, AtHorizon::Hold);

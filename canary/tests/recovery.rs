@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use stage::{Killed, Requests, Stage, id};
 use tidegate_canary::{
-    Cause, Deployer, Driver, Error, Event, Fence, Pause, Readiness, Record, RouteJournal, Slot, State,
-    Traffic, TrafficRouter, Weight,
+    Cause, Deployer, Driver, Error, Event, Fence, Pause, Readiness, Record, Request, RouteJournal, Slot,
+    State, Traffic, TrafficRouter, Weight,
 };
 use tidegate_registry::{Channel, Expect, Stamp};
 
@@ -133,23 +133,23 @@ async fn a_person_can_hold_and_resume_and_abort() {
     let running = tokio::spawn(driver.run());
     tokio::time::sleep(Duration::from_secs(60)).await;
     let by = || "ada".to_owned();
-    handle.ask(Event::Hold { by: by() }).await.unwrap();
+    handle.ask(Request::Hold { by: by() }).await.unwrap();
     tokio::time::sleep(Duration::from_secs(7_200)).await;
     let journal = RouteJournal::open(Arc::new(stage.store.clone()), &stage.plan().route).await.unwrap();
     let (_, rollout) = journal.latest().unwrap();
     assert!(matches!(rollout.state(), State::Analyse { step: 0, .. }), "{}", rollout.state());
     assert!(rollout.pauses().contains(&Pause::Held));
-    let illegal = handle.ask(Event::Approve { by: by() }).await;
+    let illegal = handle.ask(Request::Approve { by: by() }).await;
     assert!(matches!(illegal, Err(Error::Illegal(_))), "{illegal:?}");
-    handle.ask(Event::Resume { by: by() }).await.unwrap();
+    handle.ask(Request::Resume { by: by() }).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    handle.ask(Event::Abort { by: by(), reason: "lunch".to_owned() }).await.unwrap();
+    handle.ask(Request::Abort { by: by(), reason: "lunch".to_owned() }).await.unwrap();
     let end = running.await.unwrap().unwrap();
     assert!(
         matches!(&end, State::RolledBack { cause: Cause::Requested { reason, .. } } if reason == "lunch"),
         "{end}"
     );
-    assert!(matches!(handle.ask(Event::Hold { by: by() }).await, Err(Error::Stopped)));
+    assert!(matches!(handle.ask(Request::Hold { by: by() }).await, Err(Error::Stopped)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +168,7 @@ async fn a_gate_that_nobody_attends_is_said_and_can_be_opened_later() {
     assert!(matches!(driver.run().await, Err(Error::Unattended)));
     let (driver, handle) = Driver::open(stage.world(), id(), plan).await.unwrap();
     let running = tokio::spawn(driver.run());
-    handle.ask(Event::Approve { by: "ada".to_owned() }).await.unwrap();
+    handle.ask(Request::Approve { by: "ada".to_owned() }).await.unwrap();
     assert_eq!(running.await.unwrap().unwrap(), State::Promoted);
 }
 
@@ -186,9 +186,7 @@ async fn a_route_that_drifts_is_mended_and_its_window_is_no_evidence() {
     assert_eq!(observed.traffic.weight(Slot::Candidate), Weight::percent(10).unwrap());
     let journal = RouteJournal::open(Arc::new(stage.store.clone()), &route).await.unwrap();
     let drifted = journal.entries().iter().filter(|entry| match &entry.record {
-        Record::Happen(Event::Observed { samples, .. }) => {
-            format!("{samples:?}").contains("changed the traffic to")
-        }
+        Record::Happen(Event::Drifted { why }) => why.contains("changed the traffic to"),
         _ => false,
     });
     assert_eq!(drifted.count(), 1);

@@ -322,7 +322,7 @@ fn text_is_never_markup() {
     let mut spec = spec("1.4.0", "1.5.0");
     spec.criteria[1].metric = Metric::new(EVIL);
     spec.exceptions =
-        vec![Exception { key: Key::Cookie(EVIL.to_owned()), value: EVIL.to_owned(), to: Slot::Candidate }];
+        vec![Exception { key: Key::Cookie("user".to_owned()), value: EVIL.to_owned(), to: Slot::Candidate }];
     let id = EVIL.replace('\u{202e}', "");
     let mut scribe = Scribe::open(Vec::new(), &id, spec.build().unwrap(), noon());
     let missing =

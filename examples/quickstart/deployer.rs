@@ -82,6 +82,8 @@ impl Deployer for LocalDeployer {
                 target: format!("the {slot} slot of this machine"),
                 source: error.into(),
             })?;
+            // Delivering took its time; whoever came later has the last word.
+            self.admit(fence)?;
             self.put(slot, Some((release.clone(), server)));
         }
         Ok(())

@@ -24,8 +24,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tidegate::{
     canary::{
-        Actuator, Driver, EmbeddedRouter, Fence, PlanSpec, Release, RouteId, RouteJournal, Slot, State,
-        Timing, WallClock, World,
+        Actuator, AtHorizon, Driver, EmbeddedRouter, Fence, PlanSpec, Release, RouteId, RouteJournal, Slot,
+        State, Timing, WallClock, World,
         metrics::{Criterion, Metric, Statistic},
         report,
     },
@@ -212,6 +212,8 @@ impl Quickstart {
             warm_up: Duration::from_millis(500),
             window: Duration::from_millis(500),
         };
+        // Nobody is there to decide.
+        spec.at_horizon = AtHorizon::Rollback;
         spec.bake_criteria.push(Criterion::at_least(Metric::availability(), Statistic::Share, 0.95));
         let bar = Arc::new(RolloutBar::new(self.world.clock.now()));
         let shown = Arc::clone(&bar);

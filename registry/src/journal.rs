@@ -47,6 +47,28 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
         Ok((journal, records))
     }
 
+    /// Stands at the end of the log without looking at what it says: to add to a log that this program cannot
+    /// read, because it is damaged or newer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log::read`].
+    pub async fn at_end(log: Arc<dyn Log>, key: LogKey) -> Result<Self> {
+        let mut journal = Self { log, key, next: Seq::FIRST, records: PhantomData };
+        journal.skip().await?;
+        Ok(journal)
+    }
+
+    /// Stands at the end again, without looking at what others have written since.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log::read`].
+    pub async fn skip(&mut self) -> Result<()> {
+        self.next = self.next.plus(self.log.read(&self.key, self.next).await?.len());
+        Ok(())
+    }
+
     /// Reads what others have written since, and stands at the end again.
     ///
     /// # Errors

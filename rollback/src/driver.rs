@@ -3,10 +3,12 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tidegate_canary::{Actuator, Entry, Fence, NotDone, Patience, RolloutId, RouteJournal, Slot, World};
+use tidegate_canary::{
+    Actuator, Entry, Fence, NotDone, Patience, RolloutId, RouteId, RouteJournal, Slot, World,
+};
 use tidegate_registry::{self as registry, Cause, Channels, Expect, Journal, LogKey, Seq, Stamp};
 
-use crate::{Duty, Error, Event, Order, State, Undo};
+use crate::{Duty, Error, Event, Order, State, Undo, Way};
 
 /// Runs one rollback to its end.
 ///
@@ -19,6 +21,7 @@ pub struct Rollback {
     journal: Journal<Entry<Record>>,
     undo: Undo,
     fence: Fence,
+    holds: bool,
     listeners: Vec<Listener>,
 }
 
@@ -43,39 +46,87 @@ type Listener = Box<dyn Fn(&Entry<Record>, &Undo) + Send + Sync>;
 impl Rollback {
     /// Takes the order's route and opens the rollback `id`, or continues it where its journal ends.
     ///
-    /// A rollback of another id that was not finished on this route is over: the newest order counts.
+    /// The target is looked at before anything is taken: a wrong order leaves a rollout under way alone. A
+    /// rollback of another id that was not finished on this route is over: the newest order counts.
     ///
     /// # Errors
     ///
-    /// [`Error::OrderChanged`] when `id` was opened with another order, [`Error::Superseded`] when another
-    /// rollback was opened at this moment; otherwise the journals' errors.
+    /// [`Error::InvalidOrder`] and [`Error::OtherContent`] before anything was changed; [`Error::OrderChanged`]
+    /// when `id` was opened with another order, [`Error::IdUsed`] when others have followed it since;
+    /// [`Error::Superseded`] when another rollback was opened at this moment; otherwise the journals' errors.
     pub async fn open(world: World, id: RolloutId, order: Order) -> Result<Self, Error> {
-        let key = LogKey::new("rollback", order.route.as_str()).expect("a route id is a valid log id");
-        let (mut journal, entries) =
-            Journal::open(Arc::clone(&world.log), key).await.map_err(Error::Registry)?;
-        let undo = match replay(entries)? {
+        order.check()?;
+        let (mut journal, past) = read(&world, &order.route).await?;
+        let undo = match past.latest {
             Some((open, undo)) if open == id && *undo.order() != order => {
-                return Err(Error::OrderChanged { id: id.to_string() });
+                return Err(Error::OrderChanged { id });
             }
             Some((open, undo)) if open == id => undo,
+            _ if past.ids.contains(&id) => return Err(Error::IdUsed { id }),
             _ => {
+                // A store that is away does not stop it here: looking at the target is the first thing it does.
+                if let Ok(manifest) = world.store.manifest(&order.to.model).await
+                    && manifest.digest != order.to.digest
+                {
+                    return Err(Error::OtherContent { to: order.to, found: manifest.digest });
+                }
                 let at = world.clock.now();
-                write(
-                    &mut journal,
-                    &Entry { at, record: Record::Open { id: id.clone(), order: Box::new(order.clone()) } },
-                )
-                .await?;
+                let record = Record::Open { id: id.clone(), order: Box::new(order.clone()) };
+                write(&mut journal, &Entry { at, record }).await?;
                 Undo::new(order, at)
             }
         };
-        let mut route =
-            RouteJournal::open(Arc::clone(&world.log), &undo.order().route).await.map_err(Error::Route)?;
-        let fence = match route.fence() {
-            // Whoever opens a rollback that is over changes nothing.
-            Some(fence) if undo.state().is_end() => fence,
-            _ => route.seize(&format!("rollback {id}"), world.clock.now()).await.map_err(Error::Route)?,
+        Self::take(world, id, journal, undo).await
+    }
+
+    /// Continues the rollback `id` of `route` by the order in its journal, if it is the latest there and not
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub async fn resume(world: World, route: &RouteId, id: &RolloutId) -> Result<Option<Self>, Error> {
+        let (journal, past) = read(&world, route).await?;
+        match past.latest {
+            Some((open, undo)) if open == *id && !undo.state().is_end() => {
+                Self::take(world, open, journal, undo).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn take(
+        world: World,
+        id: RolloutId,
+        journal: Journal<Entry<Record>>,
+        undo: Undo,
+    ) -> Result<Self, Error> {
+        let mut this = Self {
+            world,
+            id,
+            journal,
+            undo,
+            fence: Fence::new(Seq::FIRST),
+            holds: false,
+            listeners: Vec::new(),
         };
-        Ok(Self { world, id, journal, undo, fence, listeners: Vec::new() })
+        let (log, route) = (Arc::clone(&this.world.log), &this.undo.order().route);
+        if this.undo.state().is_end() {
+            // One that was killed after its last event has not released the route yet; otherwise whoever opens a
+            // rollback that is over changes nothing.
+            let journal = RouteJournal::open(log, route).await;
+            this.holds = journal.is_ok_and(|journal| journal.holder() == Some(&this.holder()));
+        } else {
+            let seized = RouteJournal::seize(log, route, &this.holder(), this.world.clock.now()).await;
+            this.fence = seized.map_err(Error::Route)?;
+            this.holds = true;
+        }
+        Ok(this)
+    }
+
+    /// Under which name it holds the route.
+    fn holder(&self) -> String {
+        format!("rollback {}", self.id)
     }
 
     /// Calls `listener` with every line that this driver writes, once it is durable.
@@ -107,6 +158,10 @@ impl Rollback {
                 listener(&entry, &self.undo);
             }
         }
+        let (log, route) = (Arc::clone(&self.world.log), &self.undo.order().route);
+        RouteJournal::release(log, route, &self.holder(), self.world.clock.now())
+            .await
+            .map_err(Error::Route)?;
         Ok(self.undo.state().clone())
     }
 
@@ -128,7 +183,7 @@ impl Rollback {
             }
             Duty::Route { traffic, on } => {
                 let on: Vec<_> = on.map(|slot| (slot, order.to.clone())).into_iter().collect();
-                hands.route(&order.route, &traffic, &on, until).await?;
+                hands.route(&order.route, &traffic, &on, false, until).await?;
                 Event::Routed
             }
             Duty::Verify => self.verify(until).await?,
@@ -157,9 +212,24 @@ impl Rollback {
             );
             return Err(NotDone::Failed(why));
         }
+        let stable = self.world.deployer.status(Slot::Stable).await;
         // A deployer that cannot be asked is no reason to wait: the longer way does not need to know.
-        let status = self.world.deployer.status(Slot::Stable).await;
-        Ok(Event::Verified { in_stable: status.is_ok_and(|status| status.ready() == Some(&order.to)) })
+        if stable.as_ref().is_ok_and(|stable| stable.ready() == Some(&order.to)) {
+            return Ok(Event::Verified { way: Way::There });
+        }
+        let traffic = loop {
+            match self.world.router.observe(&order.route).await {
+                Ok(observed) => break observed.traffic,
+                Err(error) => patience.after(error).await?,
+            }
+        };
+        let down = stable.is_ok_and(|stable| stable.ready().is_none());
+        let way = match traffic.slots().any(|slot| slot == Slot::Candidate) {
+            false => Way::Free,
+            true if down => Way::Occupied,
+            true => Way::Busy,
+        };
+        Ok(Event::Verified { way })
     }
 
     async fn record(&self, until: SystemTime) -> Result<Seq, NotDone> {
@@ -168,7 +238,7 @@ impl Rollback {
         let mut patience = Patience::new(self.world.clock, until);
         loop {
             let cause = Cause::Rollback { id: self.id.to_string(), reason: order.reason.clone() };
-            let stamp = Stamp { by: format!("rollback {}", self.id), at: self.world.clock.now() };
+            let stamp = Stamp { by: self.holder(), at: self.world.clock.now() };
             // Where the channel already is does not matter: this says where traffic is.
             match channels.promote(&order.to.model, &order.channel, &Expect::Any, cause, stamp).await {
                 Ok(moved) => return Ok(moved.seq),
@@ -185,13 +255,25 @@ async fn write(journal: &mut Journal<Entry<Record>>, entry: &Entry<Record>) -> R
     })
 }
 
-/// The rollback that was opened last, as its events left it.
-fn replay(entries: Vec<Entry<Record>>) -> Result<Option<(RolloutId, Undo)>, Error> {
-    let mut latest: Option<(RolloutId, Undo)> = None;
-    let mut seq = Seq::FIRST;
-    for Entry { at, record } in entries {
-        match (record, &mut latest) {
-            (Record::Open { id, order }, _) => latest = Some((id, Undo::new(*order, at))),
+/// What a rollback journal adds up to.
+#[derive(Default)]
+struct Past {
+    ids: Vec<RolloutId>,
+    /// The rollback that was opened last, as its events left it.
+    latest: Option<(RolloutId, Undo)>,
+}
+
+async fn read(world: &World, route: &RouteId) -> Result<(Journal<Entry<Record>>, Past), Error> {
+    let key = LogKey::new("rollback", route.as_str()).expect("a route id is a valid log id");
+    let (journal, entries) = Journal::open(Arc::clone(&world.log), key).await.map_err(Error::Registry)?;
+    let mut past = Past::default();
+    for (i, Entry { at, record }) in entries.into_iter().enumerate() {
+        let seq = Seq::FIRST.plus(i);
+        match (record, &mut past.latest) {
+            (Record::Open { id, order }, _) => {
+                past.ids.push(id.clone());
+                past.latest = Some((id, Undo::new(*order, at)));
+            }
             (Record::Happen(event), Some((_, undo))) => {
                 undo.apply(&event, at)
                     .map_err(|source| Error::JournalBroken { seq, source: source.into() })?;
@@ -201,9 +283,8 @@ fn replay(entries: Vec<Entry<Record>>) -> Result<Option<(RolloutId, Undo)>, Erro
                 return Err(Error::JournalBroken { seq, source });
             }
         }
-        seq = seq.next();
     }
-    Ok(latest)
+    Ok((journal, past))
 }
 
 impl fmt::Debug for Rollback {

@@ -1,14 +1,23 @@
 //! Why a rollback could not go on. A rollback that is stuck is no error: it is a state for a person.
 
-use tidegate_canary as canary;
+use tidegate_canary::{self as canary, Release, RolloutId};
 use tidegate_registry as registry;
 
-use crate::{InvalidWatch, NoTarget};
+use crate::{InvalidOrder, InvalidWatch, NoTarget};
 
 /// Why a rollback stopped. It is where its journal says; open it again to go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The id belongs to a rollback that is over and was followed by others. Use a new id for a new rollback.
+    #[error("rollback {id} is over and others have followed it; open this one under a new id")]
+    IdUsed {
+        /// The id.
+        id: RolloutId,
+    },
+    /// An order that makes no sense. Nothing was changed.
+    #[error(transparent)]
+    InvalidOrder(#[from] InvalidOrder),
     /// A watch that makes no sense.
     #[error(transparent)]
     InvalidWatch(#[from] InvalidWatch),
@@ -29,7 +38,15 @@ pub enum Error {
     #[error("rollback {id} was opened with another order; open the changed order under a new id")]
     OrderChanged {
         /// That rollback.
-        id: String,
+        id: RolloutId,
+    },
+    /// The target is not what was ordered. Nothing was changed.
+    #[error("{to} has the content {found} in the registry, not {} as ordered; order it with the digest of its manifest", to.digest)]
+    OtherContent {
+        /// The target.
+        to: Release,
+        /// What the registry holds.
+        found: registry::Digest,
     },
     /// The registry could not be read or written.
     #[error("the registry cannot be used")]

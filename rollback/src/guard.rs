@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::SystemTime};
 
 use tidegate_canary::{
-    RolloutId, World,
+    Patience, RolloutId, World,
     metrics::{Judgement, Verdict},
 };
-use tidegate_registry::{Channel, Channels, Stamp};
+use tidegate_registry::{Channel, Channels, ModelRef, Move, Stamp};
 
-use crate::{Error, Order, Outcome, Rollback, State, Target, Watch};
+use crate::{Error, NoTarget, Order, Outcome, Rollback, State, Target, Watch};
 
 /// Guards a promoted release and acts on what it sees.
 ///
@@ -23,7 +23,7 @@ pub struct Guard {
     pub channel: Channel,
     /// Where to go back to.
     pub target: Target,
-    /// The id of the rollback, should there be one; opening the guard again after a crash continues it.
+    /// The id of the rollback, should there be one. Running the guard again after a crash continues it.
     pub id: RolloutId,
 }
 
@@ -33,9 +33,14 @@ pub struct Guard {
 pub enum Guarded {
     /// Nothing was done: the release is good and now settled, or the watch could not tell.
     Kept(Outcome),
+    /// The channel points to another version by now, so there is nothing left to guard.
+    Moved {
+        /// Where it points.
+        to: ModelRef,
+    },
     /// The release did not keep its limits.
     RolledBack {
-        /// The judgements that say so.
+        /// The judgements that say so; none when a rollback was continued.
         judgements: Vec<Judgement>,
         /// How the rollback ended.
         end: State,
@@ -49,17 +54,28 @@ impl Guard {
     ///
     /// [`Error::InvalidWatch`] before the first look; otherwise those of [`Rollback`] and of the registry.
     pub async fn run(&self, world: World, deadline: SystemTime) -> Result<Guarded, Error> {
-        match self.watch.run(&world, deadline).await? {
+        if let Some(rollback) = Rollback::resume(world.clone(), &self.watch.side.route, &self.id).await? {
+            return Ok(Guarded::RolledBack { judgements: Vec::new(), end: rollback.run().await? });
+        }
+        let outcome = self.watch.run(&world, deadline).await?;
+        let current = self.current(&world).await?;
+        if current.to != self.watch.side.release.model {
+            return Ok(Guarded::Moved { to: current.to });
+        }
+        match outcome {
             Outcome::Failed { judgements } => {
                 let end = self.roll_back(world, &judgements).await?;
                 Ok(Guarded::RolledBack { judgements, end })
             }
-            outcome => {
-                if matches!(outcome, Outcome::Good { .. }) {
-                    self.settle(&world).await?;
-                }
+            Outcome::Good { .. } => {
+                // It was watched to the end and is good, so it is a last known good from now on.
+                let stamp = Stamp { by: format!("guard {}", self.id), at: world.clock.now() };
+                let channels = Channels::new(Arc::clone(&world.log));
+                let settled = channels.settle(current.to.name(), &self.channel, current.seq, stamp);
+                settled.await.map_err(Error::Registry)?;
                 Ok(Guarded::Kept(outcome))
             }
+            _ => Ok(Guarded::Kept(outcome)),
         }
     }
 
@@ -72,18 +88,16 @@ impl Guard {
         Rollback::open(world, self.id.clone(), order).await?.run().await
     }
 
-    /// The release was watched to the end and is good, so it is a last known good from now on.
-    async fn settle(&self, world: &World) -> Result<(), Error> {
-        let model = &self.watch.side.release.model;
+    async fn current(&self, world: &World) -> Result<Move, Error> {
         let channels = Channels::new(Arc::clone(&world.log));
-        let current = channels.current(model.name(), &self.channel).await.map_err(Error::Registry)?;
-        if let Some(current) = current.filter(|current| current.to == *model) {
-            let stamp = Stamp { by: format!("guard {}", self.id), at: world.clock.now() };
-            channels
-                .settle(model.name(), &self.channel, current.seq, stamp)
-                .await
-                .map_err(Error::Registry)?;
+        let name = self.watch.side.release.model.name();
+        let mut patience = Patience::new(world.clock, world.clock.now() + self.watch.patience);
+        loop {
+            match channels.current(name, &self.channel).await {
+                Ok(current) => return current.ok_or_else(|| NoTarget::EmptyChannel.into()),
+                Err(error) if error.is_transient() && patience.wait(String::new).await.is_ok() => {}
+                Err(error) => return Err(Error::Registry(error)),
+            }
         }
-        Ok(())
     }
 }

@@ -50,8 +50,8 @@ pub use crate::{
     driver::{Record, Rollback},
     error::Error,
     guard::{Guard, Guarded},
-    order::Order,
+    order::{InvalidOrder, Order},
     target::{Choice, NoTarget, PassedOver, Target},
-    undo::{Duty, Event, IllegalEvent, State, Undo},
+    undo::{Duty, Event, IllegalEvent, State, Undo, Way},
     watch::{InvalidWatch, Outcome, Watch},
 };

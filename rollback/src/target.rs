@@ -60,12 +60,15 @@ pub enum NoTarget {
 
 impl Target {
     /// Chooses from `history`, oldest first, as [`Channels::history`](tidegate_registry::Channels::history) gives it.
+    /// What is to be left is `tried`, the candidate of a rollout that is not over, or else what the channel
+    /// points to.
     ///
     /// # Errors
     ///
     /// [`NoTarget`] says why there is none.
-    pub fn choose(&self, history: &[Move]) -> Result<Choice, NoTarget> {
-        let from = history.last().ok_or(NoTarget::EmptyChannel)?.to.clone();
+    pub fn choose(&self, history: &[Move], tried: Option<&ModelRef>) -> Result<Choice, NoTarget> {
+        let head = &history.last().ok_or(NoTarget::EmptyChannel)?.to;
+        let from = tried.unwrap_or(head).clone();
         let mut passed_over = Vec::new();
         let to = match self {
             Self::Exactly(to) if *to == from => return Err(NoTarget::InService(from)),
@@ -90,8 +93,8 @@ fn why_not(version: &ModelRef, in_service: &ModelRef, history: &[Move]) -> Optio
     if version == in_service {
         return Some(PassedOver::InService);
     }
-    for moved in history.iter().rev() {
-        if moved.from.as_ref() == Some(version) && matches!(moved.cause, Cause::Rollback { .. }) {
+    for (i, moved) in history.iter().enumerate().rev() {
+        if moved.from.as_ref() == Some(version) && left_for_bad(moved, &history[..i]) {
             return Some(PassedOver::RolledBackFrom);
         }
         if moved.to == *version && moved.settled.is_some() {
@@ -99,6 +102,14 @@ fn why_not(version: &ModelRef, in_service: &ModelRef, history: &[Move]) -> Optio
         }
     }
     Some(PassedOver::Unsettled)
+}
+
+/// Whether a move says that what it left is bad. Going forth again to a version that was rolled back from takes
+/// that rollback back, and says nothing against the version in between.
+fn left_for_bad(moved: &Move, before: &[Move]) -> bool {
+    let is_rollback = |moved: &Move| matches!(moved.cause, Cause::Rollback { .. });
+    let undone = before.iter().rev().find(|earlier| earlier.from.as_ref() == Some(&moved.to));
+    is_rollback(moved) && !undone.is_some_and(is_rollback)
 }
 
 impl fmt::Display for PassedOver {

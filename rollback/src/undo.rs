@@ -22,13 +22,16 @@ pub struct Undo {
 pub enum State {
     /// The target is to be looked at: it exists, and where it runs.
     Verify,
-    /// All traffic is to go to the stable slot as it is, so that the candidate's slot is free. This also
-    /// fences off whoever drove the route before.
+    /// All traffic is to go to the stable slot as it is, so that the candidate's slot is free.
     Clear,
+    /// Requests in flight on the candidate's slot are to end, before the target takes it.
+    Ebb,
     /// The target is to be made to run beside what is in service.
     Stage,
     /// All traffic is to go to the staged target.
     Shift,
+    /// Requests in flight on the stable slot are to end, before the target takes it.
+    Still,
     /// The target is to be made to run in the stable slot.
     Restore,
     /// All traffic is to go to the stable slot, which runs the target.
@@ -84,11 +87,27 @@ pub enum Event {
     Removed,
     /// The traffic that was owed is in force, and was seen to be.
     Routed,
-    /// The target exists.
+    /// The target exists, and this is how things stand.
     Verified {
-        /// Whether it is ready in the stable slot, as it is when a rollout was under way.
-        in_stable: bool,
+        /// Where the way back begins.
+        way: Way,
     },
+}
+
+/// Where the way back begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Way {
+    /// The candidate's slot has traffic, and the stable slot can take it over: the candidate's slot is freed
+    /// first.
+    Busy,
+    /// The candidate's slot has no traffic: the target is staged there.
+    Free,
+    /// The candidate's slot has traffic and the stable slot cannot take any: the target goes there directly.
+    Occupied,
+    /// The target is ready in the stable slot already, as it is while a rollout is under way.
+    There,
 }
 
 /// What is owed in a state.
@@ -144,11 +163,15 @@ impl Undo {
     /// [`IllegalEvent`] when it is not possible now; nothing has changed then.
     pub fn apply(&mut self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
         self.state = match (&self.state, event) {
-            (State::Verify, Event::Verified { in_stable: true }) => State::Return,
-            (State::Verify, Event::Verified { in_stable: false }) => State::Clear,
-            (State::Clear, Event::Routed) => State::Stage,
+            (State::Verify, Event::Verified { way: Way::There }) => State::Return,
+            (State::Verify, Event::Verified { way: Way::Busy }) => State::Clear,
+            (State::Verify, Event::Verified { way: Way::Free }) => State::Stage,
+            (State::Verify, Event::Verified { way: Way::Occupied }) => State::Restore,
+            (State::Clear, Event::Routed) => State::Ebb,
+            (State::Ebb, Event::Elapsed) => State::Stage,
             (State::Stage, Event::Ready) => State::Shift,
-            (State::Shift, Event::Routed) => State::Restore,
+            (State::Shift, Event::Routed) => State::Still,
+            (State::Still, Event::Elapsed) => State::Restore,
             (State::Restore, Event::Ready) => State::Return,
             (State::Return, Event::Routed) => State::Record,
             (State::Record, &Event::Recorded { seq }) => State::Drain { recorded: seq },
@@ -175,7 +198,9 @@ impl Undo {
             State::Restore => Duty::Ensure { slot: Slot::Stable },
             State::Return => Duty::Route { traffic: Traffic::stable(), on: Some(Slot::Stable) },
             State::Record => Duty::Record,
-            State::Drain { .. } => Duty::Wait { until: self.since + self.order.drain },
+            State::Drain { .. } | State::Ebb | State::Still => {
+                Duty::Wait { until: self.since + self.order.drain }
+            }
             State::Retire { .. } => Duty::Remove,
             State::Done { .. } | State::Stuck { .. } => Duty::Nothing,
         }
@@ -213,7 +238,7 @@ impl State {
         match self {
             Self::Clear => "freeing the candidate's slot",
             Self::Done { .. } => "done",
-            Self::Drain { .. } => "letting requests in flight end",
+            Self::Drain { .. } | Self::Ebb | Self::Still => "letting requests in flight end",
             Self::Record => "recording the move",
             Self::Restore => "making the target run in the stable slot",
             Self::Retire { .. } => "emptying the candidate's slot",
@@ -229,7 +254,7 @@ impl State {
 /// What a person must do when what is owed in `state` cannot be done; `None` where nothing can fail.
 const fn remedy(state: &State) -> Option<&'static str> {
     match state {
-        State::Verify => Some("nothing was changed; choose another target"),
+        State::Verify => Some("traffic is as it was; choose another target"),
         State::Clear => Some("traffic is as it was; mend the router, then roll back again"),
         State::Stage => {
             Some("all traffic is on the version to be left; choose another target, or mend what runs it")
@@ -247,7 +272,7 @@ const fn remedy(state: &State) -> Option<&'static str> {
             "all traffic is on the target but the channel does not say so; look at the channel's history, then promote the target by hand",
         ),
         State::Retire { .. } => Some("the rollback is complete; remove the candidate's slot by hand"),
-        State::Done { .. } | State::Drain { .. } | State::Stuck { .. } => None,
+        State::Done { .. } | State::Drain { .. } | State::Ebb | State::Still | State::Stuck { .. } => None,
     }
 }
 

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::future::join_all;
 use tidegate_canary::{
-    Release, RouteId, Side, Slot, World,
+    LONGEST, Release, RouteId, Side, Slot, World,
     metrics::{
         Criterion, Evidence, InvalidCriterion, Judgement, Measurement, Metric, Missing, Statistic, Verdict,
         Window, judge,
@@ -85,6 +86,9 @@ pub enum InvalidWatch {
         /// The place in the list, from 0.
         index: usize,
     },
+    /// A duration is longer than a year.
+    #[error("a duration of the watch is longer than a year; write for example 5m")]
+    TooLong,
     /// The window does not fit.
     #[error(
         "the window of the watch is shorter than 1ms or longer than its span; write for example 30s and 5m"
@@ -142,8 +146,8 @@ impl Watch {
                 return Ok(Outcome::Failed { judgements });
             }
             match self.nothing_seen(&looks) {
-                None => seen = window.end(),
-                Some(why) if window.end() >= seen + self.patience => {
+                None => seen = world.clock.now(),
+                Some(why) if world.clock.now() >= seen + self.patience => {
                     tracing::warn!(route = %self.side.route, release = %self.side.release, ?why, "watch: blind");
                     return Ok(Outcome::Blind { why });
                 }
@@ -172,16 +176,20 @@ impl Watch {
         if self.window < Duration::from_millis(1) || self.window > self.span {
             return Err(InvalidWatch::Window);
         }
+        if self.span.max(self.lag).max(self.patience) > LONGEST {
+            return Err(InvalidWatch::TooLong);
+        }
         Ok(())
     }
 
     async fn look(&self, world: &World, window: Window) -> Vec<Measurement> {
-        let mut measurements = Vec::with_capacity(self.criteria.len());
-        for criterion in &self.criteria {
-            let answer = self.side.observe(&*world.metrics, &criterion.metric, window, self.patience);
-            measurements.push(answer.await);
-        }
-        measurements
+        // A look must be over before the next is due.
+        let patience = self.patience.min(self.window);
+        let ask = |criterion: &Criterion| {
+            let metric = criterion.metric.clone();
+            async move { self.side.observe(&*world.metrics, &metric, window, world.clock, patience).await }
+        };
+        join_all(self.criteria.iter().map(ask)).await
     }
 
     fn judge(&self, looks: &VecDeque<Look>) -> Vec<Judgement> {

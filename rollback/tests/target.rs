@@ -54,9 +54,12 @@ async fn last_good_is_the_newest_that_settled_and_was_not_left_since() {
         // Here it was not settled again, but it is what was left last.
         ("1+ 2+ 1< 3", Some("1")),
         ("2+ 1+ 3 1<", Some("2")),
+        // There and back again, as in a rehearsal: nothing is held against 1.
+        ("1+ 2+ 1< 2<", Some("1")),
+        ("1+ 2+ 3+ 2< 1<", None),
     ] {
         let history = history(script).await;
-        match (Target::LastGood.choose(&history), wanted) {
+        match (Target::LastGood.choose(&history, None), wanted) {
             (Ok(choice), Some(wanted)) => {
                 assert_eq!(choice.to, version(wanted), "{script}");
                 assert_eq!(choice.from, history.last().unwrap().to, "{script}");
@@ -69,10 +72,10 @@ async fn last_good_is_the_newest_that_settled_and_was_not_left_since() {
 
 #[tokio::test]
 async fn it_says_why_the_others_were_passed_over() {
-    let choice = Target::LastGood.choose(&history("1+ 2 3+ 1< 4").await).unwrap();
+    let choice = Target::LastGood.choose(&history("1+ 2 3+ 1< 4").await, None).unwrap();
     assert_eq!(choice.to, version("1"));
     assert_eq!(choice.passed_over, [(version("4"), PassedOver::InService)]);
-    let choice = Target::LastGood.choose(&history("1+ 2 3+ 2< 4").await).unwrap();
+    let choice = Target::LastGood.choose(&history("1+ 2 3+ 2< 4").await, None).unwrap();
     let reasons = [
         (version("4"), PassedOver::InService),
         (version("2"), PassedOver::Unsettled),
@@ -84,7 +87,20 @@ async fn it_says_why_the_others_were_passed_over() {
 #[tokio::test]
 async fn a_person_may_name_any_other_version() {
     let history = history("1+ 2+ 1<").await;
-    assert_eq!(Target::Exactly(version("2")).choose(&history).unwrap().to, version("2"));
-    assert_eq!(Target::Exactly(version("1")).choose(&history), Err(NoTarget::InService(version("1"))));
-    assert_eq!(Target::LastGood.choose(&[]), Err(NoTarget::EmptyChannel));
+    assert_eq!(Target::Exactly(version("2")).choose(&history, None).unwrap().to, version("2"));
+    assert_eq!(Target::Exactly(version("1")).choose(&history, None), Err(NoTarget::InService(version("1"))));
+    assert_eq!(Target::LastGood.choose(&[], None), Err(NoTarget::EmptyChannel));
+}
+
+#[tokio::test]
+async fn while_a_candidate_is_tried_what_is_in_service_is_the_last_good() {
+    let history = history("1+ 2+").await;
+    let tried = version("3");
+    let choice = Target::LastGood.choose(&history, Some(&tried)).unwrap();
+    assert_eq!((choice.from, choice.to), (tried.clone(), version("2")));
+    assert_eq!(Target::Exactly(version("2")).choose(&history, Some(&tried)).unwrap().to, version("2"));
+    assert_eq!(
+        Target::Exactly(tried.clone()).choose(&history, Some(&tried)),
+        Err(NoTarget::InService(tried))
+    );
 }

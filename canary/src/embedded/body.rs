@@ -50,6 +50,8 @@ impl<B: Body> Body for WatchedBody<B> {
             *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64));
         }
         match &frame {
+            // It ended before its stated length: nobody got the whole of it.
+            None if this.left.is_some_and(|left| left > 0) => drop(this.ticket.take()),
             // Servers stop asking for frames after the last one, be it that the body says so or its length.
             Some(Ok(_)) if *this.left != Some(0) && !this.inner.is_end_stream() => {}
             Some(Ok(_)) | None => this.ticket.take().into_iter().for_each(|ticket| ticket.end(*this.end)),

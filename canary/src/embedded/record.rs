@@ -53,7 +53,7 @@ impl Recording {
 #[derive(Debug)]
 pub(super) struct Records {
     recording: Recording,
-    buckets: BTreeMap<(Slot, u128), Tally>,
+    buckets: BTreeMap<(u128, Slot), Tally>,
 }
 
 /// How a request ended.
@@ -85,17 +85,19 @@ impl Records {
         let tick = self.tick(now);
         let edges = &self.recording.edges;
         let place = edges.partition_point(|&edge| edge < took.as_secs_f64());
-        if let Some(tally) = self.buckets.get_mut(&(slot, tick)) {
+        if let Some(tally) = self.buckets.get_mut(&(tick, slot)) {
             tally.add(place, end);
             return;
         }
-        // A new bucket is the moment to forget old ones: at most one sweep a resolution.
+        // A new bucket is the moment to forget old ones.
         let oldest =
             tick.saturating_sub(self.recording.retention.as_nanos() / self.recording.resolution.as_nanos());
-        self.buckets.retain(|&(_, tick), _| tick >= oldest);
+        while self.buckets.first_key_value().is_some_and(|(&(tick, _), _)| tick < oldest) {
+            self.buckets.pop_first();
+        }
         let mut tally = Tally::new(edges.len());
         tally.add(place, end);
-        self.buckets.insert((slot, tick), tally);
+        self.buckets.insert((tick, slot), tally);
     }
 
     pub(super) fn availability(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
@@ -134,9 +136,10 @@ impl Records {
         if window.end() > now || forgotten {
             return Measurement::Missing(Missing::NoData);
         }
-        let ticks = (slot, self.tick(window.start()))..(slot, self.tick(window.end()));
+        let ticks = (self.tick(window.start()), Slot::Stable)..(self.tick(window.end()), Slot::Stable);
         let mut total = Tally::new(self.recording.edges.len());
-        for tally in self.buckets.range(ticks).map(|(_, tally)| tally) {
+        let here = self.buckets.range(ticks).filter(|((_, of), _)| *of == slot);
+        for tally in here.map(|(_, tally)| tally) {
             total.requests += tally.requests;
             total.broken += tally.broken;
             total.failed += tally.failed;

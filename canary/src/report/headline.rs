@@ -9,7 +9,7 @@ use crate::{Cause, Pause, State};
 pub(super) fn headline(story: &Story<'_>) -> Markup {
     let plan = story.plan;
     let (start, end) = (story.start(), story.end());
-    let trials = story.steps.iter().map(Evidence::trials).max().unwrap_or(0);
+    let trials = story.rollout.evidence().iter().map(Evidence::trials).max().unwrap_or(0);
     let over = story.rollout.state().is_end();
     html! {
         header {

@@ -16,8 +16,8 @@ use crate::{Event, Record, Sample, State};
 const FOLD: usize = 4;
 
 pub(super) fn table(story: &Story<'_>) -> Markup {
-    let steps = Course::of(&story.plan.criteria, &story.steps);
-    let bake = Course::of(&story.plan.bake_criteria, &story.bake);
+    let steps = Course::of(&story.plan.criteria, story.rollout.evidence());
+    let bake = Course::of(&story.plan.bake_criteria, story.rollout.bake_evidence());
     let row = |line: &Line<'_>| row(story, if line.state.is_bake() { &bake } else { &steps }, line);
     html! {
         div.line.head aria-hidden="true" { span { "Time" } span { "What happened" } span { "Then the rollout was" } }
@@ -94,12 +94,14 @@ fn is_watch(line: &Line<'_>) -> bool {
 pub(super) fn what(record: &Record) -> String {
     match record {
         Record::Open { id, .. } => format!("opened as {id}"),
+        Record::Release { by } => format!("{by} released the route"),
         Record::Resume { .. } => "another driver goes on".to_owned(),
         Record::Seize { by } | Record::Happen(Event::Seize { by }) => format!("{by} took the route"),
         Record::Happen(event) => match event {
             Event::Abort { by, reason } => format!("{by} aborted: {reason}"),
             Event::Approve { by } => format!("{by} approved"),
             Event::Checked => "the plan fits the world".to_owned(),
+            Event::Drifted { why } => format!("the route was mended, and what was seen says nothing: {why}"),
             Event::Elapsed => "time was up".to_owned(),
             Event::Failed { why } => format!("this could not be done: {why}"),
             Event::Hold { by } => format!("{by} asked to hold"),

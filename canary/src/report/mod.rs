@@ -113,9 +113,9 @@ fn rollout(n: usize, story: &Story<'_>) -> Markup {
         article id=(n) {
             (headline::headline(story))
             section { h3 { "Traffic" } (weights::chart(story)) }
-            (evidence::section("Evidence", &story.plan.criteria, &story.steps))
-            @if !story.bake.iter().all(tidegate_metrics::Evidence::is_empty) {
-                (evidence::section("Bake", &story.plan.bake_criteria, &story.bake))
+            (evidence::section("Evidence", &story.plan.criteria, story.rollout.evidence()))
+            @if !story.rollout.bake_evidence().iter().all(tidegate_metrics::Evidence::is_empty) {
+                (evidence::section("Bake", &story.plan.bake_criteria, story.rollout.bake_evidence()))
             }
             section { h3 { "Plan" } (plan::table(story.plan)) }
             section { h3 { "Journal" } (journal::table(story)) }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use tidegate_metrics::Evidence;
-
 use crate::{Entry, Event, Pause, Plan, Record, Rollout, RolloutId, State, Weight};
 
 /// A stretch of a journal.
@@ -20,10 +18,6 @@ pub(super) struct Story<'a> {
     pub(super) rollout: Rollout,
     /// Never empty; the first one opens it.
     pub(super) lines: Vec<Line<'a>>,
-    /// What was observed in the steps, by criterion.
-    pub(super) steps: Vec<Evidence>,
-    /// What was observed in the bake, by criterion.
-    pub(super) bake: Vec<Evidence>,
 }
 
 /// A line of the journal, with where it left the rollout.
@@ -60,16 +54,13 @@ pub(super) fn chapters(entries: &[Entry]) -> Vec<Chapter<'_>> {
             (Record::Open { id, plan }, _) => {
                 chapters.push(Chapter::Rollout(Box::new(Story::open(entry, id, plan))));
             }
-            (Record::Seize { .. }, Some(Chapter::Rollout(story))) if story.rollout.state().is_end() => {
+            (Record::Release { .. } | Record::Seize { .. }, Some(Chapter::Rollout(story)))
+                if story.rollout.state().is_end() =>
+            {
                 chapters.push(Chapter::Aside(entry));
             }
             (_, Some(Chapter::Rollout(story))) => story.go_on(entry),
             (_, None | Some(Chapter::Aside(_))) => chapters.push(Chapter::Aside(entry)),
-        }
-    }
-    for chapter in &mut chapters {
-        if let Chapter::Rollout(story) = chapter {
-            story.take_down();
         }
     }
     chapters
@@ -87,26 +78,16 @@ impl<'a> Story<'a> {
             share: Weight::NONE,
             refused: None,
         };
-        Self {
-            id,
-            plan,
-            rollout,
-            lines: vec![line],
-            steps: vec![Evidence::new(); plan.criteria.len()],
-            bake: vec![Evidence::new(); plan.bake_criteria.len()],
-        }
+        Self { id, plan, rollout, lines: vec![line] }
     }
 
     fn go_on(&mut self, entry: &'a Entry) {
-        if !matches!(entry.record, Record::Happen(Event::Observed { .. })) {
-            self.take_down();
-        }
         let before = self.rollout.state().clone();
         let was_undecided = self.rollout.pauses().contains(&Pause::Undecided);
         let result = match &entry.record {
             Record::Happen(event) => self.rollout.apply(event, entry.at),
             Record::Seize { by } => self.rollout.apply(&Event::Seize { by: by.clone() }, entry.at),
-            Record::Open { .. } | Record::Resume { .. } => Ok(()),
+            Record::Open { .. } | Record::Release { .. } | Record::Resume { .. } => Ok(()),
         };
         let mut share = self.lines.last().map_or(Weight::NONE, |line| line.share);
         if let (Ok(()), Record::Happen(event)) = (&result, &entry.record) {
@@ -129,16 +110,6 @@ impl<'a> Story<'a> {
             (State::Retreat { .. }, Event::Routed) => Some(Weight::NONE),
             // After promotion the stable slot runs the new version, so moving traffic there changes nothing.
             _ => None,
-        }
-    }
-
-    /// Takes down the evidence so far. What comes after may be the bake, or an end that no longer shows it.
-    fn take_down(&mut self) {
-        let evidence = self.rollout.evidence().to_vec();
-        if self.rollout.state().is_bake() {
-            self.bake = evidence;
-        } else {
-            self.steps = evidence;
         }
     }
 

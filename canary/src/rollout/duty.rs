@@ -23,6 +23,9 @@ pub enum Duty {
         slot: Slot,
         /// What is to run there.
         release: Release,
+        /// The traffic that must be in force before, and the release that carries it, where `slot` must not
+        /// have any.
+        behind: Option<(Traffic, Slot, Release)>,
         /// When to give up.
         until: SystemTime,
     },
@@ -59,6 +62,8 @@ pub enum Duty {
         traffic: Traffic,
         /// What must be ready in the slots that it reaches.
         on: Vec<(Slot, Release)>,
+        /// Whether a deployer that does not answer is no reason to wait: it is on the way back.
+        back: bool,
         /// When to give up.
         until: SystemTime,
     },
@@ -93,15 +98,17 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
     match &rollout.state {
         State::Preflight => Duty::Check,
         State::Provision { since } => {
-            Duty::Ensure { slot: Slot::Candidate, release: candidate, until: patience(since) }
+            Duty::Ensure { slot: Slot::Candidate, release: candidate, behind: None, until: patience(since) }
         }
+        State::Warm { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
         State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
+        State::Shift { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
         State::Shift { step, since } => {
             let mut on = vec![(Slot::Candidate, candidate)];
             if plan.steps[*step].weight < Weight::FULL {
                 on.push((Slot::Stable, stable));
             }
-            Duty::Route { traffic: plan.traffic(*step), on, until: patience(since) }
+            Duty::Route { traffic: plan.traffic(*step), on, back: false, until: patience(since) }
         }
         State::Analyse { step, .. }
             if plan.steps[*step].weight == Weight::NONE && !rollout.pauses.is_empty() =>
@@ -115,11 +122,13 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Gate { step, .. } if plan.steps[*step].weight == Weight::NONE => Duty::AwaitPerson,
         State::Gate { step, from } => weigh(*step, *from),
         State::Renew { since } => {
-            Duty::Ensure { slot: Slot::Stable, release: candidate, until: patience(since) }
+            let behind = Some((Traffic::split(Weight::FULL), Slot::Candidate, candidate.clone()));
+            Duty::Ensure { slot: Slot::Stable, release: candidate, behind, until: patience(since) }
         }
         State::Return { since } => Duty::Route {
             traffic: Traffic::stable(),
             on: vec![(Slot::Stable, candidate)],
+            back: false,
             until: patience(since),
         },
         State::Record { since } => Duty::Promote { until: patience(since) },
@@ -132,6 +141,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Retreat { since, .. } => Duty::Route {
             traffic: Traffic::stable(),
             on: vec![(Slot::Stable, stable)],
+            back: true,
             until: patience(since),
         },
         State::Promoted

@@ -11,6 +11,11 @@ use tidegate_registry::Seq;
 pub enum Event {
     /// The plan fits the world: the router can do it, the candidate exists, the channel is where the plan says.
     Checked,
+    /// The route was not as it was owed, or nobody could say; it is again. What was seen up to now says nothing.
+    Drifted {
+        /// How it was found.
+        why: String,
+    },
     /// The time that was waited for has come.
     Elapsed,
     /// What was owed cannot be done; repeating it did not help.
@@ -86,6 +91,53 @@ pub struct Sample {
     pub baseline: Option<Measurement>,
 }
 
+/// What a person can ask of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// To give up and return to stable.
+    Abort {
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// To go through the gate.
+    Approve {
+        /// Who asks.
+        by: String,
+    },
+    /// To stay where it is.
+    Hold {
+        /// Who asks.
+        by: String,
+    },
+    /// To give up at the gate and return to stable.
+    Reject {
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// To go on.
+    Resume {
+        /// Who asks.
+        by: String,
+    },
+}
+
+impl From<Request> for Event {
+    fn from(request: Request) -> Self {
+        match request {
+            Request::Abort { by, reason } => Self::Abort { by, reason },
+            Request::Approve { by } => Self::Approve { by },
+            Request::Hold { by } => Self::Hold { by },
+            Request::Reject { by, reason } => Self::Reject { by, reason },
+            Request::Resume { by } => Self::Resume { by },
+        }
+    }
+}
+
 impl Event {
     /// Its name, as it is written in a journal.
     #[must_use]
@@ -94,6 +146,7 @@ impl Event {
             Self::Abort { .. } => "abort",
             Self::Approve { .. } => "approve",
             Self::Checked => "checked",
+            Self::Drifted { .. } => "drifted",
             Self::Elapsed => "elapsed",
             Self::Failed { .. } => "failed",
             Self::Hold { .. } => "hold",

@@ -11,7 +11,7 @@ use tidegate_metrics::{Evidence, Judgement, Verdict, judge};
 
 pub use self::{
     duty::Duty,
-    event::{Event, Sample},
+    event::{Event, Request, Sample},
     state::{Cause, Pause, State},
 };
 use crate::Plan;
@@ -28,6 +28,7 @@ pub struct Rollout {
     pauses: BTreeSet<Pause>,
     evidence: Vec<Evidence>,
     bake_evidence: Vec<Evidence>,
+    promoted: bool,
 }
 
 /// An event that makes no sense in the state that a rollout is in. It changed nothing.
@@ -48,6 +49,7 @@ impl Rollout {
             pauses: BTreeSet::new(),
             evidence: vec![Evidence::default(); plan.criteria.len()],
             bake_evidence: vec![Evidence::default(); plan.bake_criteria.len()],
+            promoted: false,
             plan,
         }
     }
@@ -59,6 +61,30 @@ impl Rollout {
     /// [`IllegalEvent`] when it is not possible now; the rollout is then unchanged.
     pub fn apply(&mut self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
         self.happen(event, at)
+    }
+
+    /// Whether [`apply`](Self::apply) would take the event in.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalEvent`] when it would not.
+    pub fn check(&self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
+        // Whether an event is possible does not depend on the evidence, which is all that is large.
+        let mut bare =
+            Self { state: self.state.clone(), pauses: self.pauses.clone(), ..Self::new(self.plan.clone()) };
+        bare.happen(event, at)
+    }
+
+    /// Whether the channel has been told of the promotion.
+    #[must_use]
+    pub fn promotion_is_recorded(&self) -> bool {
+        self.promoted
+    }
+
+    /// Whether nothing but a person makes it go on.
+    #[must_use]
+    pub fn awaits_person(&self) -> bool {
+        matches!(self.state, State::Gate { .. }) || !self.pauses.is_empty()
     }
 
     /// What is owed now.
@@ -85,17 +111,27 @@ impl Rollout {
         &self.pauses
     }
 
-    /// What has been observed, one for each criterion of the plan; of the bake, once that has begun.
+    /// What has been observed of the candidate, one for each criterion of the plan.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
-        if self.is_baking() { &self.bake_evidence } else { &self.evidence }
+        &self.evidence
+    }
+
+    /// What has been observed of the promoted version in its bake, one for each criterion of the bake.
+    #[must_use]
+    pub fn bake_evidence(&self) -> &[Evidence] {
+        &self.bake_evidence
     }
 
     /// What the evidence says, one for each criterion of the plan; of the bake, once that has begun.
     #[must_use]
     pub fn judgements(&self) -> Vec<Judgement> {
-        let criteria = if self.is_baking() { &self.plan.bake_criteria } else { &self.plan.criteria };
-        criteria.iter().zip(self.evidence()).map(|(criterion, evidence)| judge(criterion, evidence)).collect()
+        let (criteria, evidence) = if self.is_baking() {
+            (&self.plan.bake_criteria, &self.bake_evidence)
+        } else {
+            (&self.plan.criteria, &self.evidence)
+        };
+        criteria.iter().zip(evidence).map(|(criterion, evidence)| judge(criterion, evidence)).collect()
     }
 
     /// What all of it says together.

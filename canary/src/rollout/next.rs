@@ -2,14 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use tidegate_metrics::{Criterion, Evidence, Verdict, Window};
-use tidegate_registry::Seq;
-
 use super::{Cause, Event, IllegalEvent, Pause, Rollout, Sample, State};
 use crate::{
     Weight,
     plan::{AtHorizon, Require},
 };
+use tidegate_metrics::{Criterion, Evidence, Verdict, Window};
 
 /// The start of the year 9000. Up to here every time that a plan can lead to has a window of its own.
 const LAST: Duration = Duration::from_secs(221_845_392_000);
@@ -29,7 +27,7 @@ impl Rollout {
             // What was owed was done.
             (State::Preflight, Event::Checked) => State::Provision { since },
             (State::Provision { .. }, Event::Ready) => State::Warm { since },
-            (State::Warm { .. }, Event::Elapsed) => State::Shift { step: 0, since },
+            (State::Warm { .. }, Event::Elapsed) if self.pauses.is_empty() => State::Shift { step: 0, since },
             (&State::Shift { step, .. }, Event::Routed) => {
                 State::Analyse { step, since, from: self.window_after(at), trials: self.trials() }
             }
@@ -47,25 +45,38 @@ impl Rollout {
                 if self.weight(step) > Weight::NONE && samples.len() == self.evidence.len() =>
             {
                 collect(&mut self.evidence, &self.plan.criteria, *window, samples);
-                match self.failure() {
-                    Some(cause) => State::Retreat { since, cause },
-                    None => State::Gate { step, from: from.max(window.end()) },
+                match self.verdict() {
+                    Verdict::Fail => State::Retreat { since, cause: self.failed() },
+                    _ => State::Gate { step, from: from.max(window.end()) },
                 }
+            }
+            // Windows that were open while the route was not as it should say nothing.
+            (&State::Analyse { step, since, trials, .. }, Event::Drifted { .. }) => {
+                State::Analyse { step, since, from: self.window_after(at), trials }
+            }
+            (&State::Gate { step, .. }, Event::Drifted { .. }) => {
+                State::Gate { step, from: self.window_after(at) }
+            }
+            (&State::Bake { since, promoted, .. }, Event::Drifted { .. }) => {
+                State::Bake { since, from: self.window_after(at), promoted }
             }
             (State::Renew { .. }, Event::Ready) => State::Return { since },
             (State::Return { .. }, Event::Routed) => State::Record { since },
-            (State::Record { .. }, &Event::Recorded { seq }) => State::Drain { since, promoted: seq },
+            (State::Record { .. }, &Event::Recorded { seq }) => {
+                self.promoted = true;
+                State::Drain { since, promoted: seq }
+            }
             (&State::Drain { promoted, .. }, Event::Elapsed) => State::Retire { since, promoted },
-            (&State::Retire { promoted, .. }, Event::Removed) if self.plan.bake_criteria.is_empty() => {
+            (&State::Retire { promoted, .. }, Event::Removed) if !self.plan.bakes() => {
                 State::Settle { since, promoted }
             }
             (&State::Retire { promoted, .. }, Event::Removed) => {
                 State::Bake { since, from: self.window_after(at), promoted }
             }
-            (&State::Bake { since, promoted, .. }, Event::Observed { window, samples })
+            (State::Bake { .. }, Event::Observed { window, samples })
                 if samples.len() == self.bake_evidence.len() =>
             {
-                self.bake(since, promoted, *window, samples, at)
+                self.bake(*window, samples, at)
             }
             (State::Settle { .. }, Event::Settled) => State::Promoted,
             (State::Retreat { cause, .. }, Event::Routed) => State::Ebb { since, cause: cause.clone() },
@@ -119,21 +130,24 @@ impl Rollout {
             unreachable!("only called while analysing");
         };
         collect(&mut self.evidence, &self.plan.criteria, window, samples);
-        if let Some(cause) = self.failure() {
-            return State::Retreat { since: at, cause };
+        let verdict = self.verdict();
+        if verdict == Verdict::Fail {
+            return State::Retreat { since: at, cause: self.failed() };
         }
         let here = State::Analyse { step, since, from: from.max(window.end()), trials };
         if !self.pauses.is_empty() {
             return here;
         }
         let wanted = &self.plan.steps[step];
-        let proven = wanted.require == Require::NoFailure || self.verdict() == Verdict::Pass;
+        let proven = wanted.require == Require::NoFailure || verdict == Verdict::Pass;
+        // By the window's end and not by the clock: a driver that was away has not been watching.
+        let now = window.end();
         // At least one request, whatever the plan says: without evidence no step ends well.
         let seen = self.trials() >= trials.saturating_add(wanted.min_trials.max(1));
-        if at >= since + wanted.soak && seen && proven {
+        if now >= since + wanted.soak && seen && proven {
             return self.after_step(step, at);
         }
-        if at < since + self.plan.timing.horizon {
+        if now < since + self.plan.timing.horizon {
             return here;
         }
         match self.plan.at_horizon {
@@ -146,22 +160,22 @@ impl Rollout {
         }
     }
 
-    fn bake(
-        &mut self,
-        since: SystemTime,
-        promoted: Seq,
-        window: Window,
-        samples: &[Sample],
-        at: SystemTime,
-    ) -> State {
+    fn bake(&mut self, window: Window, samples: &[Sample], at: SystemTime) -> State {
+        let State::Bake { since, from, promoted } = self.state else {
+            unreachable!("only called while baking");
+        };
         collect(&mut self.bake_evidence, &self.plan.bake_criteria, window, samples);
         match self.verdict() {
-            Verdict::Fail => State::Unsettled { cause: Cause::Failed { judgements: self.failures() } },
-            Verdict::Pass if at >= since + self.plan.timing.bake => State::Settle { since: at, promoted },
-            Verdict::Inconclusive if at >= since + self.plan.timing.bake + self.plan.timing.horizon => {
+            Verdict::Fail => State::Unsettled { cause: self.failed() },
+            Verdict::Pass if window.end() >= since + self.plan.timing.bake => {
+                State::Settle { since: at, promoted }
+            }
+            Verdict::Inconclusive
+                if window.end() >= since + self.plan.timing.bake + self.plan.timing.horizon =>
+            {
                 State::Unsettled { cause: Cause::Undecided }
             }
-            _ => State::Bake { since, from: window.end(), promoted },
+            _ => State::Bake { since, from: from.max(window.end()), promoted },
         }
     }
 
@@ -210,13 +224,10 @@ impl Rollout {
         })
     }
 
-    fn failure(&self) -> Option<Cause> {
-        (self.verdict() == Verdict::Fail).then(|| Cause::Failed { judgements: self.failures() })
-    }
-
-    fn failures(&self) -> Vec<String> {
-        let failed = |judgement: &tidegate_metrics::Judgement| judgement.verdict == Verdict::Fail;
-        self.judgements().iter().filter(|judgement| failed(judgement)).map(ToString::to_string).collect()
+    fn failed(&self) -> Cause {
+        let judgements = self.judgements();
+        let failed = judgements.iter().filter(|judgement| judgement.verdict == Verdict::Fail);
+        Cause::Failed { judgements: failed.map(ToString::to_string).collect() }
     }
 
     fn weight(&self, step: usize) -> Weight {
