@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
 use std::{
+    io::IsTerminal as _,
     sync::Mutex,
     time::{Duration, SystemTime},
 };
@@ -15,7 +16,11 @@ use tidegate::{
 
 /// A heading.
 pub(crate) fn heading(text: &str) {
-    println!("\n\x1b[1m{text}\x1b[0m");
+    if std::io::stdout().is_terminal() {
+        println!("\n\x1b[1m{text}\x1b[0m");
+    } else {
+        println!("\n{text}");
+    }
 }
 
 /// A line under a heading.

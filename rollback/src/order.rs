@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tidegate_canary::{LONGEST, Release, RouteId, RouteJournal, State, World};
-use tidegate_registry::{Channel, Channels, ModelName};
+use tidegate_registry::{Channel, Channels, ModelName, ModelRef};
 
 use crate::{Choice, Error, Target};
 
@@ -37,10 +37,10 @@ pub struct Order {
 pub enum InvalidOrder {
     /// There is nothing to undo.
     #[error("the order leads from {0} to itself; name another target")]
-    Nowhere(Release),
+    Nowhere(ModelRef),
     /// Another model is wanted.
     #[error("the order leads from {0} to {1}, which is another model; name a version of the same one")]
-    OtherModel(Release, Release),
+    OtherModel(ModelRef, ModelRef),
     /// A duration is longer than a year.
     #[error("patience or drain of the order is longer than a year; write for example 5m")]
     TooLong,
@@ -91,11 +91,11 @@ impl Order {
     ///
     /// [`InvalidOrder`] says why not.
     pub fn check(&self) -> Result<(), InvalidOrder> {
-        let (from, to) = (&self.from, &self.to);
+        let (from, to) = (&self.from.model, &self.to.model);
         if from == to {
             return Err(InvalidOrder::Nowhere(from.clone()));
         }
-        if from.model.name() != to.model.name() {
+        if from.name() != to.name() {
             return Err(InvalidOrder::OtherModel(from.clone(), to.clone()));
         }
         if self.patience.max(self.drain) > LONGEST {

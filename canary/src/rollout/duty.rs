@@ -10,7 +10,6 @@ use crate::{Release, Side, Slot, Traffic, Weight};
 
 /// What is owed in a state, and the event that says it was done.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 #[non_exhaustive]
 pub enum Duty {
     /// Wait for a person: `Approve`, `Reject`, `Resume` or `Abort`.
