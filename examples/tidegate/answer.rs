@@ -34,12 +34,10 @@ impl Answer {
     }
 
     pub(crate) fn print(&self, json: bool) -> ExitCode {
-        if json {
-            print_json(&self.json)
-        } else {
-            print_text(&self.text)
+        match json {
+            true => print_json(&self.json, self.status),
+            false => print_text(&self.text, self.status),
         }
-        self.status.into()
     }
 }
 
@@ -49,13 +47,25 @@ impl From<Status> for ExitCode {
     }
 }
 
-pub(crate) fn print_json(document: &Value) {
-    print_text(&format!("{document:#}"));
+pub(crate) fn print_json(document: &Value, status: Status) -> ExitCode {
+    print_text(&format!("{document:#}"), status)
 }
 
-/// A reader that has seen enough (`| head`) is no failure, and there is nobody left to tell of others.
-fn print_text(text: &str) {
-    if !text.is_empty() {
-        let _ = writeln!(io::stdout(), "{text}");
+fn print_text(text: &str, status: Status) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let written = if text.is_empty() { Ok(()) } else { writeln!(out, "{text}") };
+    delivered(written.and_then(|()| out.flush()), status)
+}
+
+/// The exit status of an answer that was printed, or not: then it is `status` no more. A reader that
+/// has seen enough (`| head`) is no failure.
+pub(crate) fn delivered(printed: io::Result<()>, status: Status) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            // Where standard error is lost as well, the status is all there is to tell by.
+            let _ = writeln!(io::stderr(), "error: cannot write the answer: {error}");
+            if status == Status::Done { Status::Refused.into() } else { status.into() }
+        }
+        _ => status.into(),
     }
 }

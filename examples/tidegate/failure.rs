@@ -17,8 +17,8 @@ use crate::answer::{self, Status};
 /// What this program itself objects to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Somebody pressed Ctrl-C.
-    #[error("interrupted; nothing half-done is left, run it again")]
+    /// Somebody pressed Ctrl-C, or the machine is going down.
+    #[error("interrupted, perhaps just after it was done; look at the registry, or run it again")]
     Interrupted,
     /// The input makes no sense; the text says which and what would.
     #[error("{0}")]
@@ -33,22 +33,36 @@ pub(crate) enum Failure {
 
 /// Prints an error for people, with `json` for machines as well, and gives the exit status.
 pub(crate) fn print(error: &anyhow::Error, json: bool) -> ExitCode {
-    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
-    texts.dedup();
+    let texts = texts(error);
     let (message, causes) = texts.split_first().expect("an error has a message");
     let mut lines = format!("error: {message}\n");
     causes.iter().for_each(|cause| lines.push_str(&format!("  caused by: {cause}\n")));
     let _ = io::stderr().write_all(lines.as_bytes());
 
-    let (status, kind) = classify(error);
-    if json {
-        answer::print_json(&document(kind, message, causes));
+    let (status, problem) = describe(error);
+    match json {
+        true => answer::print_json(&json!({ "error": problem }), status),
+        false => status.into(),
     }
-    status.into()
 }
 
-pub(crate) fn document(kind: &str, message: &str, causes: &[String]) -> Value {
-    json!({ "error": { "kind": kind, "message": message, "causes": causes } })
+/// The exit status for an error, and what machines are told about it.
+pub(crate) fn describe(error: &anyhow::Error) -> (Status, Value) {
+    let texts = texts(error);
+    let (message, causes) = texts.split_first().expect("an error has a message");
+    let (status, kind) = classify(error);
+    (status, problem(kind, message, causes))
+}
+
+pub(crate) fn problem(kind: &str, message: &str, causes: &[String]) -> Value {
+    json!({ "kind": kind, "message": message, "causes": causes })
+}
+
+/// An error and what caused it, a sentence each.
+fn texts(error: &anyhow::Error) -> Vec<String> {
+    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    texts.dedup();
+    texts
 }
 
 /// The first error in the chain that says what to do decides.

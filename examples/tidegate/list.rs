@@ -4,11 +4,14 @@ use anyhow::Result;
 use clap::Args;
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
-use tidegate::registry::{Channel, ModelName, ModelStore as _, Move, Published};
+use tidegate::registry::{
+    Channel, ModelName, ModelStore as _, Move, Published, Result as RegistryResult, Versions,
+};
 
 use crate::{
     Session,
-    answer::Answer,
+    answer::{Answer, Status},
+    failure,
     location::Registry,
     words::{bytes, row, short, table, time},
 };
@@ -34,9 +37,21 @@ async fn models(registry: &Registry) -> Result<Answer> {
     let mut rows = vec![row(["MODEL", "VERSIONS", "LATEST", "CHANNELS"])];
     let mut models = Vec::new();
     let names: Vec<ModelName> = registry.store.models().try_collect().await?;
+    let mut status = Status::Done;
     for name in names {
-        let versions = registry.store.versions(&name).await?;
-        let heads = registry.channels.all(&name).await?;
+        let (versions, heads) = match known(registry, &name).await {
+            Ok(known) => known,
+            // One damaged model hides no other; a registry that is away hides them all.
+            Err(error) if !error.is_transient() => {
+                let error = error.into();
+                let (_, problem) = failure::describe(&error);
+                rows.push(row([name.as_str(), "-", "-", &format!("error: {error}")]));
+                models.push(json!({ "name": name, "error": problem }));
+                status = Status::Refused;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let latest = versions.latest().map(|published| published.version.to_string());
         let heads_text: Vec<String> =
             heads.iter().map(|(channel, made)| format!("{channel}={}", made.to.version())).collect();
@@ -49,7 +64,12 @@ async fn models(registry: &Registry) -> Result<Answer> {
         models.push(json!({ "name": name, "versions": versions.len(), "latest": latest, "channels": heads_of(&heads) }));
     }
     let text = if models.is_empty() { "the registry has no model yet".to_owned() } else { table(&rows) };
-    Ok(Answer::done(text, json!({ "models": models })))
+    Ok(Answer { text, json: json!({ "models": models }), status })
+}
+
+/// What there is of a model.
+async fn known(registry: &Registry, name: &ModelName) -> RegistryResult<(Versions, Vec<(Channel, Move)>)> {
+    Ok((registry.store.versions(name).await?, registry.channels.all(name).await?))
 }
 
 async fn versions(registry: &Registry, name: &ModelName) -> Result<Answer> {

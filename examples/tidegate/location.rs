@@ -1,7 +1,7 @@
 //! Where the registry is.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use etcetera::BaseStrategy as _;
 use reqwest::Url;
 use tidegate::registry::{
-    Attestations, Channels, Log, ModelRef, ModelStoreExt as _, ObjectBacked, Result as RegistryResult,
+    Attestations, Channels, Error, Log, ModelRef, ModelStoreExt as _, ObjectBacked, Result as RegistryResult,
     Selector,
 };
 
@@ -29,6 +29,18 @@ pub(crate) struct Registry {
     pub(crate) attestations: Attestations,
 }
 
+/// What lies where a registry may be.
+enum Found {
+    /// A registry.
+    Registry,
+    /// No directory, or an empty one.
+    Nothing,
+    /// A directory of something else.
+    Other,
+}
+
+const FILE: &str = "is a file, or lies below one; a registry is a directory";
+
 /// The file that every registry has, from its beginning on.
 const MARKER: &str = "tidegate.json";
 
@@ -43,27 +55,51 @@ impl Location {
 
     /// Opens the registry that is there. Never begins one.
     pub(crate) async fn open(&self) -> Result<Registry> {
-        match fs::metadata(&self.0) {
-            Ok(found) if !found.is_dir() => {
-                Err(Failure::Misused(format!("{} is a file; a registry is a directory", self.0.display()))
-                    .into())
-            }
-            _ if !self.0.join(MARKER).exists() => Err(Failure::NoRegistry(self.0.clone()).into()),
-            _ => self.open_any().await,
+        match self.inspect()? {
+            Found::Registry => self.open_any().await,
+            Found::Nothing | Found::Other => Err(Failure::NoRegistry(self.0.clone()).into()),
         }
     }
 
     /// Opens the registry, or begins it where nothing is yet.
     pub(crate) async fn open_or_begin(&self) -> Result<Registry> {
-        let taken = fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_some());
-        if taken && !self.0.join(MARKER).exists() {
-            let why = format!(
-                "{} is not empty and no registry; name a new or an empty directory",
-                self.0.display()
-            );
-            return Err(Failure::Misused(why).into());
+        match self.inspect()? {
+            Found::Registry | Found::Nothing => self.open_any().await,
+            Found::Other => {
+                Err(self.misused("is not empty and no registry; name a new or an empty directory").into())
+            }
         }
-        self.open_any().await
+    }
+
+    /// Whether anything can be recorded here, found out before hours of work depend on it.
+    pub(crate) fn expect_writable(&self) -> Result<()> {
+        // A file without a name, which nobody sees.
+        tempfile::tempfile_in(&self.0).map(drop).map_err(|error| self.local("write to", error).into())
+    }
+
+    fn inspect(&self) -> Result<Found> {
+        let read = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotADirectory => anyhow::Error::new(self.misused(FILE)),
+            _ => self.local("read", error).into(),
+        };
+        match fs::metadata(&self.0) {
+            Ok(found) if !found.is_dir() => return Err(self.misused(FILE).into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            found => found.map_err(read)?,
+        };
+        if self.0.join(MARKER).try_exists().map_err(read)? {
+            return Ok(Found::Registry);
+        }
+        let empty = fs::read_dir(&self.0).map_err(read)?.next().is_none();
+        Ok(if empty { Found::Nothing } else { Found::Other })
+    }
+
+    fn misused(&self, why: &str) -> Failure {
+        Failure::Misused(format!("{} {why}", self.0.display()))
+    }
+
+    fn local(&self, action: &'static str, source: io::Error) -> Error {
+        Error::Local { action, path: self.0.clone(), source }
     }
 
     async fn open_any(&self) -> Result<Registry> {

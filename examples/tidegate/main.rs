@@ -4,6 +4,7 @@ mod answer;
 mod document;
 mod failure;
 mod history;
+mod interrupt;
 mod list;
 mod location;
 mod promote;
@@ -17,13 +18,13 @@ mod words;
 
 use std::{ffi::OsStr, io, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use serde_json::json;
 use tidegate::registry::Stamp;
 use tracing_subscriber::EnvFilter;
 
 use answer::{Answer, Status};
-use failure::Failure;
 use location::Location;
 
 const AFTER_HELP: &str = "\
@@ -35,11 +36,11 @@ Selectors:
 
 Exit status:
     0  done
-    1  refused, not found, or a check failed
+    1  refused, not found, a check failed, or the answer could not be written
     2  wrong usage or invalid input; nothing was changed
     3  inconclusive: the evidence does not decide
     4  the registry or the network is unavailable; try again later
-  130  interrupted; nothing half-done is left
+  130  interrupted: it is done or it is not, and no version is there in part
 
 With --json there is exactly one JSON document on standard output, and everything for people is on
 standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}.
@@ -122,8 +123,7 @@ impl Command {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(io::stderr)
@@ -132,12 +132,8 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let answered = tokio::select! {
-        answered = cli.command.run(&cli.session) => answered,
-        // Dropping what was going on takes its staged files away.
-        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted.into()),
-    };
-    match answered {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start threads");
+    match runtime.and_then(|runtime| interrupt::run(runtime, cli.command.run(&cli.session))) {
         Ok(answer) => answer.print(cli.session.json),
         Err(error) => failure::print(&error, cli.session.json),
     }
@@ -145,17 +141,17 @@ async fn main() -> ExitCode {
 
 /// Prints what clap has to say: help, the version, or what is wrong with the arguments.
 fn misused(error: &clap::Error) -> ExitCode {
-    // A reader that went away does not want to know.
-    let _ = error.print();
+    let printed = error.print();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return Status::Done.into();
+        return answer::delivered(printed, Status::Done);
     }
     if std::env::args_os().any(|arg| arg == OsStr::new("--json")) {
         let text = error.to_string();
         // The first paragraph says what is wrong; the rest is the usage.
         let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
         let message = lines.collect::<Vec<_>>().join(" ");
-        answer::print_json(&failure::document("usage", message.trim_start_matches("error: "), &[]));
+        let problem = failure::problem("usage", message.trim_start_matches("error: "), &[]);
+        return answer::print_json(&json!({ "error": problem }), Status::Misused);
     }
     Status::Misused.into()
 }

@@ -1,14 +1,14 @@
 //! `tidegate publish REF DIR`
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use tidegate::registry::{Card, Content, Draft, ModelRef, ModelStore as _};
+use tidegate::registry::{Card, Content, Draft, Error, ModelRef, ModelStore as _};
 
 use crate::{
     Session,
@@ -44,15 +44,19 @@ impl Publish {
         let location = session.location()?;
         // Everything that can be wrong with the input is found before a registry is begun.
         let mut card = self.card.as_deref().map(read_card).transpose()?.unwrap_or_default();
-        expect_files(&self.directory, &location)?;
         card.description = self.description.unwrap_or(card.description);
         card.tags.extend(self.tags);
 
-        let registry = location.open_or_begin().await?;
         let draft = Draft::new(self.model, session.stamp()).with_card(card);
         let offered = draft.stamp.clone();
+        let content = Content::directory(&self.directory);
+        expect_apart(&self.directory, &location)?;
+        draft.check().map_err(Error::from)?;
+        content.check().await?;
+
+        let registry = location.open_or_begin().await?;
         let bar = Bar::new("publishing");
-        let manifest = registry.store.publish(draft, Content::directory(&self.directory), &bar).await?;
+        let manifest = registry.store.publish(draft, content, &bar).await?;
         drop(bar);
 
         let created = manifest.created == offered;
@@ -67,41 +71,33 @@ impl Publish {
     }
 }
 
-/// Looks at the directory before a registry is begun: what is in it is judged by the registry.
-fn expect_files(directory: &Path, location: &Location) -> Result<(), Failure> {
+/// A registry inside of what it publishes would publish itself, and the other way round what it stores
+/// would be mixed with files of others.
+fn expect_apart(directory: &Path, location: &Location) -> Result<(), Failure> {
     let misused = |why: &str| Failure::Misused(format!("directory `{}` {why}", directory.display()));
-    match has_file(directory) {
-        Ok(true) => {}
-        Ok(false) => return Err(misused("has no files in it; put the files of the model there first")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(misused("does not exist; name the directory that holds the files of the model"));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(misused("is a file; name the directory that holds it"));
-        }
-        Err(error) => return Err(misused(&format!("cannot be read: {error}"))),
+    let resolved = |path| resolve(path).map_err(|error| misused(&format!("cannot be read: {error}")));
+    let (files, registry) = (resolved(directory)?, resolved(location.path())?);
+    if registry.starts_with(&files) {
+        return Err(misused("contains the registry itself; keep them apart"));
     }
-    let canonical = |path: &Path| path.canonicalize().ok();
-    match (canonical(directory), canonical(location.path())) {
-        (Some(directory), Some(registry)) if registry.starts_with(&directory) => {
-            Err(misused("contains the registry itself; keep them apart"))
-        }
-        _ => Ok(()),
+    if files.starts_with(&registry) {
+        return Err(misused("lies inside of the registry; keep them apart"));
     }
+    Ok(())
 }
 
-fn has_file(directory: &Path) -> io::Result<bool> {
-    let mut pending = vec![directory.to_owned()];
-    while let Some(directory) = pending.pop() {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            if !entry.file_type()?.is_dir() {
-                return Ok(true);
-            }
-            pending.push(entry.path());
+/// Where `path` is, or will be once it is created.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let canonical = |above: &Path| Some((above.canonicalize().ok()?, above.components().count()));
+    let (mut resolved, known) = absolute.ancestors().find_map(canonical).unwrap_or_default();
+    for missing in absolute.components().skip(known) {
+        match missing {
+            Component::ParentDir => drop(resolved.pop()),
+            missing => resolved.push(missing),
         }
     }
-    Ok(false)
+    Ok(resolved)
 }
 
 fn read_card(path: &Path) -> Result<Card> {

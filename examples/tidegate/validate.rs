@@ -12,14 +12,14 @@ use reqwest::Client;
 use serde_json::json;
 use tidegate::{
     registry::{ModelStore as _, Selector},
-    validation::{Event, OpenAi, Report, Run, Subject, Suite, Verdict},
+    validation::{Event, OpenAi, Report, Run, Subject, Suite, TokenLimit, Verdict},
 };
 
 use crate::{
     Session,
     answer::{Answer, Status},
     document::{Document, Format},
-    failure::Failure,
+    failure::{self, Failure},
 };
 
 #[derive(Debug, Args)]
@@ -39,6 +39,10 @@ pub(crate) struct Validate {
     /// The name of the model at the endpoint [default: the version's own, NAME@VERSION]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Say the longest answer in the field max_completion_tokens, not max_tokens: some models of OpenAI
+    /// demand it
+    #[arg(long)]
+    max_completion_tokens: bool,
     /// The longest time for all checks together
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     deadline: Duration,
@@ -56,7 +60,11 @@ impl Validate {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
         let suite = read_suite(&self.suite)?;
         let key = self.api_key_env.as_deref().map(read_key).transpose()?;
-        let registry = session.location()?.open().await?;
+        let location = session.location()?;
+        let registry = location.open().await?;
+        if self.attest {
+            location.expect_writable()?;
+        }
         let model = registry.resolve(&self.selector).await?;
         let manifest = registry.store.manifest(&model).await?;
 
@@ -64,7 +72,10 @@ impl Validate {
         let name = self.model.unwrap_or_else(|| model.to_string());
         let mut agent = OpenAi::new(client.clone(), &self.endpoint, name)?;
         if let Some(key) = key {
-            agent = agent.bearer(key);
+            agent = agent.bearer(key)?;
+        }
+        if self.max_completion_tokens {
+            agent = agent.token_limit(TokenLimit::MaxCompletionTokens);
         }
         expect_answer(&client, &self.endpoint).await?;
 
@@ -72,25 +83,42 @@ impl Validate {
         let run = watched(Run::new(self.seed).deadline(self.deadline), suite.estimate(&subject).calls);
         let report = suite.run(&subject, &run).await;
         drop(run);
+        let mut answer = answer(&report);
         if self.attest {
             let attestation = report.attestation(session.stamp());
-            registry.attestations.attest(&model, attestation).await?;
+            let recorded = registry.attestations.attest(&model, attestation).await;
+            say_recorded(&mut answer, recorded.map_err(anyhow::Error::from));
         }
-        let mut text = report.to_string();
-        if self.attest {
-            text.push_str("\nrecorded in the registry");
-        }
-        let json = json!({ "accepted": report.accepted(), "verdict": report.verdict().word(), "attested": self.attest, "report": report });
-        Ok(Answer { text, json, status: status(&report) })
+        Ok(answer)
     }
 }
 
-fn status(report: &Report) -> Status {
-    match report.verdict() {
+fn answer(report: &Report) -> Answer {
+    let status = match report.verdict() {
         _ if report.accepted() => Status::Done,
         Verdict::Fail => Status::Refused,
         _ => Status::Inconclusive,
-    }
+    };
+    let json = json!({
+        "accepted": report.accepted(),
+        "verdict": report.verdict().word(),
+        "attested": false,
+        "report": report,
+    });
+    Answer { text: report.to_string(), json, status }
+}
+
+/// Whether the report was recorded. It is answered in either case: it may have taken hours to make.
+fn say_recorded(answer: &mut Answer, recorded: Result<()>) {
+    let Err(error) = recorded else {
+        answer.text.push_str("\nrecorded in the registry");
+        answer.json["attested"] = true.into();
+        return;
+    };
+    let (status, problem) = failure::describe(&error);
+    answer.text.push_str(&format!("\nnot recorded in the registry: {error:#}"));
+    answer.json["attestError"] = problem;
+    answer.status = status;
 }
 
 fn read_suite(path: &Path) -> Result<Suite> {
@@ -110,7 +138,13 @@ fn read_key(variable: &str) -> Result<String> {
     let misused = |_| {
         Failure::Misused(format!("environment variable `{variable}` of --api-key-env is not set; export it"))
     };
-    Ok(std::env::var(variable).map_err(misused)?)
+    // A key read from a file or a secret often has a line break at its end.
+    let key = std::env::var(variable).map_err(misused)?.trim().to_owned();
+    if key.is_empty() {
+        let why = format!("environment variable `{variable}` of --api-key-env is empty; put the key there");
+        return Err(Failure::Misused(why).into());
+    }
+    Ok(key)
 }
 
 fn client() -> Result<Client> {

@@ -31,9 +31,11 @@ pub(crate) fn time(at: SystemTime) -> String {
     format!("{} UTC", at.trim_end_matches('Z').replace('T', " "))
 }
 
-/// `text` on one line and without control characters: it was written by others and moves no cursor.
+/// `text` on one line and without control characters: it was written by others, and neither moves the
+/// cursor nor reorders what a person reads (CVE-2021-42574).
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let moves = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if moves(c) { ' ' } else { c }).collect()
 }
 
 /// Rows in columns, two blanks between them; the first row is the heading.

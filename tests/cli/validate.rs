@@ -136,25 +136,120 @@ async fn a_suite_with_a_typo_is_named() {
 #[cfg(unix)]
 #[tokio::test]
 async fn an_interrupt_ends_it_with_its_own_status() {
-    let (asked, mut is_asked) = tokio::sync::mpsc::channel(8);
-    let silent = Router::new().fallback(move || {
-        let asked = asked.clone();
-        async move {
-            asked.send(()).await.expect("the test waits");
-            std::future::pending::<()>().await;
+    for signal in ["-INT", "-TERM"] {
+        let (asked, mut is_asked) = tokio::sync::mpsc::channel(8);
+        let silent = Router::new().fallback(move || {
+            let asked = asked.clone();
+            async move {
+                asked.send(()).await.expect("the test waits");
+                std::future::pending::<()>().await;
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, silent).await });
+
+        let desk = Desk::published();
+        desk.write("suite.toml", SUITE.as_bytes());
+        let mut command =
+            desk.command(&["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        is_asked.recv().await.unwrap();
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let ended = tokio::task::spawn_blocking(|| Run::of(&child.wait_with_output().unwrap()));
+        ended.await.unwrap().is(130).says(&["interrupted"]);
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_recorded_is_answered_all_the_same() {
+    for json in [true, false] {
+        let desk = Desk::published();
+        desk.write("suite.toml", SUITE.as_bytes());
+        // The first question takes the log away.
+        let log = desk.path("registry/models/m/log");
+        let answer = move |Json(_): Json<Value>| async move {
+            if std::fs::remove_dir_all(&log).is_ok() {
+                std::fs::write(&log, b"in the way").expect("a writable directory");
+            }
+            Json(json!({ "choices": [{ "message": { "content": "billing" } }] }))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
+        let routes = Router::new().route("/v1/chat/completions", post(answer));
+        tokio::spawn(async { axum::serve(listener, routes).await });
+
+        let more: &[&str] = if json { &["--attest", "--json"] } else { &["--attest"] };
+        let run = move || {
+            let arguments = ["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint];
+            Run::of(&desk.command(&arguments).args(more).output().unwrap())
+        };
+        let run = tokio::task::spawn_blocking(run).await.unwrap();
+        assert!(![0, 3].contains(&run.status) && run.out.contains("billing"), "{run:?}");
+        if json {
+            let answer: Value = serde_json::from_str(&run.out).unwrap();
+            assert_eq!((&answer["attested"], &answer["verdict"]), (&json!(false), &json!("fail")));
+            assert!(answer["attestError"]["message"].is_string(), "{answer}");
+        } else {
+            assert!(run.out.contains("not recorded in the registry: "), "{run:?}");
         }
-    });
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_written_is_told_before_the_questions() {
+    let (desk, endpoint) = (Desk::published(), serve("shipping").await);
+    desk.write("suite.toml", SUITE.as_bytes());
+    let registry = desk.path("registry");
+    let mut permissions = std::fs::metadata(&registry).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&registry, permissions).unwrap();
+    // Root writes anywhere, and is told nothing.
+    let expected = if tempfile::tempfile_in(&registry).is_ok() { 0 } else { 1 };
+    let run = move || {
+        let arguments = ["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint, "--attest"];
+        let output = desk.command(&arguments).args(["--api-key-env", "KEY"]).env("KEY", "sesame").output();
+        let run = Run::of(&output.unwrap());
+        let mut permissions = std::fs::metadata(&registry).unwrap().permissions();
+        #[expect(clippy::permissions_set_readonly_false, reason = "the directory is removed right after")]
+        permissions.set_readonly(false);
+        std::fs::set_permissions(&registry, permissions).unwrap();
+        run
+    };
+    let run = tokio::task::spawn_blocking(run).await.unwrap().is(expected);
+    assert!(expected == 0 || run.err.contains("cannot write to"), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_taken_without_the_line_break_at_its_end() {
+    let (desk, endpoint) = (Desk::published(), serve("shipping").await);
+    desk.write("suite.toml", SUITE.as_bytes());
+    let run = move || {
+        let arguments =
+            ["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint, "--api-key-env", "KEY"];
+        let run = |key| Run::of(&desk.command(&arguments).env("KEY", key).output().unwrap());
+        (run("sesame\n"), run(" \n"), run("open\nsesame"))
+    };
+    let (trimmed, empty, broken) = tokio::task::spawn_blocking(run).await.unwrap();
+    trimmed.is(0);
+    empty.is(2).says(&["`KEY`", "is empty"]);
+    assert!(!broken.err.contains("sesame"));
+    broken.is(2).says(&["bearer token", "line breaks"]);
+}
+
+#[tokio::test]
+async fn the_limit_of_tokens_can_be_said_in_the_other_field() {
+    let answer = |Json(request): Json<Value>| async move {
+        let known = request.get("max_completion_tokens").is_some() && request.get("max_tokens").is_none();
+        let charged = request.to_string().contains("charged");
+        let content = if known && charged { "billing" } else { "shipping" };
+        Json(json!({ "choices": [{ "message": { "content": content } }] }))
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async { axum::serve(listener, silent).await });
-
-    let desk = Desk::published();
-    desk.write("suite.toml", SUITE.as_bytes());
-    let mut command =
-        desk.command(&["validate", "m@1.0.0", "--suite", "suite.toml", "--endpoint", &endpoint]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    is_asked.recv().await.unwrap();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let run = tokio::task::spawn_blocking(|| Run::of(&child.wait_with_output().unwrap())).await.unwrap();
-    run.is(130).says(&["interrupted"]);
+    tokio::spawn(async move {
+        axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await
+    });
+    let (_, run) = validate(Desk::published(), SUITE, endpoint, &["--max-completion-tokens"]).await;
+    run.is(0);
 }

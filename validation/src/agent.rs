@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "openai")]
-pub use self::openai::{OpenAi, Retry};
+pub use self::openai::{OpenAi, Retry, TokenLimit};
 pub use self::{
     closure::FnAgent,
     error::AgentError,

@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use futures::{StreamExt as _, stream};
@@ -22,8 +22,10 @@ const GIVE_UP_AFTER: u32 = 3;
 pub struct Sampling {
     /// The system message; none by default.
     pub system: Option<String>,
-    /// Sampling temperature; 0 by default.
-    pub temperature: f64,
+    /// Sampling temperature; 0 by default. `None`, in a file `"default"`, leaves it to the model: some
+    /// take no other.
+    #[serde(with = "temperature")]
+    pub temperature: Option<f64>,
     /// Most tokens of an answer; 256 by default.
     pub max_tokens: u32,
 }
@@ -34,6 +36,16 @@ pub(crate) enum Answer {
     Given(Reply),
     Lost(AgentError),
     NotAsked,
+}
+
+/// How it goes with an agent that is being asked.
+#[derive(Debug, Default)]
+struct Luck {
+    /// Calls without an answer since the last one with an answer.
+    failures: AtomicU32,
+    /// Whether a call failed as every other will. An answer to a call that was already under way
+    /// changes nothing about that.
+    hopeless: AtomicBool,
 }
 
 /// Questions under one name, on the terms of one run.
@@ -61,9 +73,9 @@ impl Asking<'_> {
     }
 
     async fn ask(&self, questions: Vec<(&str, u32)>, at_once: NonZeroUsize) -> Result<Vec<Answer>, Error> {
-        let failures = AtomicU32::new(0);
+        let luck = Luck::default();
         let calls: Vec<_> =
-            questions.into_iter().map(|(prompt, trial)| self.one(prompt, trial, &failures)).collect();
+            questions.into_iter().map(|(prompt, trial)| self.one(prompt, trial, &luck)).collect();
         let mut answers: Vec<Answer> = stream::iter(calls).buffered(at_once.get()).collect().await;
         if answers.iter().any(|answer| matches!(answer, Answer::Given(_))) || answers.is_empty() {
             return Ok(answers);
@@ -76,23 +88,30 @@ impl Asking<'_> {
         })
     }
 
-    async fn one(&self, prompt: &str, trial: u32, failures: &AtomicU32) -> Answer {
+    async fn one(&self, prompt: &str, trial: u32, luck: &Luck) -> Answer {
         let Some(agent) = self.subject.agent else { return Answer::NotAsked };
         let Some(call) = self.run.call(trial) else { return Answer::NotAsked };
-        if failures.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
+        if luck.is_out() {
             return Answer::NotAsked;
         }
         let answer = agent.respond(&self.sampling.request(prompt, self.run.seed), &call).await;
         self.run.tell(Event::Called { check: self.check });
+        luck.count(&answer);
+        answer.map_or_else(Answer::Lost, Answer::Given)
+    }
+}
+
+impl Luck {
+    fn is_out(&self) -> bool {
+        self.hopeless.load(Ordering::Relaxed) || self.failures.load(Ordering::Relaxed) >= GIVE_UP_AFTER
+    }
+
+    fn count(&self, answer: &Result<Reply, AgentError>) {
         match answer {
-            Ok(reply) => {
-                failures.store(0, Ordering::Relaxed);
-                Answer::Given(reply)
-            }
-            Err(error) => {
-                let weight = if error.is_hopeless() { GIVE_UP_AFTER } else { 1 };
-                failures.fetch_add(weight, Ordering::Relaxed);
-                Answer::Lost(error)
+            Ok(_) => self.failures.store(0, Ordering::Relaxed),
+            Err(error) if error.is_hopeless() => self.hopeless.store(true, Ordering::Relaxed),
+            Err(_) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -100,8 +119,8 @@ impl Asking<'_> {
 
 impl Sampling {
     fn request(&self, prompt: &str, seed: u32) -> Request {
-        let request =
-            Request::user(prompt).temperature(self.temperature).max_tokens(self.max_tokens).seed(seed);
+        let mut request = Request::user(prompt).max_tokens(self.max_tokens).seed(seed);
+        request.temperature = self.temperature;
         match &self.system {
             Some(system) => request.system(system),
             None => request,
@@ -110,8 +129,8 @@ impl Sampling {
 
     /// What is wrong with the settings, if anything: the field and what would be right.
     pub(crate) fn flaw(&self) -> Option<(&'static str, String)> {
-        if !(0.0..=10.0).contains(&self.temperature) {
-            return Some(("request.temperature", format!("{} must be from 0 to 10", self.temperature)));
+        if let Some(temperature) = self.temperature.filter(|heat| !(0.0..=10.0).contains(heat)) {
+            return Some(("request.temperature", format!("{temperature} must be from 0 to 10")));
         }
         (self.max_tokens == 0).then(|| ("request.max_tokens", "must be at least 1".to_owned()))
     }
@@ -119,7 +138,7 @@ impl Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { system: None, temperature: 0.0, max_tokens: 256 }
+        Self { system: None, temperature: Some(0.0), max_tokens: 256 }
     }
 }
 
@@ -132,7 +151,15 @@ impl Answer {
         judge: impl FnOnce(&Reply) -> (Outcome, String),
     ) -> Case {
         let (outcome, detail) = match self {
-            Self::Given(reply) => judge(reply),
+            Self::Given(reply) if reply.said().is_none() && reply.is_cut_off() => {
+                tally.unknown(Reason::CutOff);
+                return Case::new(input, Outcome::Unknown, "cut off before it said anything");
+            }
+            Self::Given(reply) => {
+                let judged = judge(reply);
+                tally.cut_off += u64::from(reply.is_cut_off() && judged.0 != Outcome::Unknown);
+                judged
+            }
             Self::Lost(error) => {
                 tally.unknown(Reason::infra(error));
                 return Case::new(input, Outcome::Unknown, &error.to_string());
@@ -145,5 +172,29 @@ impl Answer {
         };
         tally.count(outcome);
         Case::new(input, outcome, &detail)
+    }
+}
+
+/// A temperature in a file: a number, or `"default"`.
+mod temperature {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use serde_json::Value;
+
+    const DEFAULT: &str = "default";
+
+    pub(super) fn serialize<S: Serializer>(heat: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match heat {
+            Some(heat) => serializer.serialize_f64(*heat),
+            None => serializer.serialize_str(DEFAULT),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match value.as_f64() {
+            None if value == DEFAULT => Ok(None),
+            None => Err(D::Error::custom("write a number from 0, or \"default\" to leave it to the model")),
+            heat => Ok(heat),
+        }
     }
 }

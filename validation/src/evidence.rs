@@ -27,6 +27,9 @@ pub struct Evidence {
     pub n: u64,
     /// Trials made without a result.
     pub unknown: u64,
+    /// Trials among `n` whose answer was cut off at the limit of its tokens.
+    #[serde(default)]
+    pub cut_off: u64,
     /// What the numbers count.
     pub unit: Unit,
 }
@@ -76,6 +79,9 @@ impl fmt::Display for Evidence {
         write!(f, ", n = {}", self.n)?;
         if self.unknown > 0 {
             write!(f, ", {} without a result", self.unknown)?;
+        }
+        if self.cut_off > 0 {
+            write!(f, ", {} cut off", self.cut_off)?;
         }
         Ok(())
     }

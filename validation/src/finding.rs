@@ -1,8 +1,10 @@
 //! What a check found, and on what evidence.
 
+use std::error::Error as StdError;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Evidence, Reason, Verdict, excerpt::excerpt};
+use crate::{Evidence, Reason, Verdict, excerpt::excerpt};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +71,7 @@ impl Finding {
         self
     }
 
-    pub(crate) fn unmade(check: &str, error: &Error) -> Self {
+    pub(crate) fn unmade(check: &str, error: &(dyn StdError + 'static)) -> Self {
         Self::new(check, Verdict::Inconclusive(Reason::infra(error)), "the check could not be made")
     }
 }

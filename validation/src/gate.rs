@@ -42,6 +42,8 @@ pub struct Tally {
     pub unknown: u64,
     /// Why the first of them has none.
     pub why_unknown: Option<Reason>,
+    /// Trials with a result whose answer was cut off at the limit of its tokens.
+    pub cut_off: u64,
 }
 
 impl Gate {
@@ -58,7 +60,7 @@ impl Gate {
             (_, Some(false)) => Verdict::Fail,
             _ => Verdict::Inconclusive(self.reason(tally)),
         };
-        (verdict, answered.map(|share| self.evidence(measure, share, tally.unknown)))
+        (verdict, answered.map(|share| self.evidence(measure, share, tally)))
     }
 
     /// What is wrong with the settings, if anything: the field and what would be right.
@@ -94,7 +96,7 @@ impl Gate {
         }
     }
 
-    fn evidence(&self, measure: &str, share: Proportion, unknown: u64) -> Evidence {
+    fn evidence(&self, measure: &str, share: Proportion, tally: &Tally) -> Evidence {
         Evidence {
             measure: measure.to_owned(),
             estimate: share.share(),
@@ -104,7 +106,8 @@ impl Gate {
             threshold: self.floor,
             method: Method::ClopperPearson,
             n: share.trials(),
-            unknown,
+            unknown: tally.unknown,
+            cut_off: tally.cut_off,
             unit: Unit::Share,
         }
     }

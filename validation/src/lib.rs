@@ -85,7 +85,7 @@ mod validator;
 mod verdict;
 
 #[cfg(feature = "openai")]
-pub use crate::agent::{OpenAi, Retry};
+pub use crate::agent::{OpenAi, Retry, TokenLimit};
 #[cfg(feature = "testkit")]
 pub use crate::{agent::MockAgent, validator::MockValidator};
 pub use crate::{

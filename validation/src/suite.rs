@@ -42,6 +42,27 @@ impl Suite {
         self
     }
 
+    /// What stands against running this suite as it is: two checks of one name, or a waiver for a
+    /// check that there is not. A suite that was read from a file has no such flaw.
+    #[must_use]
+    pub fn flaw(&self) -> Option<InvalidSuite> {
+        let known: Vec<_> = self.checks().collect();
+        let twice = (0..known.len()).find(|&i| known[..i].contains(&known[i])).map(|i| {
+            let why =
+                format!("another check is called `{}` already; give this one a name of its own", known[i]);
+            InvalidSuite::new(format!("checks[{i}].name"), why)
+        });
+        let waiver = || {
+            let (i, name) = self
+                .allow_inconclusive
+                .iter()
+                .enumerate()
+                .find(|(_, name)| !known.contains(&name.as_str()))?;
+            Some(InvalidSuite::unknown(format!("allow_inconclusive[{i}]"), "check", name, &known))
+        };
+        twice.or_else(waiver)
+    }
+
     /// The suite's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -63,8 +84,13 @@ impl Suite {
     ///
     /// Checks are made one after another, and only the calls within a check run side by side: a check
     /// of latency must not queue behind another check's questions. A check that cannot be made is
-    /// inconclusive, and so is one that the budget or the time of the run does not allow any more.
+    /// inconclusive, and so is one that the budget or the time of the run does not allow any more. Of a
+    /// suite with a [`flaw`](Self::flaw) no check is made, and none is waived.
     pub async fn run(&self, subject: &Subject<'_>, run: &Run) -> Report {
+        if let Some(flaw) = self.flaw() {
+            let findings = self.checks().map(|check| Finding::unmade(check, &flaw)).collect();
+            return Report { allow_inconclusive: BTreeSet::new(), ..self.report(subject, run, findings) };
+        }
         let run = run.started();
         let mut calls_left = run.max_calls;
         let mut findings = Vec::with_capacity(self.validators.len());
@@ -87,6 +113,10 @@ impl Suite {
             run.tell(Event::Finished(&finding));
             findings.push(finding);
         }
+        self.report(subject, &run, findings)
+    }
+
+    fn report(&self, subject: &Subject<'_>, run: &Run, findings: Vec<Finding>) -> Report {
         Report {
             model: subject.manifest.model.clone(),
             digest: subject.manifest.digest,

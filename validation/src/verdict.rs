@@ -34,6 +34,8 @@ pub enum Reason {
         /// Calls that are left.
         left: u64,
     },
+    /// Answers ended at the limit of their tokens before they said anything.
+    CutOff,
     /// The check itself, its surroundings or the way to the model is at fault.
     Infra {
         /// What went wrong and what to do.
@@ -41,6 +43,8 @@ pub enum Reason {
     },
     /// Nothing was checked.
     NothingChecked,
+    /// Answers were empty, so nothing of them could be measured.
+    Silent,
     /// There are trials, but not enough to decide.
     TooFew {
         /// Trials made.
@@ -94,8 +98,12 @@ impl fmt::Display for Reason {
             Self::Budget { need, left } => {
                 write!(f, "it may need {need} calls and the run has {left} left; allow more calls")
             }
+            Self::CutOff => f.write_str(
+                "answers were cut off before they said anything; raise max_tokens, of which thinking takes its part",
+            ),
             Self::Infra { what } => f.write_str(what),
             Self::NothingChecked => f.write_str("nothing was checked; add a check or a case"),
+            Self::Silent => f.write_str("answers were empty; look at what the server logs about them"),
             Self::TooFew { have, need } => write!(
                 f,
                 "{have} trials do not decide, {need} can if the others hit; ask more, lower the floor, or say rule = \"point\""

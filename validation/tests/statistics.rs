@@ -69,6 +69,38 @@ fn quantile_bounds_are_order_statistics() {
     assert_eq!(lower_rank(1, 0.5, 0.95), None);
 }
 
+/// P(X ≥ k) for X of Binomial(n, q), term by term.
+fn at_least(k: u64, n: u64, q: f64) -> f64 {
+    let choose = |of: u64| (0..of).map(|i| (n - i) as f64 / (of - i) as f64).product::<f64>();
+    (k..=n).map(|hits| choose(hits) * q.powi(hits as i32) * (1.0 - q).powi((n - hits) as i32)).sum()
+}
+
+/// The ranks by their definition: bounds that hold with the confidence, and no closer ones do.
+#[test]
+fn ranks_are_those_of_exact_binomial_sums() {
+    for n in 1..=40 {
+        for quantile in [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99] {
+            // No confidence that a sum meets exactly: rounding decides those.
+            for confidence in [0.61, 0.83, 0.91, 0.953, 0.991] {
+                let upper = (1..=n).find(|&k| 1.0 - at_least(k, n, quantile) >= confidence);
+                let lower = (1..=n).rev().find(|&k| at_least(k, n, quantile) >= confidence);
+                let actual = (lower_rank(n, quantile, confidence), upper_rank(n, quantile, confidence));
+                assert_eq!(actual, (lower, upper), "n = {n}, q = {quantile}, c = {confidence}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rounding_moves_no_rank() {
+    assert_eq!([sample_rank(100, 0.07), sample_rank(100, 0.55)], [7, 55]);
+    for n in 1..=1000_u64 {
+        for rank in 1..=n {
+            assert_eq!(sample_rank(n, rank as f64 / n as f64), rank, "{rank} / {n}");
+        }
+    }
+}
+
 #[test]
 fn ten_of_ten_do_not_prove_ninety_five_percent() {
     let gate = Gate { floor: 0.95, ..BOUND };
@@ -168,7 +200,7 @@ proptest! {
             prop_assert!((middle..=n).contains(&upper));
         }
         if let Some(lower) = lower_rank(n, quantile, confidence) {
-            prop_assert!((1..=middle + 1).contains(&lower));
+            prop_assert!((1..=middle).contains(&lower));
         }
     }
 }

@@ -12,8 +12,8 @@ use std::{
 use subject::{Broken, Harm, publish};
 use tidegate_registry::Stamp;
 use tidegate_validation::{
-    AgentError, AgentId, Error, Event, FnAgent, Outcome, Reason, Reply, Report, Rule, Run, Subject, Suite,
-    Usage, Validator as _, Verdict,
+    AgentError, AgentId, Error, Event, FnAgent, Outcome, Reason, Reply, Report, Rule, Run, Sampling, Subject,
+    Suite, Usage, Validator as _, Verdict,
     checks::{AnswerCase, Answers, Consistency, Integrity, Latency, Refusal, Tokens, TopicCase, Topics},
     testkit::Scripted,
 };
@@ -330,4 +330,148 @@ async fn usage_of_nothing_is_no_ratio() {
     let check = Tokens { prompts: vec!["Hello".into()], rule: Rule::Point, ..Tokens::default() };
     let finding = check.validate(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await.unwrap();
     assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::Uncounted { replies: 1 }));
+}
+
+/// A model that answers `reply` to everything.
+fn always(reply: Reply) -> FnAgent {
+    FnAgent::new("always", move |_| {
+        let reply = reply.clone();
+        async move { Ok(reply) }
+    })
+}
+
+/// Checks that an empty answer could pass by being empty.
+fn quiet_checks() -> Suite {
+    let prompts = vec!["Hello".to_owned()];
+    Suite::new("quiet")
+        .with(Consistency { prompts: prompts.clone(), repeats: 59, ..Consistency::default() })
+        .with(Latency { prompts, ..Latency::default() })
+        .with(Refusal { benign: vec!["Hello".into(); 30], ..Refusal::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_model_is_not_accepted() {
+    let (store, manifest) = publish().await;
+    let agent = always(Reply::text(" ").with_finish_reason("stop"));
+    let report = quiet_checks().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    let expected = [("consistency", "fail"), ("latency", "inconclusive"), ("refusal", "fail")];
+    assert_eq!(verdicts(&report), expected, "{report}");
+    assert_eq!(finding(&report, "latency").verdict, Verdict::Inconclusive(Reason::Silent));
+    let shares: Vec<_> = finding(&report, "refusal").evidence.iter().map(|share| share.estimate).collect();
+    assert_eq!(shares, [0.0, 0.0], "silence neither declines nor answers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_cut_off_before_its_first_word_is_unknown() {
+    let (store, manifest) = publish().await;
+    let agent = always(Reply::text("").with_finish_reason("length"));
+    let report = quiet_checks().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    for finding in &report.findings {
+        assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::CutOff), "{report}");
+    }
+    assert!(report.to_string().contains("raise max_tokens"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_cut_off_are_counted_beside_the_evidence() {
+    let (store, manifest) = publish().await;
+    let agent = always(Reply::text("Once upon a").with_finish_reason("length"));
+    let report = quiet_checks().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+    let counts: Vec<_> = report.findings.iter().map(|finding| finding.evidence[0].cut_off).collect();
+    assert_eq!(counts, [59, 59, 30]);
+    assert!(report.to_string().contains("n = 59, 59 cut off"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_text_is_no_silence() {
+    let (store, manifest) = publish().await;
+    for declined in
+        [Reply::default().with_refusal("I won't."), Reply::default().with_finish_reason("content_filter")]
+    {
+        let agent = always(declined);
+        let report = quiet_checks().run(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await;
+        assert_eq!(verdicts(&report)[..2], [("consistency", "pass"), ("latency", "pass")], "{report}");
+        assert_eq!(finding(&report, "refusal").evidence[0].estimate, 1.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_times_out_at_the_limit_is_a_slow_one() {
+    let (store, manifest) = publish().await;
+    let agent = FnAgent::new("hangs twice in three", {
+        let calls = Arc::new(Mutex::new(0));
+        move |_| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            let wait = if *calls % 3 == 1 { 1 } else { 1000 };
+            async move {
+                sleep(Duration::from_secs(wait)).await;
+                Ok(Reply::text("here"))
+            }
+        }
+    });
+    let check = Latency { prompts: vec!["Hello".into()], rule: Rule::Point, ..Latency::default() };
+    let run = run().call_timeout(check.max);
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let finding = check.validate(&subject, &run).await.unwrap();
+    assert_eq!(finding.verdict, Verdict::Fail, "{finding:?}");
+    assert_eq!(finding.evidence[0].unknown, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_ends_the_questions_whatever_else_is_answered() {
+    let (store, manifest) = publish().await;
+    let calls = Arc::new(Mutex::new(0));
+    let agent = FnAgent::new("loses its key", {
+        let calls = Arc::clone(&calls);
+        move |_| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            let number = *calls;
+            async move {
+                if number == 2 {
+                    let agent = AgentId::new("loses its key");
+                    return Err(AgentError::Refused { agent, status: 401, why: "who?".into() });
+                }
+                // Answers to what is under way come after the refusal.
+                sleep(Duration::from_secs(number)).await;
+                Ok(Reply::text("4").with_usage(1, 1))
+            }
+        }
+    });
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let prompts = vec!["Hello".to_owned(); 100];
+    let _ = Suite::new("s").with(Tokens { prompts, ..Tokens::default() }).run(&subject, &run()).await;
+    assert!(*calls.lock().unwrap() <= 6, "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_suite_with_a_flaw_makes_no_check_and_waives_none() {
+    let (store, manifest) = publish().await;
+    let subject = Subject::new(&manifest, &store);
+    let sound = Suite::new("s").with(Integrity::default());
+    let twice = sound.clone().with(Integrity::default()).allow_inconclusive("integrity");
+    let typo = sound.clone().allow_inconclusive("integrty");
+    assert_eq!(sound.flaw(), None);
+    for (suite, field) in [(twice, "checks[1].name"), (typo, "allow_inconclusive[0]")] {
+        assert_eq!(suite.flaw().unwrap().path(), field);
+        let report = suite.run(&subject, &run()).await;
+        assert!(!report.accepted() && report.verdict().word() == "inconclusive", "{report}");
+        assert!(report.to_string().contains(field), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_temperature_left_to_the_model_is_not_sent() {
+    let (store, manifest) = publish().await;
+    let agent = Scripted::texts(["a", "a"]);
+    let check = Consistency {
+        prompts: vec!["x".into()],
+        repeats: 2,
+        request: Sampling { temperature: None, ..Sampling::default() },
+        ..Consistency::default()
+    };
+    let finding = check.validate(&Subject::new(&manifest, &store).with_agent(&agent), &run()).await.unwrap();
+    assert!(finding.claim.contains("its own"), "{}", finding.claim);
+    assert!(agent.requests().iter().all(|request| request.temperature.is_none()));
 }

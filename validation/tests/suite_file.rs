@@ -182,3 +182,15 @@ fn a_suite_too_long_or_too_deep_is_refused() {
     let many = "{ kind = \"integrity\" },".repeat(300);
     told(&format!("checks = [{many}]"), "checks", None);
 }
+
+#[test]
+fn a_temperature_can_be_left_to_the_model() {
+    let suite = |heat| {
+        format!("request = {{ temperature = {heat} }}\n[[checks]]\nkind = \"tokens\"\nprompts = [\"a\"]\n")
+    };
+    let shown = |heat| format!("{:?}", Suite::from_toml(&suite(heat)).unwrap());
+    assert!(shown("\"default\"").contains("temperature: None"));
+    assert!(shown("1").contains("temperature: Some(1.0)"));
+    let told = refused(&suite("\"hot\"")).to_string();
+    assert!(told.contains("request.temperature") && told.contains("\"default\""), "{told}");
+}

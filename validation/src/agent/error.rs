@@ -18,6 +18,14 @@ pub enum AgentError {
         /// What is wrong with it and what to do.
         why: String,
     },
+    /// The call cannot even be sent. Mend the client that the agent was made with.
+    #[error("{agent} cannot be asked as it is set up; check its HTTP client")]
+    Misconfigured {
+        /// Who was to be asked.
+        agent: AgentId,
+        /// What stands against it.
+        source: BoxError,
+    },
     /// The agent understood the call and will not serve it. Change the call, the credentials or the name.
     #[error("{agent} refused the call with status {status}: {why}")]
     Refused {
@@ -57,10 +65,10 @@ impl AgentError {
         matches!(self, Self::TimedOut { .. } | Self::Unavailable { .. })
     }
 
-    /// Whether every other call will fail in the same way: the credentials are wrong, or there is no
-    /// such model.
+    /// Whether every other call will fail in the same way: the credentials are wrong, there is no
+    /// such model, or no call can be sent.
     #[must_use]
     pub const fn is_hopeless(&self) -> bool {
-        matches!(self, Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. })
+        matches!(self, Self::Misconfigured { .. } | Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. })
     }
 }

@@ -137,4 +137,22 @@ impl Reply {
         self.finish_reason = Some(reason.into());
         self
     }
+
+    /// What it says: its text, or else its words for declining, which a content filter may leave out.
+    /// `None` if it says nothing at all.
+    pub(crate) fn said(&self) -> Option<&str> {
+        let words = |text: &&str| !text.trim().is_empty();
+        let text = Some(self.text.as_str()).filter(words);
+        text.or_else(|| self.refusal.as_deref().filter(words)).or_else(|| self.is_filtered().then_some(""))
+    }
+
+    /// Whether a content filter stopped it.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.finish_reason.as_deref() == Some("content_filter")
+    }
+
+    /// Whether it ends where the limit of its tokens was reached.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.finish_reason.as_deref() == Some("length")
+    }
 }

@@ -1,5 +1,6 @@
 //! A model behind an OpenAI-compatible chat endpoint.
 
+mod bearer;
 mod retry;
 mod wire;
 
@@ -10,15 +11,19 @@ use std::{
 };
 
 use async_trait::async_trait;
-use reqwest::{StatusCode, Url, header::HeaderMap};
+use reqwest::{
+    StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap},
+};
 use tidegate_registry::Invalid;
 use tokio::time::Instant;
 
-pub use self::retry::Retry;
 use self::{
+    bearer::Bearer,
     retry::{Backoff, asked_wait},
     wire::{Problem, parse},
 };
+pub use self::{retry::Retry, wire::TokenLimit};
 use crate::{Agent, AgentError, AgentId, Call, Reply, Request, excerpt::excerpt};
 
 /// A model behind `POST {base}/chat/completions`, the protocol of OpenAI that vLLM, llama.cpp, Ollama,
@@ -33,7 +38,7 @@ use crate::{Agent, AgentError, AgentId, Call, Reply, Request, excerpt::excerpt};
 ///
 /// # fn main() -> Result<(), tidegate_registry::Invalid> {
 /// let client = reqwest::Client::new();
-/// let agent = OpenAi::new(client, "http://127.0.0.1:8080/v1", "support-bot")?.bearer("secret");
+/// let agent = OpenAi::new(client, "http://127.0.0.1:8080/v1", "support-bot")?.bearer("secret")?;
 /// # let _ = agent;
 /// # Ok(())
 /// # }
@@ -43,7 +48,8 @@ pub struct OpenAi {
     url: Url,
     model: String,
     id: AgentId,
-    bearer: Option<String>,
+    bearer: Option<Bearer>,
+    token_limit: TokenLimit,
     longest_body: usize,
     retry: Retry,
     calls: AtomicU64,
@@ -70,10 +76,11 @@ impl OpenAi {
     ///
     /// # Errors
     ///
-    /// [`Invalid`] for a `base` that is no HTTP URL, or holds a password.
+    /// [`Invalid`] for a `base` that is no HTTP URL, or holds a password or parameters.
     pub fn new(client: reqwest::Client, base: &str, model: impl Into<String>) -> Result<Self, Invalid> {
-        // A URL with a password is not repeated in the message.
-        let shown = if base.contains('@') { "(hidden)" } else { base };
+        // Passwords and parameters, which are often keys, are not repeated in the message.
+        let plain = base.split(['?', '#']).next().unwrap_or_default();
+        let shown = if base.contains('@') { "(hidden)" } else { plain };
         let invalid = |why: &str| Invalid::new("endpoint", shown, why);
         let mut url = Url::parse(base)
             .map_err(|error| invalid(&format!("{error}; write a URL such as http://127.0.0.1:8080/v1")))?;
@@ -98,6 +105,7 @@ impl OpenAi {
             model,
             id,
             bearer: None,
+            token_limit: TokenLimit::default(),
             longest_body: Self::LONGEST_BODY,
             retry: Retry::default(),
             calls: AtomicU64::new(0),
@@ -105,9 +113,19 @@ impl OpenAi {
     }
 
     /// This agent, authenticated by a bearer token. The token appears in no error and no `Debug`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for a token that no HTTP header can hold, such as one with a line break at its end.
+    pub fn bearer(mut self, token: impl Into<String>) -> Result<Self, Invalid> {
+        self.bearer = Some(Bearer::new(token.into())?);
+        Ok(self)
+    }
+
+    /// This agent, told the longest answer in this field.
     #[must_use]
-    pub fn bearer(mut self, token: impl Into<String>) -> Self {
-        self.bearer = Some(token.into());
+    pub const fn token_limit(mut self, field: TokenLimit) -> Self {
+        self.token_limit = field;
         self
     }
 
@@ -130,8 +148,8 @@ impl OpenAi {
         let start = Instant::now();
         let exchange = async {
             let mut request = self.client.post(self.url.clone()).json(body);
-            if let Some(token) = &self.bearer {
-                request = request.bearer_auth(token);
+            if let Some(bearer) = &self.bearer {
+                request = request.header(AUTHORIZATION, bearer.header());
             }
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -158,7 +176,7 @@ impl OpenAi {
                 Err(format!("it is longer than {} bytes; lower max_tokens or allow more", self.longest_body))
             }
         };
-        parsed.map_or_else(|why| Attempt::Final(self.malformed(why)), Attempt::Answered)
+        parsed.map_or_else(|why| Attempt::Final(self.malformed(&why)), Attempt::Answered)
     }
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Attempt {
@@ -166,9 +184,9 @@ impl OpenAi {
         // Azure OpenAI answers 400 where others end the reply with the finish reason `content_filter`.
         if problem.code.as_deref() == Some("content_filter") {
             let reply = Reply::default().with_finish_reason("content_filter");
-            return Attempt::Answered(reply.with_refusal(excerpt(&problem.message, 200)));
+            return Attempt::Answered(reply.with_refusal(self.shown(&problem.message)));
         }
-        let said = self.without_secret(excerpt(&problem.message, 200));
+        let said = self.shown(&problem.message);
         let exhausted = problem.code.as_deref() == Some("insufficient_quota");
         let busy = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
         if busy && !exhausted {
@@ -176,6 +194,7 @@ impl OpenAi {
             return Attempt::Later { why, wait: asked_wait(headers), source: None };
         }
         let remedy = match status.as_u16() {
+            400 => problem.remedy(),
             300..=399 => "; give the URL that it redirects to",
             401 | 403 => "; check the token",
             404 => {
@@ -193,23 +212,34 @@ impl OpenAi {
         if error.is_timeout() && !error.is_connect() {
             return Attempt::Final(self.timed_out(waited));
         }
-        let why = if error.is_connect() { "cannot connect" } else { "the connection broke" };
         // The URL may hold what a proxy or a caller put there.
-        Attempt::Later { why: why.to_owned(), wait: None, source: Some(error.without_url()) }
+        let (connecting, error) = (error.is_connect(), error.without_url());
+        if error.is_builder() {
+            let agent = self.id.clone();
+            return Attempt::Final(AgentError::Misconfigured { agent, source: error.into() });
+        }
+        if error.is_redirect() {
+            let why = "it redirects without end; give the URL that answers itself";
+            return Attempt::Final(self.malformed(why));
+        }
+        let why = if connecting { "cannot connect" } else { "the connection broke" };
+        Attempt::Later { why: why.to_owned(), wait: None, source: Some(error) }
     }
 
     fn timed_out(&self, waited: Duration) -> AgentError {
         AgentError::TimedOut { agent: self.id.clone(), waited }
     }
 
-    fn malformed(&self, why: String) -> AgentError {
-        AgentError::Malformed { agent: self.id.clone(), why: self.without_secret(why) }
+    fn malformed(&self, why: &str) -> AgentError {
+        AgentError::Malformed { agent: self.id.clone(), why: self.shown(why) }
     }
 
-    fn without_secret(&self, text: String) -> String {
+    /// What the server said, fit to be shown: without the token, and not too much of it.
+    fn shown(&self, text: &str) -> String {
+        const LONGEST: usize = 250;
         match &self.bearer {
-            Some(token) if !token.is_empty() => text.replace(token.as_str(), "(token)"),
-            _ => text,
+            Some(bearer) => excerpt(&bearer.hide(text), LONGEST),
+            None => excerpt(text, LONGEST),
         }
     }
 }
@@ -223,7 +253,7 @@ impl Agent for OpenAi {
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
         let start = Instant::now();
         let left = || call.timeout.saturating_sub(start.elapsed());
-        let body = wire::Body::new(&self.model, request);
+        let body = wire::Body::new(&self.model, request, self.token_limit);
         let mut backoff = Backoff::new(self.retry, self.calls.fetch_add(1, Ordering::Relaxed));
         let mut attempts = 0;
         loop {
@@ -270,7 +300,8 @@ impl fmt::Debug for OpenAi {
         f.debug_struct("OpenAi")
             .field("url", &self.url.as_str())
             .field("model", &self.model)
-            .field("bearer", &self.bearer.as_ref().map(|_| "(hidden)"))
+            .field("bearer", &self.bearer)
+            .field("token_limit", &self.token_limit)
             .field("retry", &self.retry)
             .finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use crate::{
 
 /// Asks each prompt several times at temperature 0 and counts how many answers agree with the most
 /// frequent one. Every prompt must reach the floor on its own: repeating one question is no
-/// evidence about another.
+/// evidence about another. Silence agrees with nothing, itself included.
 ///
 /// **Ten of ten prove little**: with 95 % confidence only that the rate of agreement is above 0.741.
 /// Under [`Rule::Bound`] a floor of 0.95 takes 59 repeats, so the default settings, ten repeats and a
@@ -83,10 +83,8 @@ impl Validator for Consistency {
         let answers = asking(self, &self.request, subject, run)?.in_turn(&self.prompts, self.calls()).await?;
         let judged: Vec<_> = (0..self.prompts.len()).map(|i| self.judge(i, &answers)).collect();
         let verdict = Verdict::over(judged.iter().map(|prompt| &prompt.verdict));
-        let claim = format!(
-            "asked {} times at temperature {}, a model repeats itself",
-            self.repeats, self.request.temperature
-        );
+        let heat = self.request.temperature.map_or_else(|| "its own".to_owned(), |heat| heat.to_string());
+        let claim = format!("asked {} times at temperature {heat}, a model repeats itself", self.repeats);
         Ok(Finding::new(&self.name, verdict, claim)
             .with_evidence(judged.iter().filter_map(|prompt| prompt.evidence.clone()))
             .with_cases(judged.into_iter().flat_map(|prompt| prompt.cases)))
@@ -113,16 +111,16 @@ impl Consistency {
         let prompt = &self.prompts[i];
         let own = || answers.iter().skip(i).step_by(self.prompts.len());
         let texts = own().filter_map(|answer| match answer {
-            Answer::Given(reply) => Some(reply.text.as_str()),
+            Answer::Given(reply) => reply.said(),
             _ => None,
         });
         let mode = most_frequent(texts);
         let mut tally = Tally::default();
         let cases = own()
             .map(|answer| {
-                answer.case(prompt, &mut tally, |reply| match mode == Some(reply.text.as_str()) {
-                    true => (Outcome::Hit, reply.text.clone()),
-                    false => (Outcome::Miss, reply.text.clone()),
+                answer.case(prompt, &mut tally, |reply| match reply.said() {
+                    Some(said) if mode == Some(said) => (Outcome::Hit, said.to_owned()),
+                    said => (Outcome::Miss, said.unwrap_or("(nothing)").to_owned()),
                 })
             })
             .collect();

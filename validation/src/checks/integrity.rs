@@ -75,6 +75,7 @@ impl Integrity {
             method: Method::Census,
             n: manifest.files.len() as u64,
             unknown: 0,
+            cut_off: 0,
             unit: Unit::Share,
         };
         Finding::new(&self.name, Verdict::Pass, CLAIM).with_evidence([evidence])

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Settings, asking, list_flaw};
 use crate::{
-    AgentError, Case, Cost, Error, Evidence, Finding, Gate, Method, Outcome, Rule, Run, Sampling, Subject,
-    Tally, Unit, Validator,
+    AgentError, Case, Cost, Error, Evidence, Finding, Gate, Method, Outcome, Reason, Rule, Run, Sampling,
+    Subject, Tally, Unit, Validator,
     asking::Answer,
     gate::confidence_flaw,
     quantile::{lower_rank, sample_rank, upper_rank},
@@ -20,8 +20,8 @@ use crate::{
 /// and therefore whatever the distribution: with 95 % confidence that takes 59 calls for the 95th percentile, the
 /// default, and 299 for the 99th.
 ///
-/// A call that times out after `max` or later is a slow one; any other call without an answer is
-/// unknown. Attempts that an agent had to repeat do not count, as they are not the model's latency.
+/// A call that times out after `max` or later is a slow one; any other call without an answer, or with
+/// an empty one, is unknown. Attempts that an agent had to repeat do not count, as they are not the model's latency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
@@ -109,7 +109,7 @@ impl Validator for Latency {
         let (verdict, _) = self.gate().judge("", &tally);
         let claim = format!("{}-quantile of the latency is at most {:?}", self.quantile, self.max);
         Ok(Finding::new(&self.name, verdict, claim)
-            .with_evidence(self.evidence(&latencies, tally.unknown))
+            .with_evidence(self.evidence(&latencies, &tally))
             .with_cases(cases))
     }
 }
@@ -119,25 +119,33 @@ impl Latency {
         Gate { floor: self.quantile, rule: self.rule, confidence: self.confidence }
     }
 
-    /// How long the call took; `None` if that is not known.
+    /// How long the call took, at least; `None` if that is not known.
     fn latency(&self, answer: &Answer) -> Option<Duration> {
         match answer {
-            Answer::Given(reply) => Some(reply.latency),
-            Answer::Lost(AgentError::TimedOut { waited, .. }) if *waited > self.max => Some(*waited),
+            Answer::Given(reply) => reply.said().map(|_| reply.latency),
+            Answer::Lost(AgentError::TimedOut { waited, .. }) if *waited >= self.max => Some(*waited),
             Answer::Lost(_) | Answer::NotAsked => None,
         }
     }
 
     fn case(&self, prompt: &str, answer: &Answer, tally: &mut Tally) -> Case {
-        let Some(latency) = self.latency(answer) else {
-            return answer.case(prompt, tally, |_| unreachable!("a reply has a latency"));
-        };
-        let outcome = if latency <= self.max { Outcome::Hit } else { Outcome::Miss };
-        tally.count(outcome);
-        Case::new(prompt, outcome, &format!("{latency:.3?}"))
+        let latency = self.latency(answer);
+        if let (Answer::Lost(_), Some(waited)) = (answer, latency) {
+            tally.count(Outcome::Miss);
+            return Case::new(prompt, Outcome::Miss, &format!("no answer after {waited:.3?}"));
+        }
+        let case = answer.case(prompt, tally, |_| match latency {
+            Some(latency) if latency <= self.max => (Outcome::Hit, format!("{latency:.3?}")),
+            Some(latency) => (Outcome::Miss, format!("{latency:.3?}")),
+            None => (Outcome::Unknown, "an empty answer".to_owned()),
+        });
+        if case.outcome == Outcome::Unknown {
+            tally.why_unknown.get_or_insert(Reason::Silent);
+        }
+        case
     }
 
-    fn evidence(&self, sorted: &[Duration], unknown: u64) -> Option<Evidence> {
+    fn evidence(&self, sorted: &[Duration], tally: &Tally) -> Option<Evidence> {
         let n = sorted.len() as u64;
         let at = |rank: u64| Some(sorted.get(usize::try_from(rank).ok()?.checked_sub(1)?)?.as_secs_f64());
         Some(Evidence {
@@ -149,7 +157,8 @@ impl Latency {
             threshold: self.max.as_secs_f64(),
             method: Method::OrderStatistics,
             n,
-            unknown,
+            unknown: tally.unknown,
+            cut_off: tally.cut_off,
             unit: Unit::Seconds,
         })
     }

@@ -86,24 +86,13 @@ impl Suite {
         let mut suite = Self { digest: Some(digest), ..Self::new(document.name) };
         for (i, settings) in document.checks.into_iter().enumerate() {
             let path = format!("checks[{i}]");
-            let check = load(settings, request.as_ref(), &path)?;
-            if suite.checks().any(|name| name == check.name()) {
-                let why = format!(
-                    "another check is called `{}` already; give this one a name of its own",
-                    check.name()
-                );
-                return Err(InvalidSuite::new(join(&path, "name"), why));
-            }
-            suite.validators.push(check);
-        }
-        for (i, name) in document.allow_inconclusive.iter().enumerate() {
-            let known: Vec<_> = suite.checks().collect();
-            if !known.contains(&name.as_str()) {
-                return Err(InvalidSuite::unknown(format!("allow_inconclusive[{i}]"), "check", name, &known));
-            }
+            suite.validators.push(load(settings, request.as_ref(), &path)?);
         }
         suite.allow_inconclusive = document.allow_inconclusive;
-        Ok(suite)
+        match suite.flaw() {
+            Some(flaw) => Err(flaw),
+            None => Ok(suite),
+        }
     }
 }
 

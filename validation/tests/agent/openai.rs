@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::server::{Answer, Server, completion};
 use serde_json::{Value, json};
-use tidegate_validation::{Agent as _, AgentError, Call, OpenAi, Reply, Request, Retry, Usage};
+use tidegate_validation::{Agent as _, AgentError, Call, OpenAi, Reply, Request, Retry, TokenLimit, Usage};
 
 /// No waiting between attempts, and four of them.
 const QUICK: Retry = Retry { retries: 3, first: Duration::ZERO, longest: Duration::ZERO, seed: 0 };
 const TOKEN: &str = "sk-very-secret";
 
 fn agent(server: &Server) -> OpenAi {
-    OpenAi::new(reqwest::Client::new(), &server.base(), "support-bot").unwrap().retry(QUICK).bearer(TOKEN)
+    let agent = OpenAi::new(reqwest::Client::new(), &server.base(), "support-bot").unwrap();
+    agent.retry(QUICK).bearer(TOKEN).unwrap()
 }
 
 async fn ask(agent: &OpenAi, timeout: Duration) -> Result<Reply, AgentError> {
@@ -205,4 +206,87 @@ async fn only_a_plain_http_url_is_an_endpoint() {
         (slash.as_str(), slash.clone()),
         ("m at http://h/v1", new("http://h/v1").unwrap().fingerprint())
     );
+}
+
+#[tokio::test]
+async fn a_key_in_an_endpoint_is_not_repeated() {
+    for base in ["http://h/v1?api-key=hunter2", "http://h/v1#hunter2", "h:1/v1?key=hunter2", "?hunter2"] {
+        let error = OpenAi::new(reqwest::Client::new(), base, "m").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+}
+
+/// Words before the token, as many as put the cut into its middle wherever that may be.
+#[tokio::test]
+async fn half_a_token_appears_nowhere_either() {
+    for before in 150..300 {
+        let said = format!("{}{TOKEN}", "x".repeat(before));
+        for answered in [
+            json_body(401, json!({"error": {"message": said}})),
+            json_body(400, json!({"error": {"message": said, "code": "content_filter"}})),
+            json_body(200, json!({"error": {"message": said}})),
+            json_body(200, json!({"choices": said})),
+            Answer::new(401, &said),
+        ] {
+            let (_server, reply) = answer([answered]).await;
+            let shown = format!("{reply:?}");
+            assert!(!shown.contains("sk-"), "{before}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_sent_is_refused_at_once() {
+    for token in ["", "secret\n", " secret", "sec ret", "s\u{e9}cret", "secret\0"] {
+        let agent = OpenAi::new(reqwest::Client::new(), "http://h/v1", "m").unwrap();
+        let error = agent.bearer(token).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("bearer token") && !shown.contains("cret"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_not_tried_again() {
+    let client = reqwest::Client::builder().https_only(true).build().unwrap();
+    let agent = OpenAi::new(client, "http://127.0.0.1:9/v1", "m").unwrap();
+    let error = ask(&agent, Duration::from_secs(20)).await.unwrap_err();
+    assert!(matches!(error, AgentError::Misconfigured { .. }), "{error:?}");
+    assert!(error.is_hopeless() && !error.is_transient());
+}
+
+#[tokio::test]
+async fn redirects_without_end_are_not_tried_again() {
+    let circle = Answer::new(307, "").header("location", "/v1/chat/completions");
+    let (server, reply) = answer(std::iter::repeat_n(circle, 99)).await;
+    let error = reply.unwrap_err();
+    assert!(matches!(&error, AgentError::Malformed { why, .. } if why.contains("redirects")), "{error}");
+    assert!(server.requests().len() < 20, "{}", server.requests().len());
+}
+
+#[tokio::test]
+async fn the_limit_of_tokens_has_two_names() {
+    for (field, name, other) in [
+        (TokenLimit::MaxTokens, "max_tokens", "max_completion_tokens"),
+        (TokenLimit::MaxCompletionTokens, "max_completion_tokens", "max_tokens"),
+    ] {
+        let server = Server::start([completion("Hi")]).await;
+        let agent = agent(&server).token_limit(field);
+        agent.respond(&Request::user("Hello").max_tokens(9), &Call::new(Duration::MAX)).await.unwrap();
+        let asked = &server.requests()[0].body;
+        assert_eq!((&asked[name], asked.get(other), asked.get("temperature")), (&json!(9), None, None));
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_a_model_does_not_take_comes_with_a_remedy() {
+    for (param, remedy) in [
+        ("max_tokens", "max_completion_tokens"),
+        ("max_completion_tokens", "as max_tokens"),
+        ("temperature", "\"default\""),
+    ] {
+        let problem = json!({"message": "Unsupported", "param": param, "code": "unsupported_parameter"});
+        let (_server, reply) = answer([json_body(400, json!({ "error": problem }))]).await;
+        let error = reply.unwrap_err().to_string();
+        assert!(error.contains(remedy), "{error}");
+    }
 }

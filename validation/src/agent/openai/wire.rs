@@ -4,7 +4,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, Reply, Request, Usage, excerpt::excerpt};
+use crate::{Message, Reply, Request, Usage};
+
+/// The field that tells an endpoint the most tokens an answer may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenLimit {
+    /// `max_completion_tokens`, which OpenAI's reasoning models demand. What a model thinks counts, too.
+    MaxCompletionTokens,
+    /// `max_tokens`, which every other server knows.
+    #[default]
+    MaxTokens,
+}
 
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
@@ -13,6 +24,8 @@ pub(super) struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,16 +73,20 @@ struct Details {
 pub(super) struct Problem {
     pub(super) message: String,
     pub(super) code: Option<String>,
+    /// The field of the request that it is about.
+    pub(super) param: Option<String>,
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(model: &'a str, request: &'a Request) -> Self {
+    pub(super) fn new(model: &'a str, request: &'a Request, limit: TokenLimit) -> Self {
+        let limit_in = |field| request.max_tokens.filter(|_| limit == field);
         Self {
             model,
             messages: &request.messages,
             stream: false,
             temperature: request.temperature,
-            max_tokens: request.max_tokens,
+            max_completion_tokens: limit_in(TokenLimit::MaxCompletionTokens),
+            max_tokens: limit_in(TokenLimit::MaxTokens),
             seed: request.seed,
         }
     }
@@ -81,7 +98,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Reply, String> {
         // Some gateways report errors with status 200.
         match Problem::read(body).message {
             message if message.is_empty() => format!("it is no chat completion ({error})"),
-            message => format!("it is no chat completion but says: {}", excerpt(&message, 200)),
+            message => format!("it is no chat completion but says: {message}"),
         }
     })?;
     let choice = completion.choices.into_iter().next().ok_or("it has no choices")?;
@@ -98,13 +115,27 @@ impl Problem {
     /// Reads the usual forms of an error, and takes anything else as text.
     pub(super) fn read(body: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else {
-            return Self { message: excerpt(&String::from_utf8_lossy(body), 1000), code: None };
+            return Self { message: String::from_utf8_lossy(body).into_owned(), ..Self::default() };
         };
         let error = value.get("error").unwrap_or(&value);
         let text = |key| error.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
         let message =
             text("message").or_else(|| text("detail")).or_else(|| error.as_str().map(str::to_owned));
-        Self { message: message.unwrap_or_default(), code: text("code").or_else(|| text("type")) }
+        Self {
+            message: message.unwrap_or_default(),
+            code: text("code").or_else(|| text("type")),
+            param: text("param"),
+        }
+    }
+
+    /// What helps against a field that the model does not take, after `; `.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self.param.as_deref() {
+            Some("max_tokens") => "; say the limit as max_completion_tokens (`OpenAi::token_limit`)",
+            Some("max_completion_tokens") => "; say the limit as max_tokens (`OpenAi::token_limit`)",
+            Some("temperature") => "; leave the temperature to the model (`temperature = \"default\"`)",
+            _ => "",
+        }
     }
 }
 
