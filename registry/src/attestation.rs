@@ -28,9 +28,11 @@ impl Attestations {
     ///
     /// # Errors
     ///
+    /// [`Error::Invalid`](crate::Error::Invalid) when it cannot be written down and
     /// [`Error::NotFound`](crate::Error::NotFound) when the version is not published in this log;
     /// otherwise those of [`Log`].
     pub async fn attest(&self, model: &ModelRef, attestation: Attestation) -> Result<()> {
+        attestation.check()?;
         let version = model.version();
         commit(&*self.log, model.name(), &attestation.stamp, |catalogue| {
             catalogue.published(model)?;

@@ -1,6 +1,10 @@
 //! The one way in which anything is said about a model.
 
-use crate::{Error, Log, LogKey, ModelName, Result, Seq, Stamp, catalogue::Catalogue, record::Fact};
+use crate::{
+    Error, Invalid, Log, LogKey, ModelName, Result, Seq, Stamp,
+    catalogue::Catalogue,
+    record::{Fact, what},
+};
 
 /// How often a commit starts over because others were faster. Each loss means that somebody else made
 /// progress, so this is reached only beside that many other writers at once.
@@ -35,7 +39,7 @@ pub(crate) async fn commit(
         let record = catalogue.entry(stamp.clone(), facts).encode(catalogue.key())?;
         // Folded before it is written: a record that nobody could read must never be in the log.
         let mut after = catalogue.clone();
-        after.apply(&record)?;
+        after.apply(&record).map_err(|error| unreadable(catalogue.key(), seq, &error))?;
         match log.append(catalogue.key(), seq, record).await {
             Ok(()) => return Ok((after, Some(seq))),
             Err(Error::SeqTaken { .. }) => {
@@ -46,6 +50,11 @@ pub(crate) async fn commit(
         }
     }
     Err(Error::SeqTaken { key: LogKey::model(name), seq: catalogue.next() })
+}
+
+fn unreadable(key: &LogKey, seq: Seq, error: &Error) -> Invalid {
+    let cause = std::error::Error::source(error).unwrap_or(error);
+    Invalid::new("record", what(key, seq), format!("it could not be read again ({cause})"))
 }
 
 async fn catch_up(log: &dyn Log, catalogue: &mut Catalogue) -> Result<()> {

@@ -48,12 +48,14 @@ pub trait ModelStoreExt: ModelStore {
     /// files that the version does not name are left alone. Everything is staged in a hidden directory
     /// on the same file system, synced, and only then renamed into place, all at once where the
     /// directory did not exist. Nothing wrong or partial ever lies under its final name, and after an
-    /// error the staging directory is gone. Dropping the future stops the download, unless it has come
-    /// to the renaming, which is then finished.
+    /// error the staging directory and whatever else was made is gone; what a killed program left staged
+    /// there goes with the next download. Dropping the future stops the download, unless it has come to
+    /// the renaming, which is then finished.
     ///
     /// # Errors
     ///
-    /// [`Error::Occupied`] before anything is fetched when another file is in the way;
+    /// [`Error::Occupied`] when another file is in the way: before anything is fetched, or when it has come
+    /// there since, for example from a download of another version;
     /// [`Error::DigestMismatch`] or [`Error::Corrupt`] when the store does not hold what was published;
     /// [`Error::Local`] when a file cannot be written; and those of [`ModelStore::open`].
     fn download(

@@ -76,13 +76,24 @@ impl ModelStore for InMemory {
         })?;
         let key = Digest::of(document);
         let stored = Arc::new(Stored { manifest, files: contents });
-        self.state().manifests.insert(key, Arc::clone(&stored));
         let Manifest { digest, size, .. } = stored.manifest;
-        commit(self, model.name(), &stamp, |catalogue| {
-            let publish = || Fact::Publish { version: model.version().clone(), digest, size, manifest: key };
-            Ok(if catalogue.admits(&model, &digest)? { vec![publish()] } else { Vec::new() })
+        let committed = commit(self, model.name(), &stamp, |catalogue| {
+            if !catalogue.admits(&model, &digest)? {
+                return Ok(Vec::new());
+            }
+            self.state().manifests.insert(key, Arc::clone(&stored));
+            Ok(vec![Fact::Publish { version: model.version().clone(), digest, size, manifest: key }])
         })
-        .await?;
+        .await;
+        // Where another publisher was first, nobody can publish this manifest any more.
+        let lost = match &committed {
+            Ok((catalogue, _)) => catalogue.manifest(&model)? != key,
+            Err(error) => matches!(error, Error::AlreadyPublished { .. } | Error::Invalid(_)),
+        };
+        if lost {
+            self.state().manifests.remove(&key);
+        }
+        committed?;
         self.manifest(&model).await
     }
 
@@ -163,5 +174,24 @@ impl fmt::Debug for InMemory {
 impl fmt::Display for InMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("memory")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stamp;
+
+    #[tokio::test]
+    async fn what_is_not_published_is_not_kept() {
+        let memory = InMemory::new();
+        let publish = async |bytes: &'static str| {
+            let draft = Draft::new("m@1.0.0".parse().unwrap(), Stamp::now("test"));
+            memory.publish(draft, Content::bytes([("f".parse().unwrap(), bytes.into())]), &()).await
+        };
+        publish("one").await.unwrap();
+        publish("two").await.unwrap_err();
+        publish("one").await.unwrap();
+        assert_eq!(memory.state().manifests.len(), 1);
     }
 }

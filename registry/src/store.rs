@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
-use crate::{Card, FilePath, Invalid, Manifest, ModelName, ModelRef, Progress, Result, Stamp, Versions};
+use crate::{
+    Attestation, Card, FilePath, Invalid, Manifest, ModelName, ModelRef, Progress, Result, Stamp, Versions,
+    transfer::source::check_files,
+};
 
 /// Bytes of a file, in order.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -36,8 +39,8 @@ pub trait ModelStore: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// See the contract; an empty `content`, a metric that is not finite and a time outside the years 1970
-    /// to 9999 are [`Error::Invalid`](crate::Error::Invalid). After an
+    /// See the contract; what [`Draft::check`] or [`Content::check`] refuses is
+    /// [`Error::Invalid`](crate::Error::Invalid). After an
     /// error nothing is visible that was not before, unless it is
     /// [`Error::CommitUnknown`](crate::Error::CommitUnknown): then publish again.
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest>;
@@ -93,10 +96,15 @@ impl Draft {
         Self { model, stamp, card: Card::default() }
     }
 
-    /// Whether everything in here can be written down and read back.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
+    /// Whether everything in here can be written down and read back; `publish` asks the same first.
+    ///
+    /// # Errors
+    ///
+    /// Says which metric is no finite number, which time lies outside the years 1970 to 9999, or which
+    /// attestation is nested too deeply.
+    pub fn check(&self) -> Result<(), Invalid> {
         self.stamp.check()?;
-        self.card.attestations.iter().try_for_each(|attestation| attestation.stamp.check())?;
+        self.card.attestations.iter().try_for_each(Attestation::check)?;
         match self.card.metrics.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((name, value)) => {
@@ -117,6 +125,27 @@ impl Content {
     /// Every regular file below `directory`.
     pub fn directory(directory: impl Into<PathBuf>) -> Self {
         Self::Directory(directory.into())
+    }
+
+    /// Whether this can be published, as far as can be seen without reading it; `publish` looks again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`](crate::Error::Invalid) says what is in the way: a directory that is missing, no
+    /// directory or without files; a link, a name or a path that cannot be kept; too many files.
+    /// [`Error::Local`](crate::Error::Local) when the directory cannot be read.
+    pub fn check(&self) -> impl Future<Output = Result<()>> + Send + use<> {
+        let offered = match self {
+            Self::Directory(directory) => Ok(directory.clone()),
+            Self::Streams(files) => Err(files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()),
+        };
+        async move {
+            match offered {
+                Ok(directory) => drop(Self::Directory(directory).sources().await?),
+                Err(paths) => check_files(&mut paths.iter().collect::<Vec<_>>())?,
+            }
+            Ok(())
+        }
     }
 
     /// Bytes at hand, under their paths.

@@ -213,6 +213,9 @@ async fn attestations_add_up() {
     assert_eq!(attestations.of(&model("1.0.0")).await.unwrap(), [says(1), says(2)]);
     assert!(attestations.of(&model("1.1.0")).await.unwrap().is_empty());
     assert!(matches!(attestations.attest(&model("9.0.0"), says(1)).await, Err(Error::NotFound { .. })));
+    let deep = (0..130).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]));
+    let deep = Attestation { predicate: deep, ..says(3) };
+    assert!(matches!(attestations.attest(&model("1.0.0"), deep).await, Err(Error::Invalid(_))));
 }
 
 #[tokio::test]

@@ -2,58 +2,76 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    fmt,
+    fmt, fs, io,
     ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error as Failure, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
-    memory::InMemory as Bucket, path::Path,
+    CopyOptions, Error as Failure, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart, local::LocalFileSystem, memory::InMemory as Bucket, path::Path,
 };
+use tempfile::TempDir;
 use tidegate_registry::{
     Cause, Channel, Channels, Content, Draft, Error, Expect, Log as _, LogKey, Manifest, ModelRef,
     ModelStore as _, ModelStoreExt as _, ObjectBacked, Seq, Stamp,
 };
 
-/// A store that is cut off at a write, before or after it takes effect, and never answers again.
+/// A store that fails at a write.
 #[derive(Clone, Debug)]
 struct Dying {
     bucket: Arc<dyn ObjectStore>,
     life: Arc<Life>,
 }
 
+/// How the write fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    /// It has no effect, and the store never answers again.
+    Before,
+    /// It takes effect, and the store never answers again.
+    After,
+    /// It takes effect and is refused all the same; the store lives on.
+    Refused,
+}
+
 #[derive(Debug)]
 struct Life {
     /// So many more creations are refused though nothing is there.
     conflicts: AtomicUsize,
+    /// Local files are said to lie where there is no directory.
+    misplaced: AtomicBool,
+    /// Whether what was to be created is overwritten.
+    overwrites: bool,
     writes: AtomicUsize,
     last: usize,
-    after: bool,
+    death: Death,
+    struck: AtomicBool,
     dead: AtomicBool,
 }
 
 impl Dying {
-    /// The `last`th write is the last; `after` says whether it still takes effect.
-    fn new(bucket: &Arc<Bucket>, last: usize, after: bool) -> Self {
-        let bucket = Arc::<Bucket>::clone(bucket);
-        Self {
-            bucket,
-            life: Arc::new(Life {
-                conflicts: AtomicUsize::new(0),
-                writes: AtomicUsize::new(0),
-                last,
-                after,
-                dead: AtomicBool::new(false),
-            }),
-        }
+    /// The `last`th write fails.
+    fn new(bucket: &Arc<dyn ObjectStore>, last: usize, death: Death) -> Self {
+        let life = Life {
+            conflicts: AtomicUsize::new(0),
+            misplaced: AtomicBool::new(false),
+            overwrites: false,
+            writes: AtomicUsize::new(0),
+            last,
+            death,
+            struck: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+        };
+        Self { bucket: Arc::clone(bucket), life: Arc::new(life) }
     }
 }
 
@@ -67,11 +85,16 @@ impl Life {
 
     async fn write<T>(&self, write: impl Future<Output = Result<T>>) -> Result<T> {
         self.check()?;
-        if self.writes.fetch_add(1, Ordering::SeqCst) + 1 < self.last {
+        if self.writes.fetch_add(1, Ordering::SeqCst) + 1 != self.last {
             return write.await;
         }
-        if self.after {
+        if self.death != Death::Before {
             let _ = write.await;
+        }
+        self.struck.store(true, Ordering::SeqCst);
+        if self.death == Death::Refused {
+            let full = io::Error::from(io::ErrorKind::StorageFull);
+            return Err(Failure::Generic { store: "dying", source: full.into() });
         }
         self.dead.store(true, Ordering::SeqCst);
         Err(self.check().unwrap_err())
@@ -104,7 +127,15 @@ impl MultipartUpload for DyingUpload {
 
 #[async_trait]
 impl ObjectStore for Dying {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> Result<PutResult> {
+        if self.life.overwrites {
+            options.mode = PutMode::Overwrite;
+        }
         let conflicts = &self.life.conflicts;
         if options.mode == PutMode::Create
             && conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
@@ -126,7 +157,13 @@ impl ObjectStore for Dying {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.life.check()?;
-        self.bucket.get_opts(location, options).await
+        let mut got = self.bucket.get_opts(location, options).await?;
+        if let GetResultPayload::File(_, path) = &mut got.payload
+            && self.life.misplaced.load(Ordering::SeqCst)
+        {
+            *path = "/nowhere/at/all".into();
+        }
+        Ok(got)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -174,58 +211,73 @@ async fn publish(registry: &ObjectBacked, model: ModelRef) -> Result<Manifest, E
 }
 
 #[tokio::test]
-async fn after_a_crash_at_any_write_a_version_is_invisible_or_whole() {
+async fn after_a_crash_at_any_write_to_a_bucket_a_version_is_invisible_or_whole() {
+    crash(|| (Arc::new(Bucket::new()), ())).await;
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_write_to_a_directory_a_version_is_invisible_or_whole() {
+    crash(directory).await;
+}
+
+fn directory() -> (Arc<dyn ObjectStore>, TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    (Arc::new(LocalFileSystem::new_with_prefix(root.path()).unwrap()), root)
+}
+
+async fn crash<Guard>(make: impl Fn() -> (Arc<dyn ObjectStore>, Guard)) {
     let (mut points, mut invisible, mut whole) = (0, 0, 0);
     for last in 1.. {
-        let mut died = false;
-        for after in [false, true] {
-            let bucket = Arc::new(Bucket::new());
-            let dying = Dying::new(&bucket, last, after);
+        let mut struck = false;
+        for death in [Death::Before, Death::After, Death::Refused] {
+            let (bucket, _guard) = make();
+            let dying = Dying::new(&bucket, last, death);
             let answer = match ObjectBacked::open(Arc::new(dying.clone())).await {
                 Ok(registry) => publish(&registry, model()).await,
                 Err(error) => Err(error),
             };
-            died = dying.life.dead.load(Ordering::SeqCst);
-            assert_eq!(answer.is_err(), died, "write {last}");
-            points += usize::from(died);
+            struck = dying.life.struck.load(Ordering::SeqCst);
+            points += usize::from(struck);
+            let case = format!("write {last}, {death:?}");
 
-            let registry = ObjectBacked::open(bucket).await.unwrap();
+            let registry = ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
             match registry.manifest(&model()).await {
                 Ok(_) => {
                     whole += 1;
                     registry.verify(&model(), &()).await.unwrap();
                     if let Err(error) = &answer {
-                        assert!(matches!(error, Error::CommitUnknown { .. }), "write {last}: {error}");
+                        assert!(matches!(error, Error::CommitUnknown { .. }), "{case}: {error}");
                     }
                 }
                 Err(Error::NotFound { .. }) => {
                     invisible += 1;
-                    assert!(
-                        registry.models().try_collect::<Vec<_>>().await.unwrap().is_empty(),
-                        "write {last}"
-                    );
+                    assert!(answer.is_err(), "{case}");
+                    assert!(registry.models().try_collect::<Vec<_>>().await.unwrap().is_empty(), "{case}");
+                    let blobs = bucket.list(Some(&"models/m/blobs".into())).count().await;
+                    assert!(blobs == 0 || death != Death::Refused, "{case} leaves {blobs} blobs");
                 }
-                Err(error) => panic!("write {last}: {error}"),
+                Err(error) => panic!("{case}: {error}"),
             }
             publish(&registry, model()).await.unwrap();
             registry.verify(&model(), &()).await.unwrap();
             assert_eq!(registry.versions(model().name()).await.unwrap().len(), 1);
         }
-        if !died {
+        if !struck {
             break;
         }
     }
-    // The marker, two small blobs, two parts and a completion, the manifest, the record; each before
-    // and after. Only the record makes a version, and only when it takes effect.
-    assert_eq!((points, invisible, whole), (16, 15, 3));
+    // The marker and its second creation, two small blobs, two parts and a completion, the manifest, the
+    // record; each failing in three ways. Only the record makes a version, and only when it takes effect.
+    assert_eq!((points, invisible, whole), (27, 25, 5));
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_an_append_is_found_out() {
-    for (after, wanted) in [(false, 0), (true, 1)] {
-        let bucket = Arc::new(Bucket::new());
-        ObjectBacked::open(Arc::clone(&bucket) as Arc<dyn ObjectStore>).await.unwrap();
-        let dying = Dying::new(&bucket, 1, after);
+    for (death, wanted) in [(Death::Before, 0), (Death::After, 1)] {
+        let bucket: Arc<dyn ObjectStore> = Arc::new(Bucket::new());
+        ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
+        // The first write is the second creation of the marker.
+        let dying = Dying::new(&bucket, 2, death);
         let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
         let key = LogKey::new("route", "a").unwrap();
         let record = Bytes::from("mine");
@@ -239,12 +291,73 @@ async fn a_lost_answer_to_an_append_is_found_out() {
     }
 }
 
+/// The record is linked, and syncing its name fails: that it is there does not make it durable.
+#[tokio::test]
+async fn a_record_whose_name_cannot_be_synced_is_not_known_to_be_written() {
+    let (bucket, _guard) = directory();
+    ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
+    let dying = Dying::new(&bucket, 2, Death::Refused);
+    let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
+    let key = LogKey::new("route", "a").unwrap();
+    let record = Bytes::from("mine");
+    dying.life.misplaced.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let error = registry.append(&key, Seq::FIRST, record.clone()).await.unwrap_err();
+        assert!(matches!(error, Error::CommitUnknown { seq: Seq::FIRST, .. }), "{error}");
+    }
+    dying.life.misplaced.store(false, Ordering::SeqCst);
+    registry.append(&key, Seq::FIRST, record).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_overwrites_what_was_to_be_created_is_refused() {
+    let mut dying = Dying::new(&(Arc::new(Bucket::new()) as _), usize::MAX, Death::Before);
+    Arc::get_mut(&mut dying.life).unwrap().overwrites = true;
+    for _ in 0..2 {
+        let error = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+    }
+}
+
+/// Until it comes to the record, a publication that is dropped takes everything back.
+#[tokio::test]
+async fn a_dropped_publication_leaves_no_blobs() {
+    let mut taken_back = 0;
+    for polls in (1..).step_by(2) {
+        let root = tempfile::tempdir().unwrap();
+        let registry = ObjectBacked::directory(root.path()).await.unwrap();
+        let done = {
+            let mut publication = std::pin::pin!(publish(&registry, model()));
+            let mut left: usize = polls;
+            std::future::poll_fn(|wake| {
+                let Some(fewer) = left.checked_sub(1) else { return Poll::Ready(false) };
+                left = fewer;
+                publication.as_mut().poll(wake).map(|answer| answer.is_ok())
+            })
+            .await
+        };
+        registry.clean_up().await;
+        let path = |name: &str| root.path().join("models/m").join(name);
+        if done {
+            assert_eq!(fs::read_dir(path("blobs")).unwrap().count(), 3);
+            break;
+        }
+        // From the manifest on a record may be under way, and so the blobs stay.
+        if fs::read_dir(path("manifests")).is_err() {
+            let blobs: Vec<_> = fs::read_dir(path("blobs")).into_iter().flatten().collect();
+            assert!(blobs.is_empty(), "{polls} polls: {blobs:?}");
+            taken_back += 1;
+        }
+    }
+    assert!(taken_back > 5, "{taken_back}");
+}
+
 /// S3 answers a conflict to requests at the same time, of which none may have won.
 #[tokio::test]
 async fn a_conflict_over_nothing_is_tried_again() {
     let key = LogKey::new("route", "a").unwrap();
     for (conflicts, written) in [(1, true), (4, true), (1000, false)] {
-        let dying = Dying::new(&Arc::new(Bucket::new()), usize::MAX, false);
+        let dying = Dying::new(&(Arc::new(Bucket::new()) as _), usize::MAX, Death::Before);
         let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
         dying.life.conflicts.store(conflicts, Ordering::SeqCst);
         let answer = registry.append(&key, Seq::FIRST, Bytes::from("mine")).await;

@@ -45,6 +45,12 @@ fn tree(root: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Whether anything is staged in `root`.
+fn staged(root: &Path) -> bool {
+    let mut names = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name());
+    names.any(|name| name.to_str().unwrap().starts_with(".tidegate-"))
+}
+
 fn whole() -> Vec<(PathBuf, String)> {
     FILES.map(|(path, bytes)| (path.into(), bytes.to_owned())).into()
 }
@@ -80,9 +86,10 @@ async fn several_downloads_into_one_directory_agree() {
 #[tokio::test]
 async fn a_dropped_download_leaves_nothing_partial() {
     let (store, root) = published().await;
-    let target = root.path().join("target");
     let model = model();
-    for polls in 1..40 {
+    let (mut nothing, mut whole_ones) = (0, 0);
+    for polls in 1.. {
+        let target = root.path().join(format!("{polls}"));
         let mut download = Box::pin(store.download(&model, &target, &()));
         let mut polled = 0;
         let stopped = futures::future::poll_fn(|wake| {
@@ -94,15 +101,22 @@ async fn a_dropped_download_leaves_nothing_partial() {
         });
         let done = stopped.await;
         drop(download);
-        if done.is_some() {
-            break;
+        // A step that has begun is finished by its thread, which then removes what is staged.
+        while staged(root.path()) {
+            tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
         }
-        // The last step, the rename, is finished by its thread if it has begun.
         if target.exists() {
+            whole_ones += 1;
             assert_eq!(tree(&target), whole(), "{polls} polls");
+        } else {
+            nothing += 1;
+        }
+        if let Some(done) = done {
+            done.unwrap();
             break;
         }
     }
+    assert!(nothing > 3 && whole_ones > 0, "{nothing} times nothing, {whole_ones} times all");
 }
 
 #[tokio::test]
@@ -182,4 +196,78 @@ async fn broken_connections_deliver_all_or_nothing() {
         delivered > 20 && failed > 20 && faults > 200,
         "{delivered} delivered, {failed} failed, {faults} faults"
     );
+}
+
+/// Two versions with the same names: one directory holds one of them, and only whoever delivered it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_never_mix_in_one_directory() {
+    const COUNT: usize = 20;
+    let store = InMemory::new();
+    let versions: [ModelRef; 2] = [model(), "m@2.0.0".parse().unwrap()];
+    for model in &versions {
+        let bytes = model.to_string();
+        let files = (0..COUNT).map(|n| (format!("d{}/f{n}", n % 3).parse().unwrap(), bytes.clone().into()));
+        let draft = Draft::new(model.clone(), Stamp::now("test"));
+        store.publish(draft, Content::bytes(files), &()).await.unwrap();
+    }
+    for existing in [true, false].repeat(30) {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("target");
+        if existing {
+            fs::create_dir(&target).unwrap();
+        }
+        let pulls = [0, 1, 0, 1].map(|n| {
+            let (store, model, target) = (store.clone(), versions[n].clone(), target.clone());
+            tokio::spawn(async move { store.download(&model, &target, &()).await.map(|_| model) })
+        });
+        let mut delivered = Vec::new();
+        for pull in pulls {
+            match pull.await.unwrap() {
+                Ok(model) => delivered.push(model),
+                Err(error) => assert!(matches!(error, Error::Occupied { .. }), "{error}"),
+            }
+        }
+        delivered.dedup();
+        assert_eq!(delivered.len(), 1, "{delivered:?}");
+        let there = tree(root.path());
+        assert_eq!(there.len(), COUNT, "nothing more is left: {there:?}");
+        assert!(there.iter().all(|(_, bytes)| *bytes == delivered[0].to_string()), "{there:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_delivery_takes_back_what_it_delivered() {
+    let (store, root) = published().await;
+    let target = root.path().join("target");
+    fs::create_dir(&target).unwrap();
+    // Comes into the way after everything was looked at: the last file is there, and is another one.
+    let progress = |transfer: Transfer<'_>| {
+        if matches!(transfer, Transfer::Start { .. }) {
+            fs::create_dir(target.join("w")).unwrap();
+            fs::write(target.join("w/2"), "mine").unwrap();
+        }
+    };
+    let error = store.download(&model(), &target, &progress).await.unwrap_err();
+    assert!(matches!(&error, Error::Occupied { path } if path.ends_with("w/2")), "{error}");
+    assert_eq!(tree(root.path()), [("target/w/2".into(), "mine".to_owned())]);
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn what_a_killed_download_left_is_removed_and_nothing_else() {
+    let (store, root) = published().await;
+    let stale = |n: u32| root.path().join(format!(".tidegate-01a20521-8cce-7188-a49d-28b5deed68c{n}"));
+    for directory in [stale(1), stale(2), root.path().join(".tidegate-mine")] {
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("f"), "x").unwrap();
+    }
+    fs::write(stale(3), "a file").unwrap();
+    let in_use = fs::File::open(stale(2)).unwrap();
+    in_use.try_lock().unwrap();
+    store.download(&model(), &root.path().join("target"), &()).await.unwrap();
+    let left = [stale(1), stale(2), stale(3), root.path().join(".tidegate-mine")].map(|path| path.exists());
+    assert_eq!(left, [false, true, true, true]);
+    drop(in_use);
+    store.download(&model(), root.path(), &()).await.unwrap();
+    assert!(!stale(2).exists());
 }

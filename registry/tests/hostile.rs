@@ -91,6 +91,10 @@ async fn a_changed_blob_is_a_mismatch() {
             if file.as_str() == "b/c" && *expected == Digest::of("gamma!") && *actual == Digest::of("gamma?"))
     };
     registry.refuses(is_mismatch, "a changed byte").await;
+    // What had to be made for the download is gone as well.
+    let deep = registry.root.path().join("new/and/deep");
+    registry.open().await.download(&model("1.0.0"), &deep, &()).await.unwrap_err();
+    assert!(!registry.root.path().join("new").exists());
     // The other version is not touched by it.
     registry.open().await.verify(&model("1.1.0"), &()).await.unwrap();
 }

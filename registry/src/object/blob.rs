@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use object_store::{MultipartUpload, ObjectStoreExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{ObjectBacked, failure::failure, keys, stored::Segment};
+use super::{
+    ObjectBacked,
+    failure::failure,
+    keys,
+    stored::Segment,
+    unfinished::{Unfinished, Upload},
+};
 use crate::{
     File, Invalid, ModelName, PART_SIZE, Progress, Result, Transfer,
     transfer::{
@@ -70,6 +75,7 @@ impl ObjectBacked {
         name: &ModelName,
         source: Source,
         budget: &Budget,
+        unfinished: &Unfinished,
         progress: &dyn Progress,
     ) -> Result<(File, Segment)> {
         let path = source.path.clone();
@@ -85,19 +91,15 @@ impl ObjectBacked {
         let first = reader.block(size).await?;
         if first.len() < size {
             let put = async {
-                self.store.put(&blob, first.clone().into()).await.map_err(failure(self, "write a blob"))
+                unfinished.put(&blob, first.clone().into()).await.map_err(failure(self, "write a blob"))
             };
             let (_, put) = futures::join!(hasher.update(first.clone()), put);
             put?;
             progress.tell(Transfer::Bytes(first.len() as u64));
         } else {
-            let upload = self.store.put_multipart(&blob).await.map_err(failure(self, "begin a blob"))?;
-            let mut parts = Parts { store: self, upload, budget, size, progress };
-            if let Err(error) = parts.send((first, permit), &mut reader, &mut hasher).await {
-                // Best effort: a lifecycle rule removes what stays.
-                let _ = parts.upload.abort().await;
-                return Err(error);
-            }
+            let upload = unfinished.begin(&blob).await.map_err(failure(self, "begin a blob"))?;
+            let parts = Parts { store: self, upload, budget, size, progress };
+            parts.send((first, permit), &mut reader, &mut hasher).await?;
         }
         let file = hasher.finish(path);
         progress.tell(Transfer::File(&file.path));
@@ -109,7 +111,7 @@ impl ObjectBacked {
 /// A file on its way up in parts.
 struct Parts<'a> {
     store: &'a ObjectBacked,
-    upload: Box<dyn MultipartUpload>,
+    upload: Upload,
     budget: &'a Budget,
     size: usize,
     progress: &'a dyn Progress,
@@ -118,7 +120,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// Sends `first` and all that `reader` still has: while parts are on their way, this one is hashed
     /// and the next one read.
-    async fn send(&mut self, first: Held, reader: &mut Reader, hasher: &mut FileHasher) -> Result<()> {
+    async fn send(mut self, first: Held, reader: &mut Reader, hasher: &mut FileHasher) -> Result<()> {
         let mut sending = FuturesUnordered::new();
         let mut next = Some(first);
         let mut sent = 0;
@@ -129,7 +131,7 @@ impl Parts<'_> {
                 return Err(Invalid::new("content", format!("{sent} parts"), why).into());
             }
             let (last, length) = (block.len() < self.size, block.len() as u64);
-            let part = self.upload.put_part(block.clone().into());
+            let part = self.upload.parts().put_part(block.clone().into());
             sending.push(async move {
                 let done = part.await;
                 drop(permit);

@@ -12,7 +12,7 @@ use futures::{StreamExt as _, stream};
 
 use crate::{
     ByteStream, Result,
-    transfer::blocking::{blocking, local},
+    transfer::blocking::{blocking, local, sync_directory},
 };
 
 /// Large enough that the hop to a blocking thread does not count.
@@ -30,6 +30,11 @@ pub(super) fn stream(file: File, path: PathBuf, range: Range<u64>) -> ByteStream
         Ok((!block.is_empty()).then_some((block, left)))
     })
     .boxed()
+}
+
+/// Makes the name of `file` durable, and those of as many directories as its key has segments.
+pub(super) async fn sync_names(file: PathBuf, segments: usize) -> Result<()> {
+    blocking(move || file.ancestors().skip(1).take(segments).try_for_each(sync_directory)).await
 }
 
 /// What is still to be read.

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use object_store::{Error as Failure, PutMode};
+use object_store::PutMode;
 
 use super::{
     ObjectBacked,
@@ -60,38 +60,42 @@ impl Log for ObjectBacked {
             return Err(seq.beyond(key).into());
         }
         let path = keys::record(key, seq);
-        let mut unknown: Option<BoxError> = None;
+        let mut failed: Option<BoxError> = None;
         for _ in 0..ATTEMPTS {
-            match self.store.put_opts(&path, record.clone().into(), PutMode::Create.into()).await {
-                Ok(_) => {
-                    self.heads.saw(key, seq);
-                    return Ok(());
-                }
-                Err(Failure::AlreadyExists { source, .. } | Failure::Precondition { source, .. }) => {
-                    // Ours, when the answer to an earlier request was lost, or another's.
-                    match self.get(&path, LONGEST).await {
-                        Ok(Some(there)) => {
-                            self.heads.saw(key, seq);
-                            return if there == record {
-                                Ok(())
-                            } else {
-                                Err(Error::SeqTaken { key: key.clone(), seq })
-                            };
-                        }
-                        // S3 answers 409 to requests at the same time, of which none may have won:
-                        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-                        Ok(None) => unknown = Some(source),
-                        Err(error) => unknown = Some(error.into()),
+            let answer = self.store.put_opts(&path, record.clone().into(), PutMode::Create.into()).await;
+            if answer.is_ok() && failed.is_none() {
+                self.heads.saw(key, seq);
+                return Ok(());
+            }
+            // From here on what lies there decides, whatever was answered: a request can take effect and
+            // fail all the same, as when a local file system links the record and cannot sync its name.
+            match (self.get(&path, LONGEST).await, answer) {
+                // Ours: an answer was lost, or this call has been made before.
+                (Ok(Some(there)), _) if there == record => match self.make_durable(&path).await {
+                    Ok(()) => {
+                        self.heads.saw(key, seq);
+                        return Ok(());
                     }
+                    Err(error) => {
+                        return Err(Error::CommitUnknown { key: key.clone(), seq, source: error.into() });
+                    }
+                },
+                (Ok(Some(_)), _) => {
+                    self.heads.saw(key, seq);
+                    return Err(Error::SeqTaken { key: key.clone(), seq });
                 }
-                Err(error) if is_refusal(&error) && unknown.is_none() => {
+                (Ok(None), Err(error)) if failed.is_none() && is_refusal(&error) => {
                     return Err(failure(self, "append to a log")(error));
                 }
-                Err(error) => unknown = Some(error.into()),
+                // Also for S3, which answers 409 to requests at the same time, of which none may have won:
+                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+                (Ok(None), Err(error)) => failed = Some(error.into()),
+                (Ok(None), Ok(_)) => failed = Some("it was written and is not there".into()),
+                (Err(error), _) => failed = Some(error.into()),
             }
             tracing::debug!(%key, %seq, "the fate of a record is unknown, trying again");
         }
-        let source = unknown.expect("every attempt that did not decide left its failure");
+        let source = failed.expect("every attempt that did not decide left its failure");
         Err(Error::CommitUnknown { key: key.clone(), seq, source })
     }
 

@@ -20,18 +20,25 @@ mod log;
 mod publish;
 mod read;
 mod stored;
+mod unfinished;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{
     FutureExt as _, TryStreamExt as _,
     stream::{self, BoxStream, StreamExt as _},
 };
-use object_store::{ObjectStore, PutMode};
+use object_store::{Error as Failure, ObjectStore, PutMode};
 use serde::{Deserialize, Serialize};
 
-use self::{failure::failure, log::Heads, stored::Cache};
+use self::{
+    failure::{failure, is_forbidden},
+    log::Heads,
+    stored::Cache,
+    unfinished::Cleanups,
+};
 use crate::{
     ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions,
     Progress, Result, Versions, commit::fold,
@@ -45,10 +52,12 @@ const MODELS: usize = 16;
 ///
 /// * A publish uploads each file once under a key of its own, in parallel, hashing it on the way, and
 ///   then commits one log record. Until then, and for ever if the publisher dies, nobody sees anything;
-///   the blobs left behind are garbage.
+///   blobs left behind are garbage.
 /// * What was hashed is what was stored: a file that changes while it is read makes a version of the
 ///   bytes that were read, never a manifest that its bytes do not match.
 /// * Publishing a version that exists reads and hashes the content but uploads nothing.
+/// * A publication that fails, or whose future is dropped, removes the blobs it has begun, unless they
+///   may be part of a version; see [`clean_up`](Self::clean_up).
 ///
 /// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
 /// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
@@ -58,6 +67,7 @@ pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
     heads: Arc<Heads>,
     cache: Arc<Cache>,
+    cleanups: Arc<Cleanups>,
 }
 
 /// The content of `tidegate.json`.
@@ -74,37 +84,27 @@ impl Marker {
 impl ObjectBacked {
     /// Opens the registry in `store`, or makes one where there is none yet.
     ///
+    /// Asks the store to create `tidegate.json` once more: everything stands on its refusal.
+    ///
     /// # Errors
     ///
     /// [`Error::TooNew`] for a registry of a later format, [`Error::Corrupt`] when `tidegate.json` is
-    /// something else, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
+    /// something else, [`Error::Refused`] when the store overwrites what was to be created, or cannot
+    /// create, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
     pub async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let opened = Self { store, heads: Arc::default(), cache: Arc::default() };
-        let path = keys::marker();
-        let marker = match opened.get(&path, Marker::LONGEST).await? {
-            Some(marker) => marker,
-            None => {
-                let marker =
-                    serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
-                match opened.store.put_opts(&path, marker.clone().into(), PutMode::Create.into()).await {
-                    Ok(_) => marker.into(),
-                    // Somebody else is making it at the same time.
-                    Err(
-                        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
-                    ) => opened.get(&path, Marker::LONGEST).await?.unwrap_or_else(|| marker.into()),
-                    Err(error) => return Err(failure(&opened, "create tidegate.json")(error)),
-                }
-            }
-        };
-        let marker: Marker = serde_json::from_slice(&marker)
-            .map_err(|error| Error::Corrupt { what: format!("{path} in {opened}"), source: error.into() })?;
-        if marker.format != Marker::FORMAT {
-            return Err(Error::TooNew {
-                what: opened.to_string(),
-                found: format!("format {}", marker.format),
-            });
+        let opened = Self::new(store);
+        let marker = opened.begin().await?;
+        match opened.create_marker(marker).await {
+            Ok(()) => Err(Error::Refused {
+                store: opened.to_string(),
+                action: "create an object only if it is absent",
+                source: "it overwrote tidegate.json instead; use a store with conditional writes".into(),
+            }),
+            Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => Ok(opened),
+            // Who may not write may still read.
+            Err(error) if is_forbidden(&error) => Ok(opened),
+            Err(error) => Err(failure(&opened, "create an object only if it is absent")(error)),
         }
-        Ok(opened)
     }
 
     /// Opens the registry in a local directory, or makes one, the directory included.
@@ -119,19 +119,65 @@ impl ObjectBacked {
     pub async fn directory(path: impl Into<std::path::PathBuf>) -> Result<Self> {
         use object_store::local::LocalFileSystem;
 
-        use crate::transfer::blocking::{blocking, local};
+        use crate::transfer::{blocking::blocking, directories::NewDirectories};
 
         let path = path.into();
-        let store = blocking(move || {
-            std::fs::create_dir_all(&path).map_err(local("create", &path))?;
-            LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::Local {
+        let (store, made) = blocking(move || {
+            let made = NewDirectories::create(&path)?;
+            made.sync()?;
+            let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| Error::Local {
                 action: "open",
                 path,
                 source: std::io::Error::other(error),
-            })
+            })?;
+            Ok::<_, Error>((store, made))
         })
         .await?;
-        Self::open(Arc::new(store.with_fsync(true))).await
+        // Hard links are never made over anything, so this store need not be tried out as others are.
+        let opened = Self::new(Arc::new(store.with_fsync(true)));
+        opened.begin().await?;
+        made.keep();
+        Ok(opened)
+    }
+
+    /// Waits until everything has been removed that publications left whose futures were dropped. A
+    /// program that stops a publication calls this before it leaves the runtime.
+    pub async fn clean_up(&self) {
+        self.cleanups.finish().await;
+    }
+
+    fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, heads: Arc::default(), cache: Arc::default(), cleanups: Arc::default() }
+    }
+
+    /// Makes the registry if there is none, and returns `tidegate.json`, which is of a format we know.
+    async fn begin(&self) -> Result<Bytes> {
+        let path = keys::marker();
+        let bytes = match self.get(&path, Marker::LONGEST).await? {
+            Some(there) => there,
+            None => {
+                let new = serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
+                let new = Bytes::from(new);
+                match self.create_marker(new.clone()).await {
+                    Ok(()) => new,
+                    // Somebody else is making it at the same time.
+                    Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
+                        self.get(&path, Marker::LONGEST).await?.unwrap_or(new)
+                    }
+                    Err(error) => return Err(failure(self, "create tidegate.json")(error)),
+                }
+            }
+        };
+        let marker: Marker = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Corrupt { what: format!("{path} in {self}"), source: error.into() })?;
+        if marker.format != Marker::FORMAT {
+            return Err(Error::TooNew { what: self.to_string(), found: format!("format {}", marker.format) });
+        }
+        Ok(bytes)
+    }
+
+    async fn create_marker(&self, marker: Bytes) -> Result<(), Failure> {
+        self.store.put_opts(&keys::marker(), marker.into(), PutMode::Create.into()).await.map(drop)
     }
 
     /// Whether a model has a version: its first record can be nothing but a publication.
@@ -167,7 +213,7 @@ impl ModelStore for ObjectBacked {
             let root = keys::models();
             let names = match self.store.list_with_delimiter(Some(&root)).await {
                 Ok(listing) => listing.common_prefixes,
-                Err(object_store::Error::NotFound { .. }) => Vec::new(),
+                Err(Failure::NotFound { .. }) => Vec::new(),
                 Err(error) => return Err(failure(self, "list models")(error)),
             };
             // What is no name was not put there by a registry.

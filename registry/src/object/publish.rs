@@ -1,17 +1,18 @@
 //! Publishing: blobs, then the manifest, then one record that makes them a version.
 
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::ObjectStoreExt as _;
 
 use super::{
     ObjectBacked,
     blob::Budget,
     failure::failure,
     keys,
-    stored::{Segment, Stored},
+    stored::Stored,
+    unfinished::{Unfinished, discard},
 };
 use crate::{
-    Content, Digest, Draft, Error, File, Manifest, ModelName, Progress, Result, Transfer,
+    Content, Digest, Draft, Error, File, Manifest, Progress, Result, Transfer,
     commit::{commit, fold},
     record::Fact,
     transfer::{hashing::hash, source::Source},
@@ -39,15 +40,22 @@ pub(super) async fn publish(
         return Ok(registry.stored(&model).await?.manifest.clone());
     }
 
-    let uploaded = upload(registry, model.name(), sources, progress).await?;
-    let (files, segments): (Vec<_>, Vec<_>) = uploaded.into_iter().unzip();
-    // `Manifest::new` sorts by path; sources come sorted, so segments stay beside their files.
-    let stored = Stored::new(Manifest::new(model.clone(), files, stamp.clone(), card), segments);
-    let document = stored.encode()?;
-    let key = Digest::of(&document);
-    let path = keys::manifest(model.name(), &key);
-    registry.store.put(&path, document.into()).await.map_err(failure(registry, "write a manifest"))?;
-
+    let unfinished = Unfinished::new(registry);
+    let written = write(
+        registry,
+        &unfinished,
+        Draft { model: model.clone(), stamp: stamp.clone(), card },
+        sources,
+        progress,
+    );
+    let (stored, key) = match written.await {
+        Ok(written) => written,
+        Err(error) => {
+            unfinished.remove().await;
+            return Err(error);
+        }
+    };
+    let blobs = unfinished.release();
     let (digest, size) = (stored.manifest.digest, stored.manifest.size);
     let committed = commit(registry, model.name(), &stamp, |catalogue| {
         let publish = || Fact::Publish { version: model.version().clone(), digest, size, manifest: key };
@@ -58,42 +66,42 @@ pub(super) async fn publish(
         Ok((_, Some(_))) => Ok(stored.manifest),
         // Somebody published the same content meanwhile.
         Ok((_, None)) => {
-            discard(registry, blobs(model.name(), &stored.segments)).await;
+            discard(&*registry.store, blobs).await;
             Ok(registry.stored(&model).await?.manifest.clone())
         }
         Err(error) => {
-            // Blobs of a record that may yet turn out to be written must stay.
-            if !matches!(error, Error::CommitUnknown { .. }) {
-                discard(registry, blobs(model.name(), &stored.segments)).await;
+            // Only these say that no record can name the blobs. After any other failure one may.
+            if matches!(error, Error::AlreadyPublished { .. } | Error::Invalid(_)) {
+                discard(&*registry.store, blobs).await;
             }
             Err(error)
         }
     }
 }
 
-/// Uploads every file, or leaves nothing behind that it can remove.
-async fn upload(
+/// Writes the blobs and the manifest that names them. Returns the manifest and its digest, by which it
+/// is found.
+async fn write(
     registry: &ObjectBacked,
-    name: &ModelName,
+    unfinished: &Unfinished,
+    draft: Draft,
     sources: Vec<Source>,
     progress: &dyn Progress,
-) -> Result<Vec<(File, Segment)>> {
+) -> Result<(Stored, Digest)> {
+    let Draft { model, stamp, card } = draft;
     let budget = &Budget::new();
-    let done = std::sync::Mutex::new(Vec::new());
-    let uploads = each(sources, |source| {
-        let done = &done;
-        Box::pin(async move {
-            let uploaded = registry.upload(name, source, budget, progress).await?;
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(uploaded.1.clone());
-            Ok(uploaded)
-        })
-    })
-    .await;
-    if uploads.is_err() {
-        let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        discard(registry, blobs(name, &done)).await;
-    }
-    uploads
+    let name = model.name();
+    let upload = |source| -> BoxFuture<'_, _> {
+        Box::pin(registry.upload(name, source, budget, unfinished, progress))
+    };
+    let (files, segments): (Vec<_>, Vec<_>) = each(sources, upload).await?.into_iter().unzip();
+    // `Manifest::new` sorts by path; sources come sorted, so segments stay beside their files.
+    let stored = Stored::new(Manifest::new(model.clone(), files, stamp, card), segments);
+    let document = stored.encode()?;
+    let key = Digest::of(&document);
+    let path = keys::manifest(name, &key);
+    registry.store.put(&path, document.into()).await.map_err(failure(registry, "write a manifest"))?;
+    Ok((stored, key))
 }
 
 /// Does `work` to several sources at once and keeps their order.
@@ -109,18 +117,4 @@ async fn look(source: Source, progress: &dyn Progress) -> Result<File> {
     let file = hash(source.open().await?, path, progress, |_| Ok(())).await?;
     progress.tell(Transfer::File(&file.path));
     Ok(file)
-}
-
-fn blobs(name: &ModelName, segments: &[Segment]) -> Vec<Path> {
-    segments.iter().map(|segment| segment.path(name)).collect()
-}
-
-/// Removes blobs that no record names, as far as the store lets us; what stays is invisible.
-async fn discard(registry: &ObjectBacked, blobs: Vec<Path>) {
-    let mut deleted = registry.store.delete_stream(stream::iter(blobs.into_iter().map(Ok)).boxed());
-    while let Some(deleted) = deleted.next().await {
-        if let Err(error) = deleted {
-            tracing::debug!(%error, "a blob of an abandoned publication stays behind");
-        }
-    }
 }

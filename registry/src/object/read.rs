@@ -37,6 +37,26 @@ impl ObjectBacked {
         Ok(Some(bytes))
     }
 
+    /// Makes an object survive a loss of power though the request that created it failed. Only a local
+    /// file system leaves that to us: the bytes are synced before they get their name, but the name and
+    /// the directories above it may not be.
+    #[cfg_attr(
+        not(feature = "fs"),
+        expect(clippy::unused_async, reason = "only a local file system needs it")
+    )]
+    pub(super) async fn make_durable(&self, path: &Path) -> Result<()> {
+        #[cfg(feature = "fs")]
+        {
+            let got = self.store.get(path).await.map_err(failure(self, "read"))?;
+            if let object_store::GetResultPayload::File(_, file) = got.payload {
+                super::file::sync_names(file, path.parts().count()).await?;
+            }
+        }
+        #[cfg(not(feature = "fs"))]
+        let _ = path;
+        Ok(())
+    }
+
     pub(super) async fn exists(&self, path: &Path) -> Result<bool> {
         match self.store.head(path).await {
             Ok(_) => Ok(true),

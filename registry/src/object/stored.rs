@@ -57,6 +57,7 @@ impl Stored {
         Self { v: FORMAT, manifest, segments }
     }
 
+    /// The document, which reads back as what it was made of.
     pub(super) fn encode(&self) -> Result<Bytes> {
         let model = || self.manifest.model.to_string();
         let bytes = serde_json::to_vec(self).map_err(|error| {
@@ -68,7 +69,12 @@ impl Stored {
             );
             return Err(Invalid::new("content", model(), why).into());
         }
-        Ok(bytes.into())
+        // A document that nobody could read must never be published: its version would be taken for ever.
+        let path = keys::manifest(self.manifest.model.name(), &Digest::of(&bytes));
+        match Self::decode(&self.manifest.model, &path, &bytes) {
+            Ok(read) if read == *self => Ok(bytes.into()),
+            _ => Err(Invalid::new("card", model(), "it does not read back as it was written").into()),
+        }
     }
 
     fn decode(model: &ModelRef, path: &Path, bytes: &[u8]) -> Result<Self> {

@@ -22,6 +22,7 @@ macro_rules! log_conformance {
             logs_with_similar_names_are_different
             long_logs_read_from_anywhere
             journals_own_the_log_in_turn
+            journals_stand_behind_what_they_cannot_read
         }
     };
 }
@@ -148,4 +149,25 @@ pub async fn journals_own_the_log_in_turn<L: Log>(make: impl AsyncFn() -> L) {
     assert!(matches!(first.append(&"two".to_owned()).await.unwrap_err(), Error::SeqTaken { .. }));
     assert_eq!(first.catch_up().await.unwrap(), ["two"]);
     assert_eq!(first.next(), at(3));
+}
+
+/// A journal at the end of a log adds to it without reading it, as often as others write to it.
+pub async fn journals_stand_behind_what_they_cannot_read<L: Log>(make: impl AsyncFn() -> L) {
+    let log: Arc<dyn Log> = Arc::new(make().await);
+    let (mut other, _) = Journal::<u64>::open(Arc::clone(&log), key("a")).await.unwrap();
+    other.append(&1).await.unwrap();
+    log.append(&key("a"), at(2), "not even JSON".into()).await.unwrap();
+    let error = Journal::<String>::open(Arc::clone(&log), key("a")).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+
+    let mut last = Journal::<String>::at_end(Arc::clone(&log), key("a")).await.unwrap();
+    assert_eq!(last.next(), at(3));
+    log.append(&key("a"), at(3), record(3)).await.unwrap();
+    assert!(matches!(last.append(&"mine".to_owned()).await.unwrap_err(), Error::SeqTaken { .. }));
+    last.skip().await.unwrap();
+    last.skip().await.unwrap();
+    assert_eq!(last.append(&"mine".to_owned()).await.unwrap(), at(4));
+    assert_eq!(log.read(&key("a"), Seq::FIRST).await.unwrap().len(), 4);
+    let empty = Journal::<String>::at_end(log, key("b")).await.unwrap();
+    assert_eq!(empty.next(), Seq::FIRST);
 }

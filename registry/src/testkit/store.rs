@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 
 use crate::{
-    Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore, ModelStoreExt as _,
-    OpenOptions, PART_SIZE, Result, Stamp, content_digest,
+    Attestation, Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore,
+    ModelStoreExt as _, OpenOptions, PART_SIZE, Result, Stamp, content_digest,
 };
 
 /// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
@@ -28,6 +28,7 @@ macro_rules! model_store_conformance {
             empty_content_is_refused
             impossible_paths_are_refused
             what_cannot_be_written_down_is_refused
+            statements_are_nested_only_so_deep
             broken_streams_publish_nothing
             one_of_eight_publishers_wins
             models_are_listed_in_order
@@ -247,6 +248,25 @@ pub async fn what_cannot_be_written_down_is_refused<S: ModelStore>(make: impl As
         let error = store.publish(draft, content(&[("f", "x")]), &()).await.unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
     }
+}
+
+/// What is published can be read: a statement that no parser would follow to its end is refused, and its
+/// version stays free.
+pub async fn statements_are_nested_only_so_deep<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let card = |levels| {
+        let predicate = (0..levels).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]));
+        let attestation = Attestation { predicate_type: "test".to_owned(), stamp: stamp(), predicate };
+        Card { attestations: vec![attestation], ..Card::default() }
+    };
+    for levels in [65, 130, 1000] {
+        let draft = draft("m@1.0.0").with_card(card(levels));
+        let error = store.publish(draft, content(&[("f", "x")]), &()).await.unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{levels} levels: {error}");
+    }
+    let draft = draft("m@1.0.0").with_card(card(64));
+    let published = store.publish(draft, content(&[("f", "x")]), &()).await.unwrap();
+    assert_eq!(store.manifest(&model("m@1.0.0")).await.unwrap(), published);
 }
 
 /// A publisher that dies in the middle has published nothing, and can do it again.

@@ -7,9 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use uuid::Uuid;
-
-use super::blocking::{local, sync_directory};
+use super::{
+    blocking::{local, sync_directory},
+    directories::{NewDirectories, open_for_lock},
+    staging::Staging,
+};
 use crate::{Error, File, FilePath, Hasher, Result};
 
 /// A directory being filled. Dropping it removes what is staged.
@@ -19,11 +21,16 @@ pub(crate) struct Destination {
     staging: Staging,
     /// Whether the staging directory becomes the directory itself, because that does not exist yet.
     whole: bool,
+    /// What had to be made to stage there. After the staging, so that it is empty when dropped.
+    above: NewDirectories,
 }
 
-/// A hidden directory on the same file system, removed when dropped.
-#[derive(Debug)]
-struct Staging(PathBuf);
+/// Files given their names. Dropping this takes them away again.
+#[derive(Debug, Default)]
+struct Delivered {
+    files: Vec<PathBuf>,
+    directories: NewDirectories,
+}
 
 impl Destination {
     /// Looks at everything in the way, then stages empty files for those of `files` that are missing.
@@ -37,17 +44,24 @@ impl Destination {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(error) => return Err(local("inspect", &directory)(error)),
         };
+        let beside = if whole { directory.parent().unwrap_or(&directory) } else { &directory };
+        let above = NewDirectories::create(beside)?;
         let mut missing = Vec::new();
-        for (at, file) in files.iter().enumerate() {
-            if whole || !is_there(&directory, file)? {
-                missing.push(at);
+        {
+            // Not while another delivery is under way, which may yet take its files away again.
+            let _lock = open_for_lock(&directory).filter(|opened| opened.lock_shared().is_ok());
+            for (at, file) in files.iter().enumerate() {
+                if whole || !is_there(&directory, file)? {
+                    missing.push(at);
+                }
             }
         }
-        let staging = Staging::create(&directory, whole)?;
-        let made = Self { directory, staging, whole };
+        let staging = Staging::create(beside)?;
+        let made = Self { directory, staging, whole, above };
         for &at in &missing {
             let path = made.staged(&files[at].path);
-            create_parents(&path)?;
+            let parent = path.parent().expect("a file below a directory has a parent");
+            fs::create_dir_all(parent).map_err(local("create", parent))?;
             fs::File::create_new(&path).map_err(local("create", &path))?;
         }
         Ok((made, missing))
@@ -55,56 +69,95 @@ impl Destination {
 
     /// Where a file is put together.
     pub(crate) fn staged(&self, path: &FilePath) -> PathBuf {
-        path.below(&self.staging.0)
+        path.below(self.staging.path())
     }
 
-    /// Moves the staged files, complete and synced, to their names.
+    /// Moves the staged files, complete and synced, to their names, over nothing that is there.
     pub(crate) fn deliver(self, files: &[File], missing: &[usize]) -> Result<()> {
         let staged: Vec<_> = missing.iter().map(|&at| &files[at]).collect();
-        // Where the directory has come into being since, file by file: it may be another download.
-        if self.whole && fs::symlink_metadata(&self.directory).is_err() {
-            sync_directories(&self.staging.0, &staged)?;
-            match fs::rename(&self.staging.0, &self.directory) {
-                Ok(()) => return self.directory.parent().map_or(Ok(()), sync_directory),
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                Err(error) => return Err(local("rename", &self.staging.0)(error)),
+        if !(self.whole && self.deliver_whole(&staged)?) {
+            self.deliver_each(&staged)?;
+        }
+        self.above.sync()?;
+        self.above.keep();
+        Ok(())
+    }
+
+    /// Makes the staging directory the directory itself, unless that has come into being since, perhaps by
+    /// another download.
+    fn deliver_whole(&self, staged: &[&File]) -> Result<bool> {
+        if fs::symlink_metadata(&self.directory).is_ok() {
+            return Ok(false);
+        }
+        sync_directories(self.staging.path(), staged)?;
+        match fs::rename(self.staging.path(), &self.directory) {
+            Ok(()) => {
+                self.directory.parent().map_or(Ok(()), sync_directory)?;
+                Ok(true)
+            }
+            // POSIX allows either.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(local("rename", self.staging.path())(error)),
+        }
+    }
+
+    /// One delivery at a time where the system can lock a directory. Elsewhere two at the same time fail
+    /// rather than overwrite each other.
+    fn deliver_each(&self, staged: &[&File]) -> Result<()> {
+        let mut delivered = Delivered::default();
+        delivered.directories.add(&self.directory)?;
+        let _lock = open_for_lock(&self.directory).filter(|opened| opened.lock().is_ok());
+        // All of them first, so that what came into the way since is found before anything is moved.
+        let late = staged.iter().map(|file| is_there(&self.directory, file)).collect::<Result<Vec<_>>>()?;
+        for (file, there) in std::iter::zip(staged, late) {
+            if !there {
+                delivered.place(&self.staged(&file.path), &self.directory, file)?;
             }
         }
-        // Once more, for what may have come into the way since: a rename would overwrite it.
-        let mut late = Vec::new();
-        for file in &staged {
-            late.push(is_there(&self.directory, file)?);
-        }
-        for (file, there) in std::iter::zip(&staged, late) {
-            if there {
-                continue;
-            }
-            let (from, to) = (self.staged(&file.path), file.path.below(&self.directory));
-            create_parents(&to)?;
-            fs::rename(&from, &to).map_err(local("rename", &from))?;
-        }
-        sync_directories(&self.directory, &staged)
+        sync_directories(&self.directory, staged)?;
+        delivered.directories.sync()?;
+        delivered.keep();
+        Ok(())
     }
 }
 
-impl Staging {
-    fn create(directory: &Path, whole: bool) -> Result<Self> {
-        let hidden = format!(".tidegate-{}", Uuid::now_v7());
-        let path = if whole { directory.with_file_name(hidden) } else { directory.join(hidden) };
-        fs::create_dir_all(&path).map_err(local("create", &path))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        match fs::remove_dir_all(&self.0) {
-            // It became the destination.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!(path = %self.0.display(), %error, "cannot remove the staging directory")
-            }
+impl Delivered {
+    /// Gives the file at `from` its name in `directory` if nothing has that name.
+    fn place(&mut self, from: &Path, directory: &Path, file: &File) -> Result<()> {
+        let to = file.path.below(directory);
+        self.directories.add(to.parent().expect("a file below a directory has a parent"))?;
+        match fs::hard_link(from, &to) {
             Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return if is_there(directory, file)? { Ok(()) } else { Err(Error::Occupied { path: to }) };
+            }
+            // A file system without hard links: a rename would overwrite, so look first.
+            Err(_) if fs::symlink_metadata(&to).is_ok() => return Err(Error::Occupied { path: to }),
+            Err(_) => fs::rename(from, &to).map_err(local("rename", from))?,
+        }
+        self.files.push(to);
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.files.clear();
+        std::mem::take(&mut self.directories).keep();
+    }
+}
+
+impl Drop for Delivered {
+    fn drop(&mut self) {
+        for file in &self.files {
+            if let Err(error) = fs::remove_file(file) {
+                tracing::warn!(path = %file.display(), %error, "cannot take back a file of a failed delivery");
+            }
         }
     }
 }
@@ -144,11 +197,6 @@ fn digests_to(path: &Path, file: &File) -> Result<bool> {
     }
 }
 
-fn create_parents(path: &Path) -> Result<()> {
-    let parent = path.parent().expect("a file below a directory has a parent");
-    fs::create_dir_all(parent).map_err(local("create", parent))
-}
-
 /// Makes the names of `files` below `root` durable.
 fn sync_directories(root: &Path, files: &[&File]) -> Result<()> {
     let mut directories = BTreeSet::from([root.to_owned()]);
@@ -157,4 +205,35 @@ fn sync_directories(root: &Path, files: &[&File]) -> Result<()> {
         directories.extend(path.ancestors().skip(1).take_while(|above| *above != root).map(Path::to_owned));
     }
     directories.iter().try_for_each(|directory| sync_directory(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+
+    #[test]
+    fn a_delivery_that_fails_takes_back_its_files_and_directories() {
+        let root = tempfile::tempdir().unwrap();
+        let (staged, target) = (root.path().join("staged"), root.path().join("target"));
+        fs::write(&staged, "new").unwrap();
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("c"), "mine").unwrap();
+        let file = |path: &str| {
+            let digest = Digest::of("new");
+            File { path: path.parse().unwrap(), size: 3, digest, parts: vec![digest] }
+        };
+        let mut delivered = Delivered::default();
+        for path in ["a", "b/b/b"] {
+            delivered.place(&staged, &target, &file(path)).unwrap();
+            delivered.place(&staged, &target, &file(path)).unwrap();
+        }
+        assert_eq!(fs::read(target.join("b/b/b")).unwrap(), b"new");
+        let error = delivered.place(&staged, &target, &file("c")).unwrap_err();
+        assert!(matches!(error, Error::Occupied { .. }), "{error}");
+        drop(delivered);
+        let left: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["c"]);
+        assert_eq!(fs::read(target.join("c")).unwrap(), b"mine");
+    }
 }

@@ -30,81 +30,61 @@ pub(crate) async fn hash(
     }
 }
 
-/// Hashes a file on blocking threads. SHA-256 is serial, so the digest of the whole and those of the
-/// parts of a large file are taken on two threads at once.
+/// Bytes that go through both digests one after the other, so that the second finds them in the
+/// processor's cache.
+const SLICE: usize = 32 << 10;
+
+/// Hashes a file on a blocking thread.
 #[derive(Debug, Default)]
 pub(crate) struct FileHasher {
-    /// Nothing yet within the first part, because there it would be equal to `parts.open`.
+    /// Nothing yet within the first part, because there it would be equal to `open`.
     whole: Option<Hasher>,
-    parts: Parts,
-    size: u64,
-}
-
-#[derive(Debug, Default)]
-struct Parts {
     closed: Vec<Digest>,
     open: Hasher,
     filled: u64,
+    size: u64,
 }
 
 impl FileHasher {
     /// Takes in the next bytes.
-    pub(crate) async fn update(&mut self, mut block: Bytes) {
-        self.size += block.len() as u64;
-        let mut parts = mem::take(&mut self.parts);
-        if self.whole.is_none() {
-            let first = block.split_to(parts.room(block.len()));
-            parts = blocking(move || parts.with(&first)).await;
-            if !block.is_empty() {
-                self.whole = Some(parts.open.clone());
+    pub(crate) async fn update(&mut self, block: Bytes) {
+        let mut hasher = mem::take(self);
+        *self = blocking(move || {
+            hasher.take_in(&block);
+            hasher
+        })
+        .await;
+    }
+
+    fn take_in(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.filled == PART_SIZE {
+                let closed = mem::take(&mut self.open);
+                self.whole.get_or_insert_with(|| closed.clone());
+                self.closed.push(closed.finish());
+                self.filled = 0;
             }
+            let room = usize::try_from(PART_SIZE - self.filled).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(room).min(SLICE));
+            self.open.update(now);
+            if let Some(whole) = &mut self.whole {
+                whole.update(now);
+            }
+            self.filled += now.len() as u64;
+            self.size += now.len() as u64;
+            bytes = later;
         }
-        if let Some(mut whole) = self.whole.take() {
-            let same = block.clone();
-            let (whole, hashed) = futures::join!(
-                blocking(move || {
-                    whole.update(&same);
-                    whole
-                }),
-                blocking(move || parts.with(&block)),
-            );
-            self.whole = Some(whole);
-            parts = hashed;
-        }
-        self.parts = parts;
     }
 
     /// Everything that a manifest says about the file.
     pub(crate) fn finish(self, path: FilePath) -> File {
-        let Parts { closed: mut parts, open, .. } = self.parts;
-        let last = open.finish();
+        let mut parts = self.closed;
+        let last = self.open.finish();
         let digest = self.whole.map_or(last, Hasher::finish);
         if self.size > 0 {
             parts.push(last);
         }
         File { path, size: self.size, digest, parts }
-    }
-}
-
-impl Parts {
-    /// How many of `len` bytes the open part has room for.
-    fn room(&self, len: usize) -> usize {
-        let room = PART_SIZE - self.filled;
-        usize::try_from(room).map_or(len, |room| room.min(len))
-    }
-
-    fn with(mut self, mut bytes: &[u8]) -> Self {
-        while !bytes.is_empty() {
-            if self.filled == PART_SIZE {
-                self.closed.push(mem::take(&mut self.open).finish());
-                self.filled = 0;
-            }
-            let (now, later) = bytes.split_at(self.room(bytes.len()));
-            self.open.update(now);
-            self.filled += now.len() as u64;
-            bytes = later;
-        }
-        self
     }
 }
 

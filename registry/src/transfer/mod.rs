@@ -2,7 +2,9 @@
 
 pub(crate) mod blocking;
 mod destination;
+pub(crate) mod directories;
 pub(crate) mod download;
 pub(crate) mod hashing;
 pub(crate) mod source;
+mod staging;
 pub(crate) mod verify;

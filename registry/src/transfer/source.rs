@@ -10,7 +10,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 
-use super::blocking::{blocking, local};
+use super::{
+    blocking::{blocking, local},
+    staging::STAGING,
+};
 use crate::{ByteStream, Content, Error, FilePath, Invalid, Result};
 
 /// Directories nested deeper than this are refused: no model is laid out so, a loop of mounts is.
@@ -53,11 +56,7 @@ impl Content {
             }
         };
         sources.sort_by(|a, b| a.path.cmp(&b.path));
-        if sources.is_empty() {
-            return Err(Invalid::new("content", "", "it has no files; offer at least one").into());
-        }
-        check_count(sources.len())?;
-        check_paths(sources.iter().map(|source| &source.path))?;
+        check_files(&mut sources.iter().map(|source| &source.path).collect::<Vec<_>>())?;
         Ok(sources)
     }
 }
@@ -129,7 +128,18 @@ async fn fill(stream: &mut ByteStream, left: &mut Bytes, size: usize) -> Result<
     Ok(block.freeze())
 }
 
-/// Paths, ascending, that can all exist in one directory: none twice, and none below another.
+/// Paths that can be those of a version, in any order.
+pub(crate) fn check_files(paths: &mut [&FilePath]) -> Result<(), Invalid> {
+    if paths.is_empty() {
+        return Err(Invalid::new("content", "", "it has no files; offer at least one"));
+    }
+    check_count(paths.len())?;
+    paths.sort();
+    check_paths(paths.iter().copied())
+}
+
+/// Paths, ascending, that can all exist in one directory: none twice, none below another, and none where
+/// downloads are staged.
 pub(crate) fn check_paths<'a>(paths: impl Iterator<Item = &'a FilePath>) -> Result<(), Invalid> {
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -138,6 +148,13 @@ pub(crate) fn check_paths<'a>(paths: impl Iterator<Item = &'a FilePath>) -> Resu
             return Err(Invalid::new("file path", path, "it occurs twice; give each file its own path"));
         }
         let mut above = path.match_indices('/').map(|(at, _)| path.split_at(at).0);
+        if path.split('/').any(|segment| segment.starts_with(STAGING)) {
+            return Err(Invalid::new(
+                "file path",
+                path,
+                format!("`{STAGING}` begins what is staged; rename it"),
+            ));
+        }
         if let Some(above) = above.find(|above| seen.contains(above)) {
             return Err(Invalid::new(
                 "file path",
@@ -184,6 +201,12 @@ fn walk(root: &Path) -> Result<Vec<Source>> {
                     "its name is not UTF-8 and would not survive another system; rename it",
                 ));
             };
+            if name.starts_with(STAGING) {
+                return Err(refused(
+                    &path,
+                    "it belongs to a download into this directory, under way or broken off; wait for it, or remove it",
+                ));
+            }
             let relative = format!("{prefix}{name}");
             let kind = entry.file_type().map_err(local("inspect", &path))?;
             if kind.is_symlink() {

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use super::{hashing::hash, source::Reader};
 use crate::{Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer};
 
-/// Files read at once. A single file is hashed on two threads, so a few files fill the processors.
+/// Files read at once. Each is read and hashed on threads of its own, so a few fill the processors.
 const FILES: usize = 4;
 
 pub(crate) async fn verify<S: ModelStore + ?Sized>(

@@ -1,0 +1,203 @@
+//! What a publication leaves when it ends before its record, and its removal.
+
+use std::{
+    future::Future,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{StreamExt as _, stream};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, path::Path};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use super::ObjectBacked;
+
+/// Every blob that a publication has begun. Dropping this removes them in a task of its own, once
+/// everything that may still write one has ended.
+///
+/// What a store does may go on after its future is dropped: a local one creates and renames files on
+/// other threads. So whatever brings an object into being runs in a task that is never stopped, and
+/// holds an [`Alive`].
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    store: Arc<dyn ObjectStore>,
+    cleanups: Arc<Cleanups>,
+    runtime: Handle,
+    blobs: Mutex<Vec<Path>>,
+    alive: Alive,
+    ended: mpsc::Receiver<()>,
+}
+
+/// Held by everything that may still write. Nothing is ever sent: what counts is that all are dropped.
+type Alive = mpsc::Sender<()>;
+
+/// How many removals are under way, in all clones of a registry.
+#[derive(Debug, Default)]
+pub(super) struct Cleanups(watch::Sender<usize>);
+
+/// One of them.
+#[derive(Debug)]
+struct Cleanup(Arc<Cleanups>);
+
+/// A multipart upload that is aborted when dropped.
+#[derive(Debug)]
+pub(super) struct Upload {
+    upload: Option<Box<dyn MultipartUpload>>,
+    runtime: Handle,
+    alive: Alive,
+}
+
+impl Unfinished {
+    /// Nothing begun yet.
+    pub(super) fn new(registry: &ObjectBacked) -> Self {
+        let (alive, ended) = mpsc::channel(1);
+        Self {
+            store: Arc::clone(&registry.store),
+            cleanups: Arc::clone(&registry.cleanups),
+            runtime: Handle::current(),
+            blobs: Mutex::default(),
+            alive,
+            ended,
+        }
+    }
+
+    /// Puts a whole blob.
+    pub(super) async fn put(&self, blob: &Path, bytes: PutPayload) -> object_store::Result<()> {
+        self.note(blob);
+        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.alive.clone());
+        unstoppable(async move {
+            let put = store.put(&blob, bytes).await.map(drop);
+            drop(alive);
+            put
+        })
+        .await
+    }
+
+    /// Begins a blob in parts.
+    pub(super) async fn begin(&self, blob: &Path) -> object_store::Result<Upload> {
+        self.note(blob);
+        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.alive.clone());
+        let runtime = self.runtime.clone();
+        unstoppable(async move {
+            let upload = store.put_multipart(&blob).await?;
+            Ok(Upload { upload: Some(upload), runtime, alive })
+        })
+        .await
+    }
+
+    /// From here on a record may name the blobs: they stay, whatever happens. Returns them.
+    pub(super) fn release(self) -> Vec<Path> {
+        mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Removes everything begun, as far as the store lets us; what stays is invisible.
+    pub(super) async fn remove(mut self) {
+        if let Some(removal) = self.start_removal() {
+            // One that panicked has left its blobs, which is what it may do.
+            let _ = removal.await;
+        }
+    }
+
+    fn start_removal(&mut self) -> Option<JoinHandle<()>> {
+        let blobs = mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner));
+        if blobs.is_empty() {
+            return None;
+        }
+        // Ours ends here, so that only writers are waited for.
+        let (alive, ended) = mpsc::channel(1);
+        drop(mem::replace(&mut self.alive, alive));
+        let mut ended = mem::replace(&mut self.ended, ended);
+        let (store, cleanup) = (Arc::clone(&self.store), Cleanup::start(&self.cleanups));
+        Some(self.runtime.spawn(async move {
+            while ended.recv().await.is_some() {}
+            discard(&*store, blobs).await;
+            drop(cleanup);
+        }))
+    }
+
+    fn note(&self, blob: &Path) {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).push(blob.clone());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        drop(self.start_removal());
+    }
+}
+
+impl Cleanups {
+    /// Waits until there are none.
+    pub(super) async fn finish(&self) {
+        let none = self.0.subscribe().wait_for(|cleanups| *cleanups == 0).await.map(drop);
+        none.expect("its sender is this one");
+    }
+}
+
+impl Cleanup {
+    fn start(cleanups: &Arc<Cleanups>) -> Self {
+        cleanups.0.send_modify(|cleanups| *cleanups += 1);
+        Self(Arc::clone(cleanups))
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|cleanups| *cleanups -= 1);
+    }
+}
+
+impl Upload {
+    /// Where the next part goes.
+    pub(super) fn parts(&mut self) -> &mut dyn MultipartUpload {
+        &mut **self.upload.as_mut().expect("an upload is there until it is completed")
+    }
+
+    /// Makes the blob of its parts.
+    pub(super) async fn complete(mut self) -> object_store::Result<()> {
+        unstoppable(async move {
+            self.parts().complete().await?;
+            drop(self.upload.take());
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(mut upload) = self.upload.take() else { return };
+        let alive = self.alive.clone();
+        self.runtime.spawn(async move {
+            // Best effort: a lifecycle rule removes what stays.
+            let _ = upload.abort().await;
+            drop(alive);
+        });
+    }
+}
+
+/// Removes blobs that no record names, as far as the store lets us; what stays is invisible.
+pub(super) async fn discard(store: &dyn ObjectStore, blobs: Vec<Path>) {
+    let mut deleted = store.delete_stream(stream::iter(blobs.into_iter().map(Ok)).boxed());
+    while let Some(deleted) = deleted.next().await {
+        if let Err(error) = deleted {
+            tracing::debug!(%error, "a blob of an abandoned publication stays behind");
+        }
+    }
+}
+
+/// Runs `work` to its end, also when this future is dropped.
+async fn unstoppable<T: Send + 'static>(
+    work: impl Future<Output = object_store::Result<T>> + Send + 'static,
+) -> object_store::Result<T> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(
+            error.try_into_panic().expect("a task is cancelled only when the runtime itself ends"),
+        ),
+    }
+}
