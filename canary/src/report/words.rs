@@ -13,6 +13,10 @@ pub(super) fn duration(duration: Duration) -> String {
         };
     }
     let (great, of, small, by) = match seconds {
+        // Under ten seconds, tenths are worth saying.
+        0..10 if duration.subsec_millis() >= 100 => {
+            return format!("{seconds}.{} s", duration.subsec_millis() / 100);
+        }
         0..60 => return format!("{seconds} s"),
         60..3600 => ("min", 60, "s", 1),
         3600..86_400 => ("h", 3600, "min", 60),
@@ -126,6 +130,8 @@ mod tests {
             ["0 s", "45 s", "1 min", "12 min 30 s", "2 h 5 min", "1 d 3 h"]
         );
         assert_eq!(duration(Duration::from_micros(3)), "1 ms");
+        assert_eq!(duration(Duration::from_millis(1_500)), "1.5 s");
+        assert_eq!(duration(Duration::from_millis(1_050)), "1 s");
         assert_eq!(
             [offset(Duration::from_secs(90)), offset(Duration::from_secs(3700))],
             ["+01:30", "+1:01:40"]
