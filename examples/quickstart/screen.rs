@@ -68,7 +68,7 @@ impl Drop for TransferBar {
 impl RolloutBar {
     pub(crate) fn new(start: SystemTime) -> Self {
         let bar = ProgressBar::new(u64::from(Weight::FULL.as_basis_points()))
-            .with_style(style("  candidate {bar:30} {percent:>3}%  {msg}"));
+            .with_style(style("  candidate {bar:30} {percent:>3}%  {wide_msg}"));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar, last: Mutex::default(), start }
     }
