@@ -206,7 +206,7 @@ impl Quickstart {
         spec.timing = Timing {
             bake: Duration::from_secs(3),
             drain: Duration::from_millis(500),
-            horizon: Duration::from_secs(20),
+            horizon: Duration::from_secs(30),
             lag: Duration::from_millis(100),
             patience: Duration::from_secs(10),
             warm_up: Duration::from_millis(500),
