@@ -356,6 +356,18 @@ fn nothing_and_next_to_nothing_make_pages_too() {
 }
 
 #[test]
+fn a_route_that_was_held_and_released_says_just_that() {
+    let by = || "rollback of incident 88".to_owned();
+    let at = noon();
+    let entries =
+        [Record::Seize { by: by() }, Record::Release { by: by() }].map(|record| Entry { at, record });
+    let page = report::html("held", &entries);
+    assert_well_formed(&page);
+    assert!(page.contains("while no rollout was under way") && page.contains("released the route"));
+    assert!(!page.contains("none was opened before it"));
+}
+
+#[test]
 fn lines_that_do_not_follow_are_shown_as_such() {
     let at = noon();
     let mut entries = vec![Entry { at, record: Record::Happen(Event::Routed) }];

@@ -128,6 +128,7 @@ fn aside(n: usize, entry: &Entry) -> Markup {
         aside id=(n) {
             (calendar::time(entry.at)) " · "
             @match &entry.record {
+                Record::Release { .. } => { bdi { (journal::what(&entry.record)) } }
                 Record::Seize { .. } => { bdi { (journal::what(&entry.record)) } " while no rollout was under way" }
                 _ => { bdi { (journal::what(&entry.record)) } ": this is about a rollout, but none was opened before it" }
             }
