@@ -9,7 +9,9 @@ use std::{
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 use tidegate::{
-    canary::{Duty, Entry, Event, Plan, PlanSpec, Record, Release, Require, Rollout, RouteJournal, Sample},
+    canary::{
+        Duty, Entry, Event, Plan, PlanSpec, Record, Release, Request, Require, Rollout, RouteJournal, Sample,
+    },
     metrics::{Observation, Rule},
     registry::{Digest, InMemory, Journal, Log},
 };
@@ -35,7 +37,7 @@ fn step(bench: &mut Criterion) {
         // The next window: it is added to the evidence, and all of that is judged.
         let (observed, at) = happenings().nth(4 + windows).expect("there is no end of windows");
         // Nothing is judged for this one.
-        let hold = Event::Hold { by: "ada".to_owned() };
+        let hold = Event::Ask(Request::Hold { by: "ada".to_owned() });
         for (name, event) in [("apply observed", observed), ("apply hold", hold)] {
             group.bench_function(BenchmarkId::new(name, windows), |b| {
                 let apply = |rollout: &mut Rollout| rollout.apply(black_box(&event), at);

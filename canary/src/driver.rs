@@ -128,7 +128,7 @@ impl Driver {
         request: Request,
         reply: oneshot::Sender<Result<(), Error>>,
     ) -> Result<(), Error> {
-        let (answer, result) = match self.happen(request.into()).await {
+        let (answer, result) = match self.happen(Event::Ask(request)).await {
             Err(Error::Illegal(illegal)) => (Err(Error::Illegal(illegal)), Ok(())),
             Ok(()) => (Ok(()), Ok(())),
             Err(error) => (Err(Error::Stopped), Err(error)),

@@ -8,8 +8,8 @@ use std::{
 };
 
 use tidegate_canary::{
-    AtHorizon, Duty, Event, Plan, PlanSpec, Release, Require, Rollout, Sample, Slot, State, Step, Timing,
-    Weight,
+    AtHorizon, Duty, Event, Plan, PlanSpec, Release, Request, Require, Rollout, Sample, Slot, State, Step,
+    Timing, Weight,
     metrics::{Criterion, Measurement, Metric, Missing, Observation, Statistic, Verdict},
 };
 use tidegate_registry::{Digest, Seq};
@@ -50,18 +50,18 @@ fn events(rollout: &Rollout) -> Vec<Event> {
     let by = || "ada".to_owned();
     let reason = || "because".to_owned();
     let mut events = vec![
-        Event::Abort { by: by(), reason: reason() },
-        Event::Approve { by: by() },
+        Event::Ask(Request::Abort { by: by(), reason: reason() }),
+        Event::Ask(Request::Approve { by: by() }),
         Event::Checked,
         Event::Drifted { why: reason() },
         Event::Elapsed,
         Event::Failed { why: reason() },
-        Event::Hold { by: by() },
+        Event::Ask(Request::Hold { by: by() }),
         Event::Ready,
         Event::Recorded { seq: Seq::FIRST },
-        Event::Reject { by: by(), reason: reason() },
+        Event::Ask(Request::Reject { by: by(), reason: reason() }),
         Event::Removed,
-        Event::Resume { by: by() },
+        Event::Ask(Request::Resume { by: by() }),
         Event::Routed,
         Event::Seize { by: by() },
         Event::Settled,
@@ -185,13 +185,15 @@ fn every_state_leads_to_an_end_if_people_answer() {
                 at = when(&rollout, at);
                 let event = match rollout.duty() {
                     _ if !rollout.pauses().is_empty()
-                        && rollout.apply(&Event::Resume { by: "ada".to_owned() }, at).is_ok() =>
+                        && rollout
+                            .apply(&Event::Ask(Request::Resume { by: "ada".to_owned() }), at)
+                            .is_ok() =>
                     {
                         continue;
                     }
-                    Duty::AwaitPerson => Event::Approve { by: "ada".to_owned() },
+                    Duty::AwaitPerson => Event::Ask(Request::Approve { by: "ada".to_owned() }),
                     Duty::Observe { .. } if matches!(rollout.state(), State::Gate { .. }) => {
-                        Event::Approve { by: "ada".to_owned() }
+                        Event::Ask(Request::Approve { by: "ada".to_owned() })
                     }
                     Duty::Check => Event::Checked,
                     Duty::Ensure { .. } => Event::Ready,
@@ -238,7 +240,7 @@ fn only_evidence_or_a_person_raises_the_weight() {
             }
             raised += 1;
             let good = match event {
-                Event::Approve { .. } => matches!(from.state(), State::Gate { .. }),
+                Event::Ask(Request::Approve { .. }) => matches!(from.state(), State::Gate { .. }),
                 Event::Observed { .. } => to.verdict() == Verdict::Pass || policy == AtHorizon::Promote,
                 _ => false,
             };
@@ -279,7 +281,7 @@ fn abort_returns_to_stable_from_every_state_before_promotion() {
             .iter()
             .any(|name| shape.starts_with(name));
         let mut after = rollout.clone();
-        let abort = Event::Abort { by: "ada".to_owned(), reason: "no".to_owned() };
+        let abort = Event::Ask(Request::Abort { by: "ada".to_owned(), reason: "no".to_owned() });
         let accepted = after.apply(&abort, SystemTime::UNIX_EPOCH + Duration::from_secs(20_000_000)).is_ok();
         assert_eq!(accepted, early, "{shape}");
         if accepted && matches!(after.duty(), Duty::Route { .. }) {
@@ -344,7 +346,10 @@ fn replaying_the_events_gives_the_same_rollout() {
             .filter(|event| {
                 !matches!(
                     event,
-                    Event::Seize { .. } | Event::Abort { .. } | Event::Failed { .. } | Event::Reject { .. }
+                    Event::Seize { .. }
+                        | Event::Ask(Request::Abort { .. })
+                        | Event::Failed { .. }
+                        | Event::Ask(Request::Reject { .. })
                 )
             })
             .filter(|event| live.clone().apply(event, when(&live, at)).is_ok())

@@ -10,7 +10,8 @@ use std::{
 
 use proptest::prelude::*;
 use tidegate_canary::{
-    Duty, Entry, Event, Exception, Key, Plan, PlanSpec, Record, Release, Rollout, Sample, Slot, State,
+    Duty, Entry, Event, Exception, Key, Plan, PlanSpec, Record, Release, Request, Rollout, Sample, Slot,
+    State,
     metrics::{Criterion, Measurement, Metric, Missing, Observation, Statistic, Window},
     report,
 };
@@ -151,14 +152,14 @@ fn promoted(entries: Vec<Entry>, at: SystemTime) -> Vec<Entry> {
     let gated = |rollout: &Rollout| matches!(rollout.state(), State::Gate { .. });
     let until = at + Duration::from_secs(400);
     scribe.drive(|rollout| matches!(rollout.state(), State::Analyse { from, .. } if *from > until), world);
-    scribe.happen(Event::Hold { by: "alice".to_owned() });
+    scribe.happen(Event::Ask(Request::Hold { by: "alice".to_owned() }));
     let until = scribe.at + Duration::from_secs(90);
     scribe.drive(|rollout| matches!(rollout.state(), State::Analyse { from, .. } if *from > until), world);
-    scribe.happen(Event::Resume { by: "alice".to_owned() });
+    scribe.happen(Event::Ask(Request::Resume { by: "alice".to_owned() }));
     scribe.drive(gated, world);
     let until = scribe.at + Duration::from_secs(150);
     scribe.drive(|rollout| matches!(rollout.state(), State::Gate { from, .. } if *from > until), world);
-    scribe.happen(Event::Approve { by: "bob".to_owned() });
+    scribe.happen(Event::Ask(Request::Approve { by: "bob".to_owned() }));
     scribe.drive(over, world);
     assert_eq!(*scribe.rollout.state(), State::Promoted);
     scribe.entries
@@ -329,8 +330,8 @@ fn text_is_never_markup() {
         |_: &Look| Measurement::Missing(Missing::SourceError { cause: EVIL.to_owned(), retryable: true });
     let until = noon() + Duration::from_secs(300);
     scribe.drive(|rollout| matches!(rollout.state(), State::Analyse { from, .. } if *from > until), missing);
-    scribe.happen(Event::Hold { by: EVIL.to_owned() });
-    scribe.happen(Event::Abort { by: EVIL.to_owned(), reason: EVIL.to_owned() });
+    scribe.happen(Event::Ask(Request::Hold { by: EVIL.to_owned() }));
+    scribe.happen(Event::Ask(Request::Abort { by: EVIL.to_owned(), reason: EVIL.to_owned() }));
     scribe.happen(Event::Failed { why: EVIL.to_owned() });
     scribe.entries.push(Entry { at: scribe.at, record: Record::Seize { by: EVIL.to_owned() } });
     let page = report::html(EVIL, &scribe.entries);

@@ -10,7 +10,7 @@ use super::{
     story::{Line, Phase, Story},
     words,
 };
-use crate::{Event, Record, Sample, State};
+use crate::{Event, Record, Request, Sample, State};
 
 /// So many windows in a row, in which nothing but observing happens, are folded.
 const FOLD: usize = 4;
@@ -98,21 +98,21 @@ pub(super) fn what(record: &Record) -> String {
         Record::Resume { .. } => "another driver goes on".to_owned(),
         Record::Seize { by } | Record::Happen(Event::Seize { by }) => format!("{by} took the route"),
         Record::Happen(event) => match event {
-            Event::Abort { by, reason } => format!("{by} aborted: {reason}"),
-            Event::Approve { by } => format!("{by} approved"),
+            Event::Ask(Request::Abort { by, reason }) => format!("{by} aborted: {reason}"),
+            Event::Ask(Request::Approve { by }) => format!("{by} approved"),
             Event::Checked => "the plan fits the world".to_owned(),
             Event::Drifted { why } => format!("the route was mended, and what was seen says nothing: {why}"),
             Event::Elapsed => "time was up".to_owned(),
             Event::Failed { why } => format!("this could not be done: {why}"),
-            Event::Hold { by } => format!("{by} asked to hold"),
+            Event::Ask(Request::Hold { by }) => format!("{by} asked to hold"),
             Event::Observed { window, .. } => {
                 format!("observed {} to {}", calendar::clock(window.start()), calendar::clock(window.end()))
             }
             Event::Ready => "what was to run is ready".to_owned(),
             Event::Recorded { seq } => format!("the channel has the promotion as its record {}", seq.get()),
-            Event::Reject { by, reason } => format!("{by} rejected: {reason}"),
+            Event::Ask(Request::Reject { by, reason }) => format!("{by} rejected: {reason}"),
             Event::Removed => "the candidate's slot is empty".to_owned(),
-            Event::Resume { by } => format!("{by} asked to go on"),
+            Event::Ask(Request::Resume { by }) => format!("{by} asked to go on"),
             Event::Routed => "the traffic is in force".to_owned(),
             Event::Seize { by } => format!("{by} took the route"),
             Event::Settled => "the channel has the end of the bake".to_owned(),

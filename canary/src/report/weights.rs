@@ -12,7 +12,7 @@ use super::{
     story::{Line, Phase, Story},
     words,
 };
-use crate::{Cause, Event, Record, State, Weight};
+use crate::{Cause, Event, Record, Request, State, Weight};
 
 /// The height of the plot, and of a lane of numbered events above it.
 const HEIGHT: f64 = 140.0;
@@ -161,14 +161,12 @@ fn notable<'a>(before: &Line<'_>, line: &'a Line<'a>) -> Option<Notable<'a>> {
             ("bad", line.state.doing().to_owned())
         }
         _ if line.undecided => ("person", "undecided at the horizon, so it waits for a person".to_owned()),
-        (Record::Happen(Event::Failed { .. } | Event::Abort { .. } | Event::Reject { .. }), _) => {
-            ("bad", told())
-        }
+        (
+            Record::Happen(Event::Failed { .. } | Event::Ask(Request::Abort { .. } | Request::Reject { .. })),
+            _,
+        ) => ("bad", told()),
         (Record::Seize { .. } | Record::Happen(Event::Seize { .. }), _) => ("bad", told()),
-        (Record::Resume { .. }, _)
-        | (Record::Happen(Event::Approve { .. } | Event::Hold { .. } | Event::Resume { .. }), _) => {
-            ("person", told())
-        }
+        (Record::Resume { .. } | Record::Happen(Event::Ask(_)), _) => ("person", told()),
         _ => return None,
     };
     Some(Notable { line, tone, text })

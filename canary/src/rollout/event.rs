@@ -44,35 +44,8 @@ pub enum Event {
     /// The channel says that the version finished its bake.
     Settled,
 
-    /// Somebody asks to give up and return to stable.
-    Abort {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// Somebody opens the gate.
-    Approve {
-        /// Who.
-        by: String,
-    },
-    /// Somebody asks to stay where it is. Observation goes on, and evidence against the candidate still counts.
-    Hold {
-        /// Who.
-        by: String,
-    },
-    /// Somebody keeps the gate shut for good.
-    Reject {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// Somebody asks to go on.
-    Resume {
-        /// Who.
-        by: String,
-    },
+    /// Somebody asks for something.
+    Ask(Request),
     /// A rollback or another authority took the route; nothing more is to be done here.
     Seize {
         /// Who.
@@ -92,7 +65,8 @@ pub struct Sample {
 }
 
 /// What a person can ask of a rollout.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Request {
     /// To give up and return to stable.
@@ -107,7 +81,7 @@ pub enum Request {
         /// Who asks.
         by: String,
     },
-    /// To stay where it is.
+    /// To stay where it is. Observation goes on, and evidence against the candidate still counts.
     Hold {
         /// Who asks.
         by: String,
@@ -126,14 +100,16 @@ pub enum Request {
     },
 }
 
-impl From<Request> for Event {
-    fn from(request: Request) -> Self {
-        match request {
-            Request::Abort { by, reason } => Self::Abort { by, reason },
-            Request::Approve { by } => Self::Approve { by },
-            Request::Hold { by } => Self::Hold { by },
-            Request::Reject { by, reason } => Self::Reject { by, reason },
-            Request::Resume { by } => Self::Resume { by },
+impl Request {
+    /// Its name, as it is written in a journal.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Abort { .. } => "abort",
+            Self::Approve { .. } => "approve",
+            Self::Hold { .. } => "hold",
+            Self::Reject { .. } => "reject",
+            Self::Resume { .. } => "resume",
         }
     }
 }
@@ -143,19 +119,15 @@ impl Event {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Abort { .. } => "abort",
-            Self::Approve { .. } => "approve",
+            Self::Ask(request) => request.name(),
             Self::Checked => "checked",
             Self::Drifted { .. } => "drifted",
             Self::Elapsed => "elapsed",
             Self::Failed { .. } => "failed",
-            Self::Hold { .. } => "hold",
             Self::Observed { .. } => "observed",
             Self::Ready => "ready",
             Self::Recorded { .. } => "recorded",
-            Self::Reject { .. } => "reject",
             Self::Removed => "removed",
-            Self::Resume { .. } => "resume",
             Self::Routed => "routed",
             Self::Seize { .. } => "seize",
             Self::Settled => "settled",

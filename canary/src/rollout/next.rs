@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Cause, Event, IllegalEvent, Pause, Rollout, Sample, State};
+use super::{Cause, Event, IllegalEvent, Pause, Request, Rollout, Sample, State};
 use crate::{
     Weight,
     plan::{AtHorizon, Require},
@@ -90,18 +90,20 @@ impl Rollout {
             },
 
             // What was asked.
-            (State::Gate { .. }, Event::Approve { .. }) if !self.pauses.is_empty() => {
+            (State::Gate { .. }, Event::Ask(Request::Approve { .. })) if !self.pauses.is_empty() => {
                 return Err(illegal(event, &self.state, "it is held; resume it first"));
             }
-            (&State::Gate { step, .. }, Event::Approve { .. }) => self.beyond(step, at),
-            (State::Gate { .. }, Event::Reject { by, reason }) => {
+            (&State::Gate { step, .. }, Event::Ask(Request::Approve { .. })) => self.beyond(step, at),
+            (State::Gate { .. }, Event::Ask(Request::Reject { by, reason })) => {
                 State::Retreat { since, cause: Cause::Rejected { by: by.clone(), reason: reason.clone() } }
             }
-            (state, Event::Hold { .. }) if before_promotion(state) => {
+            (state, Event::Ask(Request::Hold { .. })) if before_promotion(state) => {
                 self.pauses.insert(Pause::Held);
                 return Ok(());
             }
-            (state, Event::Resume { .. }) if before_promotion(state) && !self.pauses.is_empty() => {
+            (state, Event::Ask(Request::Resume { .. }))
+                if before_promotion(state) && !self.pauses.is_empty() =>
+            {
                 self.pauses.clear();
                 match *state {
                     // Whoever resumes an undecided step gives it its whole time again.
@@ -109,7 +111,7 @@ impl Rollout {
                     _ => return Ok(()),
                 }
             }
-            (state, Event::Abort { by, reason }) if before_promotion(state) => {
+            (state, Event::Ask(Request::Abort { by, reason })) if before_promotion(state) => {
                 let cause = Cause::Requested { by: by.clone(), reason: reason.clone() };
                 match state {
                     State::Preflight => State::RolledBack { cause },
@@ -264,14 +266,14 @@ const fn before_promotion(state: &State) -> bool {
 const fn remedy(state: &State, event: &Event) -> &'static str {
     match event {
         _ if state.is_end() => "it is over; open a new one",
-        Event::Abort { .. } => {
+        Event::Ask(Request::Abort { .. }) => {
             "its promotion has begun, or it is returning already; use a rollback to go back from a promoted version"
         }
-        Event::Approve { .. } | Event::Reject { .. } => {
+        Event::Ask(Request::Approve { .. }) | Event::Ask(Request::Reject { .. }) => {
             "there is no gate to open here; wait until it asks for approval"
         }
-        Event::Hold { .. } => "nothing is left that could be held",
-        Event::Resume { .. } => "it is not paused",
+        Event::Ask(Request::Hold { .. }) => "nothing is left that could be held",
+        Event::Ask(Request::Resume { .. }) => "it is not paused",
         _ => "that is not what is owed",
     }
 }
