@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
+use futures::TryStreamExt as _;
 use serde_json::json;
-use tidegate::registry::{Cause, Channel, ModelName, ModelStore as _, Move};
+use tidegate::registry::{Cause, Channel, Filter, ModelName, ModelStore as _, Move};
 
 use crate::{
     Session,
@@ -26,7 +27,7 @@ impl History {
         let (name, channel) = (self.name, self.channel);
         let registry = session.location()?.open().await?;
         // A model that is not there has no empty history: it is a typo.
-        registry.store.versions(&name).await?;
+        registry.store.versions(&name, Filter::default()).try_next().await?;
         let mut moves = registry.channels.history(&name, &channel).await?;
         moves.reverse();
         let text = if moves.is_empty() {
@@ -44,6 +45,7 @@ fn line(made: &Move) -> Vec<String> {
     let settled = made.settled.as_ref().map_or_else(|| "-".to_owned(), |stamp| time(stamp.at));
     let why = match &made.cause {
         Cause::Promote => "promoted".to_owned(),
+        Cause::Revert { of, reason } => format!("reverted {of}: {reason}"),
         Cause::Rollout { id } => format!("rollout {id}"),
         Cause::Rollback { id, reason } => format!("rollback {id}: {reason}"),
         _ => "other".to_owned(),

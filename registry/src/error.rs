@@ -1,8 +1,8 @@
 //! The one error of this crate: a variant is a decision for the caller.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use crate::{Channel, Digest, FilePath, LogKey, ModelName, ModelRef, Seq, Versions};
+use crate::{Channel, Digest, FilePath, LogKey, ModelName, ModelRef, Seq, Unmet};
 
 /// A boxed cause, for backends whose own errors are not part of this API.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -76,6 +76,14 @@ pub enum Error {
         /// What the bytes say.
         actual: Digest,
     },
+    /// Channels point to the version, so it cannot be deleted. Move them first.
+    #[error("{model} is what {} points to; promote another version or demote it first", list(channels))]
+    InUse {
+        /// The version.
+        model: ModelRef,
+        /// The channels.
+        channels: Vec<Channel>,
+    },
     /// The caller's input cannot be used. The message says which and what to do.
     #[error("{0}")]
     Invalid(#[from] Invalid),
@@ -88,6 +96,17 @@ pub enum Error {
         path: PathBuf,
         /// The failure.
         source: std::io::Error,
+    },
+    /// The policy of the channel does not allow it to point to the version. The message says which rules do
+    /// not hold and what would satisfy each.
+    #[error("{channel} may not point to {model}: {}", list(unmet))]
+    NotAllowed {
+        /// The version.
+        model: ModelRef,
+        /// The channel.
+        channel: Channel,
+        /// The rules that do not hold, at least one.
+        unmet: Vec<Unmet>,
     },
     /// There is no such thing in this registry.
     #[error("{what} does not exist in this registry; {remedy}")]
@@ -155,14 +174,11 @@ impl Error {
             remedy: "publish a version of it first, or list the models for their names".to_owned(),
         }
     }
+}
 
-    /// There are versions of the model, but not this one.
-    pub(crate) fn missing(model: &ModelRef, versions: &Versions) -> Self {
-        if versions.is_empty() {
-            return Self::unknown(model.name());
-        }
-        Self::NotFound { what: model.to_string(), remedy: versions.remedy() }
-    }
+/// `production, staging`
+fn list(of: &[impl fmt::Display]) -> String {
+    of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// An input that has no valid meaning: which one, what is wrong with it, and what would be right.

@@ -2,8 +2,11 @@
 
 use std::{future::Future, path::Path};
 
+use futures::{StreamExt as _, TryStreamExt as _};
+
 use crate::{
-    Channels, Error, Manifest, ModelRef, ModelStore, Progress, Result, Selector,
+    Channels, Error, Filter, Manifest, ModelName, ModelRef, ModelStore, Progress, Published, Result,
+    Selector,
     transfer::{download::download, verify::verify},
 };
 
@@ -27,18 +30,27 @@ pub trait ModelStoreExt: ModelStore {
                 };
             }
             let name = selector.name();
-            let versions = self.versions(name).await?;
-            let found = match selector {
-                Selector::Version(model) => versions.version(model.version()),
-                Selector::Latest(_) => versions.latest(),
-                Selector::Matching(_, req) => versions.matching(req),
-                Selector::Channel(..) => None,
+            let filter = match selector {
+                Selector::Version(model) => return Ok(self.manifest(model).await?.model),
+                Selector::Matching(_, req) => Filter { matching: Some(req.clone()), ..Filter::eligible() },
+                _ => Filter { released: true, ..Filter::eligible() },
             };
-            match found {
-                Some(found) => Ok(name.at(found.version.clone())),
-                None => Err(Error::NotFound { what: selector.to_string(), remedy: versions.remedy() }),
+            match self.versions(name, filter).try_next().await? {
+                Some(found) => Ok(name.at(found.version)),
+                None => {
+                    Err(Error::NotFound { what: selector.to_string(), remedy: remedy(self, name).await? })
+                }
             }
         }
+    }
+
+    /// The versions of a model that `filter` admits, the highest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelStore::versions`].
+    fn list(&self, name: &ModelName, filter: Filter) -> impl Future<Output = Result<Vec<Published>>> + Send {
+        self.versions(name, filter).try_collect()
     }
 
     /// Delivers a version into `directory` and verifies every byte on the way, part by part and in
@@ -83,6 +95,24 @@ pub trait ModelStoreExt: ModelStore {
 }
 
 impl<T: ModelStore + ?Sized> ModelStoreExt for T {}
+
+/// What there is instead of what was asked for.
+async fn remedy<S: ModelStore + ?Sized>(store: &S, name: &ModelName) -> Result<String> {
+    const SHOWN: usize = 5;
+    let shown: Vec<Published> = store.versions(name, Filter::default()).take(SHOWN).try_collect().await?;
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|there| match (&there.quarantined, &there.yanked) {
+            (Some(_), _) => format!("{} (quarantined)", there.version),
+            (None, Some(_)) => format!("{} (yanked)", there.version),
+            (None, None) => there.version.to_string(),
+        })
+        .collect();
+    Ok(match shown.as_slice() {
+        [] => "all of its versions were deleted".to_owned(),
+        shown => format!("the highest there is: {}", shown.join(", ")),
+    })
+}
 
 async fn no_channel(selector: &Selector, channels: &Channels) -> Result<Error> {
     let known = channels.all(selector.name()).await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Invalid, Log, LogKey, Result, Seq,
-    record::{corrupt, what},
+    catalogue::{corrupt, what},
 };
 
 /// One writer's view of a log whose records are `T`.

@@ -83,11 +83,11 @@
 mod attestation;
 mod catalogue;
 mod channel;
-mod commit;
 mod digest;
 mod error;
 mod ext;
 mod journal;
+mod lifecycle;
 mod log;
 mod manifest;
 mod memory;
@@ -96,7 +96,6 @@ mod model;
 mod object;
 mod path;
 mod progress;
-mod record;
 mod selector;
 mod stamp;
 mod store;
@@ -105,15 +104,17 @@ mod store;
 pub mod testkit;
 mod transfer;
 
+pub(crate) use crate::catalogue::Entry;
 pub use crate::{
     attestation::Attestations,
-    catalogue::{Published, Versions},
-    channel::{Cause, Channels, Expect, Move},
+    catalogue::{Attested, Bound, Filter, Published, Summary, Withdrawal},
+    channel::{Cause, Channels, Expect, Move, Moved, Policy, Poll, Rule, Unmet},
     digest::{Digest, Hasher},
     error::{BoxError, Error, Invalid, Result},
     ext::ModelStoreExt,
     journal::Journal,
-    log::{Log, LogKey, Seq},
+    lifecycle::{Lifecycle, Retention},
+    log::{Log, LogKey, Seq, Snapshot},
     manifest::{Ancestor, Attestation, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},

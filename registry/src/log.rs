@@ -23,6 +23,9 @@ use crate::{Invalid, ModelName, Result};
 /// * **Unknown is said.** An append whose fate cannot be established is
 ///   [`Error::CommitUnknown`](crate::Error::CommitUnknown), never an ordinary failure.
 /// * Records are never changed or removed.
+/// * **Snapshots are a cache.** [`snapshot`](Self::snapshot) gives the newest one that was
+///   [kept](Self::keep), an older one, or none, and never one that was not kept. What they hold is the
+///   caller's affair. A log that keeps none answers `None` and `Ok`.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
 pub trait Log: fmt::Debug + Send + Sync + 'static {
@@ -31,6 +34,25 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
 
     /// The records of `key` from `from` on, in order. An unknown log is an empty one.
     async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>>;
+
+    /// Record `seq` of `key` alone, if it is there.
+    async fn record(&self, key: &LogKey, seq: Seq) -> Result<Option<Bytes>>;
+
+    /// What somebody made of the records of `key` up to some number, to spare others reading them.
+    async fn snapshot(&self, key: &LogKey) -> Result<Option<Snapshot>>;
+
+    /// Keeps a snapshot, perhaps instead of older ones.
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()>;
+}
+
+/// What the records of a log up to [`seq`](Self::seq) come to, in the words of whoever folded them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "bytes and what they are of")]
+pub struct Snapshot {
+    /// The last record that is folded in.
+    pub seq: Seq,
+    /// At most 1 GiB.
+    pub bytes: Bytes,
 }
 
 /// The name of a log: what kind of thing it is about, and which one.
@@ -170,5 +192,17 @@ impl<T: Log + ?Sized> Log for Arc<T> {
 
     async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>> {
         (**self).read(key, from).await
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> Result<Option<Bytes>> {
+        (**self).record(key, seq).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> Result<Option<Snapshot>> {
+        (**self).snapshot(key).await
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
+        (**self).keep(key, snapshot).await
     }
 }

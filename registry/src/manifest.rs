@@ -130,12 +130,38 @@ pub enum Relation {
 }
 
 impl Attestation {
+    /// The predicate type of an approval: somebody vouches for the version. Its [`result`](Self::result)
+    /// `FAILED` takes an earlier one back.
+    pub const APPROVAL: &'static str = "https://tidegate.dev/approval/v1";
+
     /// Levels of arrays and objects in a predicate. `serde_json` reads 128, of which the records around it
     /// need some.
     const DEEPEST: usize = 64;
 
+    /// What the statement comes to, as far as its predicate says so in one of these ways: the string `result`
+    /// of an in-toto [test result](https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md)
+    /// (`PASSED`, `WARNED` or `FAILED`), or the boolean `accepted`, which is `PASSED` or `FAILED`.
+    #[must_use]
+    pub fn result(&self) -> Option<String> {
+        const LONGEST: usize = 64;
+        let result = self.predicate.get("result").and_then(serde_json::Value::as_str);
+        let accepted = || match self.predicate.get("accepted")?.as_bool()? {
+            true => Some("PASSED"),
+            false => Some("FAILED"),
+        };
+        result.filter(|result| result.len() <= LONGEST).or_else(accepted).map(ToOwned::to_owned)
+    }
+
     /// Whether it can be written down and read back.
     pub(crate) fn check(&self) -> Result<(), Invalid> {
+        const LONGEST: usize = 256;
+        if self.predicate_type.is_empty() || self.predicate_type.len() > LONGEST {
+            return Err(Invalid::new(
+                "predicate type",
+                &self.predicate_type,
+                "write a URI of 1 to 256 bytes",
+            ));
+        }
         self.stamp.check()?;
         if is_nested_deeper(&self.predicate, Self::DEEPEST) {
             let why = format!(

@@ -11,10 +11,9 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    ByteStream, Content, Digest, Draft, Error, File, FilePath, Invalid, Log, LogKey, Manifest, ModelName,
-    ModelRef, ModelStore, OpenOptions, Progress, Result, Seq, Transfer, Versions,
-    commit::{commit, fold},
-    record::Fact,
+    ByteStream, Content, Digest, Draft, Error, File, FilePath, Filter, Invalid, Log, LogKey, Manifest,
+    ModelName, ModelRef, ModelStore, OpenOptions, Progress, Published, Result, Seq, Snapshot, Transfer,
+    catalogue::{Catalogues, Publish},
     transfer::{hashing::hash, source::Source},
 };
 
@@ -22,12 +21,14 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct InMemory {
     state: Arc<Mutex<State>>,
+    catalogues: Arc<Catalogues>,
 }
 
 #[derive(Default)]
 struct State {
     logs: HashMap<LogKey, Vec<Bytes>>,
     manifests: HashMap<Digest, Arc<Stored>>,
+    snapshots: HashMap<LogKey, Snapshot>,
 }
 
 struct Stored {
@@ -49,7 +50,7 @@ impl InMemory {
     }
 
     async fn stored(&self, model: &ModelRef) -> Result<Arc<Stored>> {
-        let digest = fold(self, model.name()).await?.manifest(model)?;
+        let digest = self.catalogues.fold(self, model.name()).await?.row(model)?.manifest;
         let stored = self.state().manifests.get(&digest).map(Arc::clone);
         Ok(stored.expect("a manifest is stored before its record"))
     }
@@ -60,7 +61,7 @@ impl ModelStore for InMemory {
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
         draft.check()?;
         let sources = content.sources().await?;
-        fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
+        self.catalogues.fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
         let bytes = sources.iter().map(|source| source.size).sum();
         progress.tell(Transfer::Start { files: sources.len(), bytes });
         let (mut files, mut contents) = (Vec::new(), Vec::new());
@@ -69,32 +70,35 @@ impl ModelStore for InMemory {
             files.push(file);
             contents.push(content);
         }
-        let Draft { model, stamp, card } = draft;
-        let manifest = Manifest::new(model.clone(), files, stamp.clone(), card);
+        let manifest = Manifest::new(draft.model.clone(), files, draft.stamp.clone(), draft.card.clone());
         let document = serde_json::to_vec(&manifest).map_err(|error| {
-            Invalid::new("card", model.to_string(), format!("it cannot be written as JSON ({error})"))
+            Invalid::new("card", draft.model.to_string(), format!("it cannot be written as JSON ({error})"))
         })?;
         let key = Digest::of(document);
         let stored = Arc::new(Stored { manifest, files: contents });
-        let Manifest { digest, size, .. } = stored.manifest;
-        let committed = commit(self, model.name(), &stamp, |catalogue| {
-            if !catalogue.admits(&model, &digest)? {
-                return Ok(Vec::new());
-            }
-            self.state().manifests.insert(key, Arc::clone(&stored));
-            Ok(vec![Fact::Publish { version: model.version().clone(), digest, size, manifest: key }])
-        })
-        .await;
+        let (model, stamp) = (&draft.model, &draft.stamp);
+        let committed = self
+            .catalogues
+            .commit(self, model.name(), stamp, |catalogue| {
+                if !catalogue.admits(model, &stored.manifest.digest)? {
+                    return Ok(Vec::new());
+                }
+                self.state().manifests.insert(key, Arc::clone(&stored));
+                let publish = Publish::of(&stored.manifest, key, catalogue.next());
+                draft.facts(catalogue, publish)
+            })
+            .await;
         // Where another publisher was first, nobody can publish this manifest any more.
         let lost = match &committed {
-            Ok((catalogue, _)) => catalogue.manifest(&model)? != key,
-            Err(error) => matches!(error, Error::AlreadyPublished { .. } | Error::Invalid(_)),
+            Ok((catalogue, _)) => catalogue.row(model)?.manifest != key,
+            Err(Error::CommitUnknown { .. } | Error::Unavailable { .. }) => false,
+            Err(_) => true,
         };
         if lost {
             self.state().manifests.remove(&key);
         }
         committed?;
-        self.manifest(&model).await
+        self.manifest(model).await
     }
 
     async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {
@@ -111,8 +115,8 @@ impl ModelStore for InMemory {
         Ok(stream::iter([Ok(bytes)]).boxed())
     }
 
-    async fn versions(&self, name: &ModelName) -> Result<Versions> {
-        fold(self, name).await?.into_versions()
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
+        self.catalogues.list(self, name.clone(), filter)
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
@@ -146,6 +150,22 @@ impl Log for InMemory {
         let state = self.state();
         let records = state.logs.get(key).and_then(|records| records.get(from.index()..));
         Ok(records.unwrap_or_default().to_vec())
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> Result<Option<Bytes>> {
+        Ok(self.state().logs.get(key).and_then(|records| records.get(seq.index()).cloned()))
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> Result<Option<Snapshot>> {
+        Ok(self.state().snapshots.get(key).cloned())
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
+        let mut state = self.state();
+        if state.snapshots.get(key).is_none_or(|there| there.seq < snapshot.seq) {
+            state.snapshots.insert(key.clone(), snapshot);
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Who says something, and when.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,7 @@ impl Stamp {
     pub fn now(by: impl Into<String>) -> Self {
         Self { by: by.into(), at: SystemTime::now() }
     }
+
     /// Whether the time can be written as RFC 3339, which has the years up to 9999; of those before
     /// 1970 nobody has published anything.
     pub(crate) fn check(&self) -> Result<(), Invalid> {
@@ -33,6 +37,17 @@ impl Stamp {
         match self.at.duration_since(UNIX_EPOCH) {
             Ok(since) if since.as_secs() < YEAR_10000 => Ok(()),
             _ => Err(Invalid::new("time", format!("{:?}", self.at), "stamp with a time from 1970 to 9999")),
+        }
+    }
+}
+
+/// `alice (2026-11-24T15:04:05Z)`, without control characters, as a part of a sentence.
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by: String = self.by.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        match self.check() {
+            Ok(()) => write!(f, "{by} ({})", humantime::format_rfc3339_seconds(self.at)),
+            Err(_) => f.write_str(&by),
         }
     }
 }

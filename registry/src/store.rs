@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    Attestation, Card, FilePath, Invalid, Manifest, ModelName, ModelRef, Progress, Result, Stamp, Versions,
-    transfer::source::check_files,
+    Attestation, Card, Channel, Expect, FilePath, Filter, Invalid, Manifest, ModelName, ModelRef, Progress,
+    Published, Result, Stamp, Summary, transfer::source::check_files,
 };
 
 /// Bytes of a file, in order.
@@ -51,8 +51,10 @@ pub trait ModelStore: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// The bytes of one file, or of a range of it.
     async fn open(&self, model: &ModelRef, file: &FilePath, options: OpenOptions) -> Result<ByteStream>;
 
-    /// Every version of a model. An unknown model is [`Error::NotFound`](crate::Error::NotFound).
-    async fn versions(&self, name: &ModelName) -> Result<Versions>;
+    /// The versions of a model that `filter` admits, the highest first. They are found as they are asked for,
+    /// so whoever wants the first few pays for those. An unknown model is
+    /// [`Error::NotFound`](crate::Error::NotFound), one without any such version an empty stream.
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>>;
 
     /// Every model that has a version, ascending by name.
     fn models(&self) -> BoxStream<'_, Result<ModelName>>;
@@ -68,6 +70,9 @@ pub struct Draft {
     pub stamp: Stamp,
     /// What is said about it.
     pub card: Card,
+    /// Channels that are to point to it from the moment when it is visible, each if it is where is expected.
+    /// Either all of them move and the version exists, or nothing happens.
+    pub promote: Vec<(Channel, Expect)>,
 }
 
 /// The files of a version to be.
@@ -93,7 +98,7 @@ impl Draft {
     /// A draft with an empty [`Card`].
     #[must_use]
     pub fn new(model: ModelRef, stamp: Stamp) -> Self {
-        Self { model, stamp, card: Card::default() }
+        Self { model, stamp, card: Card::default(), promote: Vec::new() }
     }
 
     /// Whether everything in here can be written down and read back; `publish` asks the same first.
@@ -105,6 +110,7 @@ impl Draft {
     pub fn check(&self) -> Result<(), Invalid> {
         self.stamp.check()?;
         self.card.attestations.iter().try_for_each(Attestation::check)?;
+        Summary::of(&self.card).check()?;
         match self.card.metrics.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((name, value)) => {
@@ -117,6 +123,13 @@ impl Draft {
     #[must_use]
     pub fn with_card(mut self, card: Card) -> Self {
         self.card = card;
+        self
+    }
+
+    /// This draft, to be promoted to `channel` in the moment of its publication.
+    #[must_use]
+    pub fn promoted_to(mut self, channel: Channel, expect: Expect) -> Self {
+        self.promote.push((channel, expect));
         self
     }
 }
@@ -196,8 +209,8 @@ impl<T: ModelStore + ?Sized> ModelStore for Arc<T> {
         (**self).open(model, file, options).await
     }
 
-    async fn versions(&self, name: &ModelName) -> Result<Versions> {
-        (**self).versions(name).await
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
+        (**self).versions(name, filter)
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures::future::join_all;
 use tidegate_registry::{
-    Attestation, Attestations, Cause, Channel, Channels, Content, Draft, Error, Expect, InMemory, ModelName,
-    ModelRef, ModelStore as _, ModelStoreExt as _, Seq, Stamp, testkit::Flaky,
+    Attestation, Attestations, Cause, Channel, Channels, Content, Draft, Error, Expect, Filter, InMemory,
+    ModelName, ModelRef, ModelStore as _, ModelStoreExt as _, Seq, Stamp, testkit::Flaky,
 };
 
 fn model(version: &str) -> ModelRef {
@@ -162,7 +162,7 @@ async fn one_of_many_promotions_wins_while_publishing_goes_on() {
     let (_, promoted) = futures::join!(publishing, promoting);
     assert_eq!(promoted.iter().filter(|made| made.is_ok()).count(), 1);
     assert_eq!(channels.history(&name(), &production()).await.unwrap().len(), 1);
-    assert_eq!(store.versions(&name()).await.unwrap().len(), 19);
+    assert_eq!(store.list(&name(), Filter::default()).await.unwrap().len(), 19);
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn selectors_resolve_and_say_what_exists_instead() {
     }
     for (text, remedy) in [
         ("m:staging", "there is production (1.1.0)"),
-        ("m@^7", "there is 2.0.0-rc.1, 1.2.0, 1.1.0, 1.0.0"),
+        ("m@^7", "there is: 2.0.0-rc.1, 1.2.0, 1.1.0, 1.0.0"),
         ("m@7.0.0", "there is 2.0.0-rc.1"),
         ("other@latest", "list the models"),
     ] {

@@ -21,7 +21,7 @@ use object_store::{
 };
 use tempfile::TempDir;
 use tidegate_registry::{
-    Cause, Channel, Channels, Content, Draft, Error, Expect, Log as _, LogKey, Manifest, ModelRef,
+    Cause, Channel, Channels, Content, Draft, Error, Expect, Filter, Log as _, LogKey, Manifest, ModelRef,
     ModelStore as _, ModelStoreExt as _, ObjectBacked, Seq, Stamp,
 };
 
@@ -260,7 +260,7 @@ async fn crash<Guard>(make: impl Fn() -> (Arc<dyn ObjectStore>, Guard)) {
             }
             publish(&registry, model()).await.unwrap();
             registry.verify(&model(), &()).await.unwrap();
-            assert_eq!(registry.versions(model().name()).await.unwrap().len(), 1);
+            assert_eq!(registry.list(model().name(), Filter::default()).await.unwrap().len(), 1);
         }
         if !struck {
             break;
@@ -410,6 +410,6 @@ async fn publishing_and_promoting_meet_in_a_directory() {
     }
     let registry = Arc::new(open().await.unwrap());
     let name = model().name().clone();
-    assert_eq!(registry.versions(&name).await.unwrap().len(), 9);
+    assert_eq!(registry.list(&name, Filter::default()).await.unwrap().len(), 9);
     assert_eq!(Channels::new(registry).history(&name, &Channel::production()).await.unwrap().len(), 8);
 }

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tidegate_registry::{
-    Attestations, Cause, Channel, Channels, Journal, LogKey, ModelRef, ModelStore as _, ModelStoreExt as _,
+    Attestations, Cause, Channel, Channels, Filter, Journal, LogKey, ModelRef, ModelStoreExt as _,
     ObjectBacked,
 };
 
@@ -37,10 +37,10 @@ async fn format_1_is_read() {
         "sha256:3108f54942f7c74b31295f2692a1ee4a180f63ff1f8d0a7d51df4c02eff1c0d7"
     );
     assert_eq!(manifest.card.metrics["accuracy"].to_bits(), 0.931_f64.to_bits());
-    let versions = registry.versions(model.name()).await.unwrap();
+    let versions = registry.list(model.name(), Filter::default()).await.unwrap();
     assert_eq!(
         versions.iter().map(|there| there.version.to_string()).collect::<Vec<_>>(),
-        ["1.0.0", "1.1.0"]
+        ["1.1.0", "1.0.0"]
     );
 
     let channels = Channels::new(Arc::<ObjectBacked>::clone(&registry));

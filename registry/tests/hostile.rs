@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use tempfile::TempDir;
 use tidegate_registry::{
-    Channel, Channels, Content, Digest, Draft, Error, ModelRef, ModelStore as _, ModelStoreExt as _,
+    Channel, Channels, Content, Digest, Draft, Error, Filter, ModelRef, ModelStore as _, ModelStoreExt as _,
     ObjectBacked, Stamp,
 };
 
@@ -221,7 +221,7 @@ async fn a_log_that_does_not_chain_is_corrupt_for_everybody() {
         registry.refuses(is_corrupt, case).await;
         let opened = registry.open().await;
         let name = "m".parse().unwrap();
-        assert!(is_corrupt(&opened.versions(&name).await.unwrap_err()), "{case}");
+        assert!(is_corrupt(&opened.list(&name, Filter::default()).await.unwrap_err()), "{case}");
         let draft = Draft::new(model("2.0.0"), Stamp::now("test"));
         let files = [("a".parse().unwrap(), Bytes::from("x"))];
         assert!(is_corrupt(&opened.publish(draft, Content::bytes(files), &()).await.unwrap_err()), "{case}");
@@ -235,12 +235,14 @@ async fn what_a_later_version_wrote_is_refused_as_such() {
     type Edit = fn(&mut serde_json::Value);
     let edits: [(&str, Edit); 2] = [
         ("format 2", |record| record["v"] = 2.into()),
-        ("fact `yank`", |record| record["facts"][0] = serde_json::json!({ "yank": { "version": "1.0.0" } })),
+        ("fact `recall`", |record| {
+            record["facts"][0] = serde_json::json!({ "recall": { "version": "1.0.0" } })
+        }),
     ];
     for (what, edit) in edits {
         let registry = Registry::new().await;
         edit_record(&registry.record(2), edit);
-        let error = registry.open().await.versions(&"m".parse().unwrap()).await.unwrap_err();
+        let error = registry.open().await.list(&"m".parse().unwrap(), Filter::default()).await.unwrap_err();
         assert!(matches!(&error, Error::TooNew { .. }) && error.to_string().contains(what), "{error}");
     }
     let registry = Registry::new().await;

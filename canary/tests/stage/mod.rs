@@ -23,7 +23,7 @@ use tidegate_canary::{
 };
 use tidegate_registry::{
     self as registry, Cause, Channel, Channels, Content, Draft, Expect, InMemory, Log, LogKey, ModelRef,
-    ModelStore, Move, Seq, Stamp,
+    ModelStore, Move, Seq, Snapshot, Stamp,
 };
 
 pub(crate) const BEGIN: SystemTime = SystemTime::UNIX_EPOCH;
@@ -187,5 +187,17 @@ impl Log for Killed {
 
     async fn read(&self, key: &LogKey, from: Seq) -> registry::Result<Vec<Bytes>> {
         self.inner.read(key, from).await
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> registry::Result<Option<Bytes>> {
+        self.inner.record(key, seq).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> registry::Result<Option<Snapshot>> {
+        self.inner.snapshot(key).await
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> registry::Result<()> {
+        self.inner.keep(key, snapshot).await
     }
 }

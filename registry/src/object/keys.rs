@@ -20,10 +20,36 @@ pub(super) fn models() -> Path {
 
 /// Record `seq` of a log. Twenty digits hold every `u64`, so names sort as numbers do.
 pub(super) fn record(key: &LogKey, seq: Seq) -> Path {
-    let seq = format!("{:020}.json", seq.get());
+    let name = format!("{:020}.json", seq.get());
     match key.as_model() {
-        Some(name) => model(&name).join("log").join(seq),
-        None => Path::from("logs").join(key.kind()).join(escape(key.id())).join(seq),
+        Some(_) => log(key).join("log").join(name),
+        None => log(key).join(name),
+    }
+}
+
+/// Where the log of `key` is said to end.
+pub(super) fn hint(key: &LogKey) -> Path {
+    log(key).join("hint.json")
+}
+
+pub(super) fn snapshots(key: &LogKey) -> Path {
+    log(key).join("snapshots")
+}
+
+pub(super) fn snapshot(key: &LogKey, seq: Seq) -> Path {
+    snapshots(key).join(format!("{:020}.jsonl.gz", seq.get()))
+}
+
+/// The record that a snapshot was made at, if one lies at `path`.
+pub(super) fn snapshot_seq(path: &Path) -> Option<Seq> {
+    Seq::new(path.filename()?.strip_suffix(".jsonl.gz")?.parse().ok()?)
+}
+
+/// What belongs to a log.
+fn log(key: &LogKey) -> Path {
+    match key.as_model() {
+        Some(name) => model(&name),
+        None => Path::from("logs").join(key.kind()).join(escape(key.id())),
     }
 }
 

@@ -1,10 +1,5 @@
 //! Logs as numbered objects, each created once.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -15,7 +10,7 @@ use super::{
     failure::{failure, is_refusal},
     keys,
 };
-use crate::{BoxError, Error, Invalid, Log, LogKey, Result, Seq, record::corrupt};
+use crate::{BoxError, Error, Invalid, Log, LogKey, Result, Seq, Snapshot, catalogue::corrupt};
 
 /// Bytes of the largest record.
 const LONGEST: u64 = 16 << 20;
@@ -23,26 +18,15 @@ const LONGEST: u64 = 16 << 20;
 /// How often an append is tried while its fate is unknown. The client has its own retries below this.
 const ATTEMPTS: usize = 5;
 
-/// Records read at once, at most. The end is found by running into it, so a window starts small and
-/// doubles: reading nothing new costs one request, reading a thousand records some forty round trips.
-const WINDOW: usize = 32;
+/// Records read at once, at most.
+const WINDOW: usize = 64;
 
-/// The highest record of each log that was seen. Records are never removed, so a sighting stays true.
-#[derive(Debug, Default)]
-pub(super) struct Heads(Mutex<HashMap<LogKey, Seq>>);
+/// Records read at once where the end of a log is not known. It is found by running into it, so no more
+/// requests than this are made in vain, until the log turns out to be long.
+const STEP: usize = 2;
 
-impl Heads {
-    fn saw(&self, key: &LogKey, seq: Seq) {
-        let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = heads.entry(key.clone()).or_insert(seq);
-        *head = seq.max(*head);
-    }
-
-    fn has(&self, key: &LogKey, seq: Seq) -> bool {
-        let heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.get(key).is_some_and(|head| *head >= seq)
-    }
-}
+/// Steps after which a log is taken to be long: each is twice the one before from then on.
+const STEPS: u32 = 4;
 
 /// Creating an object only if it is absent decides who wins; what cannot be decided by the answer is
 /// decided by reading back. The protocol is that of SlateDB's and Delta's logs over object stores.
@@ -64,7 +48,7 @@ impl Log for ObjectBacked {
         for _ in 0..ATTEMPTS {
             let answer = self.store.put_opts(&path, record.clone().into(), PutMode::Create.into()).await;
             if answer.is_ok() && failed.is_none() {
-                self.heads.saw(key, seq);
+                self.wrote(key, seq).await;
                 return Ok(());
             }
             // From here on what lies there decides, whatever was answered: a request can take effect and
@@ -73,7 +57,7 @@ impl Log for ObjectBacked {
                 // Ours: an answer was lost, or this call has been made before.
                 (Ok(Some(there)), _) if there == record => match self.make_durable(&path).await {
                     Ok(()) => {
-                        self.heads.saw(key, seq);
+                        self.wrote(key, seq).await;
                         return Ok(());
                     }
                     Err(error) => {
@@ -100,17 +84,28 @@ impl Log for ObjectBacked {
     }
 
     async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>> {
-        let mut records = Vec::new();
-        let mut window = if from == Seq::FIRST { WINDOW / 4 } else { 1 };
-        let mut hole = None;
+        let (mut records, mut steps, mut hole) = (Vec::new(), 0_u32, None);
+        let hinted = self.heads.hint(key);
         loop {
             let start = from.plus(records.len());
+            let window = match hinted.filter(|hinted| *hinted >= start) {
+                // One more, because that is where the end is, most of the time.
+                Some(hinted) => {
+                    usize::try_from(hinted.get() - start.get()).unwrap_or(usize::MAX).saturating_add(2)
+                }
+                None if records.is_empty() && from > Seq::FIRST => 1,
+                None => {
+                    steps += 1;
+                    STEP << steps.saturating_sub(STEPS).min(8)
+                }
+            };
+            let window = window.min(WINDOW);
             let batch = self.window(key, start, window).await?;
             let end = batch.iter().position(Option::is_none).unwrap_or(batch.len());
-            let beyond = batch.iter().skip(end).any(Option::is_some);
+            let gap = batch.iter().skip(end).any(Option::is_some);
             records.extend(batch.into_iter().map_while(|record| record));
             let next = from.plus(records.len());
-            if beyond {
+            if gap {
                 // Records behind a missing one: it was written while we read, or it is lost.
                 if hole == Some(next) {
                     return Err(corrupt(key, next, "it is missing, though there are later ones"));
@@ -118,14 +113,24 @@ impl Log for ObjectBacked {
                 hole = Some(next);
             } else if end < window {
                 break;
-            } else {
-                window = (window * 2).min(WINDOW);
             }
         }
         if !records.is_empty() {
             self.heads.saw(key, from.plus(records.len() - 1));
         }
         Ok(records)
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> Result<Option<Bytes>> {
+        self.get(&keys::record(key, seq), LONGEST).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> Result<Option<Snapshot>> {
+        self.newest_snapshot(key).await
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
+        self.keep_snapshot(key, snapshot).await
     }
 }
 

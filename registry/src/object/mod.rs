@@ -3,6 +3,8 @@
 //! ```text
 //! tidegate.json                          the format; written once
 //! models/<name>/log/<number>.json        the commit point: created, never overwritten or deleted
+//! models/<name>/hint.json                about where the log ends; overwritten, never relied on
+//! models/<name>/snapshots/<number>.jsonl.gz  what the log comes to at that record; never relied on
 //! models/<name>/manifests/<sha256>.json  what a version is, and which blobs hold it
 //! models/<name>/blobs/<uuid>             the bytes of one file, as they are; a key is never used again
 //! logs/<kind>/<id>/<number>.json         other logs
@@ -15,6 +17,7 @@ mod blob;
 mod failure;
 #[cfg(feature = "fs")]
 mod file;
+mod hint;
 mod keys;
 mod log;
 mod publish;
@@ -35,13 +38,13 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     failure::{failure, is_forbidden},
-    log::Heads,
+    hint::Heads,
     stored::Cache,
     unfinished::Cleanups,
 };
 use crate::{
-    ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions,
-    Progress, Result, Versions, commit::fold,
+    ByteStream, Content, Draft, Error, FilePath, Filter, Manifest, ModelName, ModelRef, ModelStore,
+    OpenOptions, Progress, Published, Result, catalogue::Catalogues,
 };
 
 /// Models looked at together when all are listed.
@@ -65,7 +68,10 @@ const MODELS: usize = 16;
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
+    /// The same place, for what may be lost when the power fails.
+    soft: Arc<dyn ObjectStore>,
     heads: Arc<Heads>,
+    catalogues: Arc<Catalogues>,
     cache: Arc<Cache>,
     cleanups: Arc<Cleanups>,
 }
@@ -134,7 +140,8 @@ impl ObjectBacked {
         })
         .await?;
         // Hard links are never made over anything, so this store need not be tried out as others are.
-        let opened = Self::new(Arc::new(store.with_fsync(true)));
+        let soft = Arc::new(store.clone());
+        let opened = Self { soft, ..Self::new(Arc::new(store.with_fsync(true))) };
         opened.begin().await?;
         made.keep();
         Ok(opened)
@@ -147,7 +154,14 @@ impl ObjectBacked {
     }
 
     fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, heads: Arc::default(), cache: Arc::default(), cleanups: Arc::default() }
+        Self {
+            soft: Arc::clone(&store),
+            store,
+            heads: Arc::default(),
+            catalogues: Arc::default(),
+            cache: Arc::default(),
+            cleanups: Arc::default(),
+        }
     }
 
     /// Makes the registry if there is none, and returns `tidegate.json`, which is of a format we know.
@@ -204,8 +218,8 @@ impl ModelStore for ObjectBacked {
         self.blob(model, &stored.manifest.files[at], &stored.segments[at], range).await
     }
 
-    async fn versions(&self, name: &ModelName) -> Result<Versions> {
-        fold(self, name).await?.into_versions()
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
+        self.catalogues.list(self, name.clone(), filter)
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {

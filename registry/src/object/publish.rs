@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     Content, Digest, Draft, Error, File, Manifest, Progress, Result, Transfer,
-    commit::{commit, fold},
-    record::Fact,
+    catalogue::Publish,
     transfer::{hashing::hash, source::Source},
 };
 
@@ -28,9 +27,9 @@ pub(super) async fn publish(
     progress: &dyn Progress,
 ) -> Result<Manifest> {
     draft.check()?;
-    let Draft { model, stamp, card } = draft;
+    let (model, stamp, card) = (draft.model.clone(), draft.stamp.clone(), draft.card.clone());
     let sources = content.sources().await?;
-    let catalogue = fold(registry, model.name()).await?;
+    let catalogue = registry.catalogues.fold(registry, model.name()).await?;
     let there = catalogue.equal_precedence(&model)?.is_some();
     let bytes = sources.iter().map(|source| source.size).sum();
     progress.tell(Transfer::Start { files: sources.len(), bytes });
@@ -41,13 +40,7 @@ pub(super) async fn publish(
     }
 
     let unfinished = Unfinished::new(registry);
-    let written = write(
-        registry,
-        &unfinished,
-        Draft { model: model.clone(), stamp: stamp.clone(), card },
-        sources,
-        progress,
-    );
+    let written = write(registry, &unfinished, draft.clone(), sources, progress);
     let (stored, key) = match written.await {
         Ok(written) => written,
         Err(error) => {
@@ -56,12 +49,14 @@ pub(super) async fn publish(
         }
     };
     let blobs = unfinished.release();
-    let (digest, size) = (stored.manifest.digest, stored.manifest.size);
-    let committed = commit(registry, model.name(), &stamp, |catalogue| {
-        let publish = || Fact::Publish { version: model.version().clone(), digest, size, manifest: key };
-        Ok(if catalogue.admits(&model, &digest)? { vec![publish()] } else { Vec::new() })
-    })
-    .await;
+    let digest = stored.manifest.digest;
+    let commit = registry.catalogues.commit(registry, model.name(), &stamp, |catalogue| {
+        if !catalogue.admits(&model, &digest)? {
+            return Ok(Vec::new());
+        }
+        draft.facts(catalogue, Publish::of(&stored.manifest, key, catalogue.next()))
+    });
+    let committed = commit.await;
     match committed {
         Ok((_, Some(_))) => Ok(stored.manifest),
         // Somebody published the same content meanwhile.
@@ -88,7 +83,7 @@ async fn write(
     sources: Vec<Source>,
     progress: &dyn Progress,
 ) -> Result<(Stored, Digest)> {
-    let Draft { model, stamp, card } = draft;
+    let Draft { model, stamp, card, .. } = draft;
     let budget = &Budget::new();
     let name = model.name();
     let upload = |source| -> BoxFuture<'_, _> {

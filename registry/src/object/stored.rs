@@ -10,7 +10,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectBacked, keys};
-use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result, commit::fold};
+use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result};
 
 const FORMAT: u32 = 1;
 
@@ -105,8 +105,8 @@ impl ObjectBacked {
         if let Some(stored) = self.cache.find(model) {
             return Ok(stored);
         }
-        let catalogue = fold(self, model.name()).await?;
-        let (digest, published) = (catalogue.manifest(model)?, catalogue.published(model)?);
+        let row = self.catalogues.fold(self, model.name()).await?.row(model)?;
+        let (digest, published) = (row.manifest, row.published);
         let path = keys::manifest(model.name(), &digest);
         let damaged = |why: &str| Error::Corrupt { what: format!("{path} in {self}"), source: why.into() };
         let bytes = self.get(&path, LONGEST).await?.ok_or_else(|| damaged("it is not there"))?;

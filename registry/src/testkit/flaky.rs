@@ -14,8 +14,8 @@ use fastrand::Rng;
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    ByteStream, Content, Draft, Error, FilePath, Log, LogKey, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Result, Seq, Versions,
+    ByteStream, Content, Draft, Error, FilePath, Filter, Log, LogKey, Manifest, ModelName, ModelRef,
+    ModelStore, OpenOptions, Progress, Published, Result, Seq, Snapshot,
 };
 
 /// Wraps a [`ModelStore`] or a [`Log`] and makes calls fail, by a schedule that follows from a seed.
@@ -74,6 +74,16 @@ impl<T: Sync> Flaky<T> {
         if self.draw() == Fault::Never { call.await } else { Err(unavailable()) }
     }
 
+    /// A stream that may break off after its first item, or before.
+    fn listing<'a, R: Send + 'a>(&self, stream: BoxStream<'a, Result<R>>) -> BoxStream<'a, Result<R>> {
+        let broken = stream::iter([Err(unavailable())]);
+        match self.draw() {
+            Fault::Before => broken.boxed(),
+            Fault::After => stream.take(1).chain(broken).boxed(),
+            Fault::Never => stream,
+        }
+    }
+
     async fn writing<R: Send>(
         &self,
         unknown: impl FnOnce() -> Error + Send,
@@ -111,16 +121,12 @@ impl<T: ModelStore> ModelStore for Flaky<T> {
         }
     }
 
-    async fn versions(&self, name: &ModelName) -> Result<Versions> {
-        self.reading(self.inner.versions(name)).await
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
+        self.listing(self.inner.versions(name, filter))
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
-        match self.draw() {
-            Fault::Before => stream::iter([Err(unavailable())]).boxed(),
-            Fault::After => self.inner.models().take(1).chain(stream::iter([Err(unavailable())])).boxed(),
-            Fault::Never => self.inner.models(),
-        }
+        self.listing(self.inner.models())
     }
 }
 
@@ -137,6 +143,18 @@ impl<T: Log> Log for Flaky<T> {
 
     async fn read(&self, key: &LogKey, from: Seq) -> Result<Vec<Bytes>> {
         self.reading(self.inner.read(key, from)).await
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> Result<Option<Bytes>> {
+        self.reading(self.inner.record(key, seq)).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> Result<Option<Snapshot>> {
+        self.reading(self.inner.snapshot(key)).await
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
+        self.writing(unavailable, self.inner.keep(key, snapshot)).await
     }
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 
 use crate::{
-    Attestation, Card, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore,
-    ModelStoreExt as _, OpenOptions, PART_SIZE, Result, Stamp, content_digest,
+    Attestation, Card, Channel, Content, Digest, Draft, Error, Expect, FilePath, Filter, Manifest, ModelRef,
+    ModelStore, ModelStoreExt as _, OpenOptions, PART_SIZE, Result, Stamp, content_digest,
 };
 
 /// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
@@ -23,7 +23,9 @@ macro_rules! model_store_conformance {
             same_content_again_succeeds
             other_content_is_refused
             build_metadata_is_no_version
-            versions_ascend_by_precedence
+            versions_are_listed_by_precedence
+            versions_are_found_by_what_is_said_of_them
+            a_publication_can_promote
             unknown_things_are_not_found
             empty_content_is_refused
             impossible_paths_are_refused
@@ -151,7 +153,7 @@ pub async fn same_content_again_succeeds<S: ModelStore>(make: impl AsyncFn() -> 
     again.stamp.by = "somebody else".to_owned();
     let again = store.publish(again, content(&[("b", "2"), ("a", "1")]), &()).await.unwrap();
     assert_eq!(again, first);
-    assert_eq!(store.versions(&"m".parse().unwrap()).await.unwrap().len(), 1);
+    assert_eq!(store.list(&"m".parse().unwrap(), Filter::default()).await.unwrap().len(), 1);
 }
 
 /// A version never changes.
@@ -182,16 +184,74 @@ pub async fn build_metadata_is_no_version<S: ModelStore>(make: impl AsyncFn() ->
 }
 
 /// Versions are ordered as versions, not as text, and `latest` is no pre-release.
-pub async fn versions_ascend_by_precedence<S: ModelStore>(make: impl AsyncFn() -> S) {
+pub async fn versions_are_listed_by_precedence<S: ModelStore>(make: impl AsyncFn() -> S) {
     let store = make().await;
     for version in ["1.10.0", "2.0.0-rc.10", "1.9.0", "2.0.0-rc.9", "1.9.0-alpha"] {
         publish(&store, &format!("m@{version}"), &[("f", "x")]).await.unwrap();
     }
-    let versions = store.versions(&"m".parse().unwrap()).await.unwrap();
+    let versions = store.list(&"m".parse().unwrap(), Filter::default()).await.unwrap();
     let order: Vec<String> = versions.iter().map(|published| published.version.to_string()).collect();
-    assert_eq!(order, ["1.9.0-alpha", "1.9.0", "1.10.0", "2.0.0-rc.9", "2.0.0-rc.10"]);
-    assert_eq!(versions.latest().unwrap().version.to_string(), "1.10.0");
-    assert_eq!(versions.matching(&"~1.9".parse().unwrap()).unwrap().version.to_string(), "1.9.0");
+    assert_eq!(order, ["2.0.0-rc.10", "2.0.0-rc.9", "1.10.0", "1.9.0", "1.9.0-alpha"]);
+    let first = async |filter| {
+        let mut versions = store.versions(&"m".parse().unwrap(), filter);
+        versions.try_next().await.unwrap().map(|published| published.version.to_string())
+    };
+    let matching = |req: &str| Filter { matching: Some(req.parse().unwrap()), ..Filter::default() };
+    assert_eq!(first(Filter { released: true, ..Filter::default() }).await.unwrap(), "1.10.0");
+    assert_eq!(first(matching("~1.9")).await.unwrap(), "1.9.0");
+    assert_eq!(first(matching(">=2.0.0-rc.1")).await.unwrap(), "2.0.0-rc.10");
+    assert_eq!(first(matching("^3")).await, None);
+}
+
+/// Tags, labels, the framework, metrics and the time of publication find a version without its manifest.
+pub async fn versions_are_found_by_what_is_said_of_them<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let said: Card = serde_json::from_value(serde_json::json!({
+        "framework": { "name": "pytorch", "version": "2.9.1" },
+        "metrics": { "accuracy": 0.93 },
+        "tags": ["german", "small"],
+        "labels": { "team": "risk" },
+    }))
+    .unwrap();
+    publish(&store, "m@1.0.0", &[("f", "x")]).await.unwrap();
+    store.publish(draft("m@1.1.0").with_card(said), content(&[("f", "x")]), &()).await.unwrap();
+    let found = async |filter| {
+        let found = store.list(&"m".parse().unwrap(), filter).await.unwrap();
+        found.iter().map(|published| published.version.minor).collect::<Vec<_>>()
+    };
+    let all = Filter::default;
+    let tags = |tags: &[&str]| tags.iter().map(ToString::to_string).collect();
+    assert_eq!(found(all()).await, [1, 0]);
+    assert_eq!(found(Filter { tags: tags(&["small"]), ..all() }).await, [1]);
+    assert!(found(Filter { tags: tags(&["small", "large"]), ..all() }).await.is_empty());
+    assert_eq!(found(Filter { labels: vec![("team".into(), "risk".into())], ..all() }).await, [1]);
+    assert!(found(Filter { labels: vec![("team".into(), "fraud".into())], ..all() }).await.is_empty());
+    assert_eq!(found(Filter { framework: Some("pytorch".into()), ..all() }).await, [1]);
+    assert_eq!(found(Filter { metrics: vec!["accuracy>=0.93".parse().unwrap()], ..all() }).await, [1]);
+    assert!(found(Filter { metrics: vec!["accuracy>0.93".parse().unwrap()], ..all() }).await.is_empty());
+    assert!(found(Filter { metrics: vec!["loss<=9".parse().unwrap()], ..all() }).await.is_empty());
+    let at = stamp().at;
+    assert_eq!(found(Filter { published: Some(at..at + Duration::from_nanos(1)), ..all() }).await, [1, 0]);
+    assert!(found(Filter { published: Some(UNIX_EPOCH..at), ..all() }).await.is_empty());
+    assert!(found(Filter { channels: [Channel::production()].into(), ..all() }).await.is_empty());
+}
+
+/// A version and the channels that are to point to it come into being together, or not at all.
+pub async fn a_publication_can_promote<S: ModelStore>(make: impl AsyncFn() -> S) {
+    let store = make().await;
+    let production = || Filter { channels: [Channel::production()].into(), ..Filter::default() };
+    let publish = async |name: &str, expect| {
+        let draft = draft(name).promoted_to(Channel::production(), expect);
+        store.publish(draft, content(&[("f", "x")]), &()).await
+    };
+    publish("m@1.0.0", Expect::Absent).await.unwrap();
+    let error = publish("m@1.1.0", Expect::Absent).await.unwrap_err();
+    assert!(matches!(error, Error::ChannelMoved { .. }), "{error}");
+    assert!(matches!(store.manifest(&model("m@1.1.0")).await.unwrap_err(), Error::NotFound { .. }));
+    publish("m@1.1.0", Expect::At(model("m@1.0.0"))).await.unwrap();
+    let found = store.list(&"m".parse().unwrap(), production()).await.unwrap();
+    assert_eq!(found.iter().map(|published| published.version.to_string()).collect::<Vec<_>>(), ["1.1.0"]);
+    assert_eq!(store.list(&"m".parse().unwrap(), Filter::default()).await.unwrap().len(), 2);
 }
 
 /// What does not exist is [`Error::NotFound`], whichever way it is asked for.
@@ -201,7 +261,7 @@ pub async fn unknown_things_are_not_found<S: ModelStore>(make: impl AsyncFn() ->
     let errors = [
         store.manifest(&model("m@2.0.0")).await.unwrap_err(),
         store.manifest(&model("n@1.0.0")).await.unwrap_err(),
-        store.versions(&"n".parse().unwrap()).await.unwrap_err(),
+        store.list(&"n".parse().unwrap(), Filter::default()).await.unwrap_err(),
         read(&store, "m@1.0.0", "g", OpenOptions::default()).await.unwrap_err(),
         read(&store, "m@2.0.0", "f", OpenOptions::default()).await.unwrap_err(),
     ];

@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
 use tidegate_registry::{
-    ByteStream, Content, Draft, Error, FilePath, InMemory, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Result, Stamp, Versions,
+    ByteStream, Content, Draft, Error, FilePath, Filter, InMemory, Manifest, ModelName, ModelRef, ModelStore,
+    OpenOptions, Progress, Published, Result, Stamp,
 };
 
 /// A published version of one file.
@@ -70,8 +70,8 @@ impl ModelStore for Broken {
         }
     }
 
-    async fn versions(&self, name: &ModelName) -> Result<Versions> {
-        self.sound.versions(name).await
+    fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
+        self.sound.versions(name, filter)
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
