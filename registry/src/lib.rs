@@ -127,4 +127,4 @@ pub use crate::{
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
-pub use crate::object::ObjectBacked;
+pub use crate::object::{Collected, Collection, Inspection, ObjectBacked, Problem, Reread};

@@ -92,11 +92,6 @@ impl Catalogue {
         self.next
     }
 
-    /// The digest of the last record.
-    pub(crate) const fn head(&self) -> Option<Digest> {
-        self.head
-    }
-
     /// What is said about the version, or [`Error::NotFound`].
     pub(crate) fn row(&self, model: &ModelRef) -> Result<Row> {
         match self.find(model.version())? {

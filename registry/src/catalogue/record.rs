@@ -7,7 +7,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use uuid::Uuid;
 
-use super::{Attested, Published, Row, Summary};
+use super::{Attested, Published, Row, Summary, version::is_zero};
 use crate::{
     Attestation, BoxError, Cause, Channel, Digest, Error, Invalid, LogKey, Manifest, ModelRef, Policy,
     Result, Seq, Stamp,
@@ -94,6 +94,9 @@ pub(crate) struct Publish {
     /// See [`Row::publication`](super::Row).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) publication: Option<Uuid>,
+    /// See [`Row::blobs`](super::Row).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) blobs: usize,
     /// See [`Row::borrows`](super::Row).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) borrows: Vec<Uuid>,
@@ -145,25 +148,26 @@ impl Publish {
             summary: Summary::of(card),
             attested: card.attestations.iter().map(|said| Attested::new(seq, None, said)).collect(),
             publication: None,
+            blobs: 0,
             borrows: Vec::new(),
         }
     }
 
-    /// With the publication that wrote its blobs, and those whose blobs it uses besides.
-    pub(crate) fn written_by(self, publication: Uuid, borrows: Vec<Uuid>) -> Self {
-        Self { publication: Some(publication), borrows, ..self }
+    /// With the publication that wrote so many blobs for it, and those whose blobs it uses besides.
+    pub(crate) fn written_by(self, publication: Uuid, blobs: usize, borrows: Vec<Uuid>) -> Self {
+        Self { publication: Some(publication), blobs, borrows, ..self }
     }
 }
 
 impl Publish {
     /// What the log says about the version from record `seq` on, which `stamp` wrote.
     pub(crate) fn into_row(self, seq: Seq, stamp: &Stamp) -> Row {
-        let Self { version, digest, size, manifest, summary, attested, publication, borrows } = self;
+        let Self { version, digest, size, manifest, summary, attested, publication, blobs, borrows } = self;
         let mut published = Published::new(version, digest, size, stamp.clone());
         published.summary = summary;
         published.attested =
             attested.into_iter().map(|attested| Attested { seq, fact: None, ..attested }).collect();
-        Row { published, manifest, publication, borrows, deleted: None }
+        Row { published, manifest, publication, blobs, borrows, deleted: None }
     }
 }
 

@@ -102,12 +102,19 @@ pub(crate) struct Row {
     /// The publication that wrote its blobs; unknown for those of before there were such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) publication: Option<Uuid>,
+    /// How many blobs it wrote.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) blobs: usize,
     /// Publications that wrote blobs which this version uses as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) borrows: Vec<Uuid>,
     /// That it does not exist any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deleted: Option<Withdrawal>,
+}
+
+pub(super) const fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// A version by the precedence of semantic versions, in which build metadata does not count.

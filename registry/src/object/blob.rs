@@ -73,6 +73,7 @@ impl ObjectBacked {
     pub(super) async fn upload(
         &self,
         name: &ModelName,
+        key: String,
         source: Source,
         budget: &Budget,
         unfinished: &Unfinished,
@@ -81,7 +82,6 @@ impl ObjectBacked {
         let path = source.path.clone();
         let part = part_size(source.size);
         let expected = source.size.map_or(part, |size| part.min(size));
-        let key = keys::new_blob();
         let blob = keys::blob(name, &key);
 
         let permit = budget.take(expected).await;

@@ -53,17 +53,42 @@ fn log(key: &LogKey) -> Path {
     }
 }
 
-pub(super) fn manifest(name: &ModelName, digest: &Digest) -> Path {
-    model(name).join("manifests").join(format!("{}.json", digest.hex()))
+pub(super) fn manifests(name: &ModelName) -> Path {
+    model(name).join("manifests")
 }
 
-/// A key that nobody has used and nobody will use again.
-pub(super) fn new_blob() -> String {
-    Uuid::now_v7().to_string()
+pub(super) fn manifest(name: &ModelName, digest: &Digest) -> Path {
+    manifests(name).join(format!("{}.json", digest.hex()))
+}
+
+/// The digest of the document that lies at `path`, going by its name.
+pub(super) fn manifest_digest(path: &Path) -> Option<Digest> {
+    format!("sha256:{}", path.filename()?.strip_suffix(".json")?).parse().ok()
+}
+
+pub(super) fn blobs(name: &ModelName) -> Path {
+    model(name).join("blobs")
 }
 
 pub(super) fn blob(name: &ModelName, key: &str) -> Path {
-    model(name).join("blobs").join(key)
+    blobs(name).join(key)
+}
+
+/// The key of a blob that nobody else has used and nobody will use again: the `n`th of a publication.
+pub(super) fn new_blob(publication: &Uuid, n: usize) -> String {
+    format!("{publication}.{n}")
+}
+
+/// The publication that wrote the blob. The first ones did not say so in their keys.
+pub(super) fn publication(key: &str) -> Option<Uuid> {
+    let (publication, n) = key.rsplit_once('.')?;
+    let is_number = !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit());
+    Uuid::try_parse(publication).ok().filter(|_| is_number)
+}
+
+/// Whether this can be the key of a blob.
+pub(super) fn is_blob(key: &str) -> bool {
+    publication(key).is_some() || Uuid::try_parse(key).is_ok()
 }
 
 fn model(name: &ModelName) -> Path {

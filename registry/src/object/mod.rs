@@ -14,9 +14,12 @@
 //! store. Nothing is found by listing but the names of models.
 
 mod blob;
+mod collect;
 mod failure;
 #[cfg(feature = "fs")]
 mod file;
+mod fsck;
+mod garbage;
 mod hint;
 mod keys;
 mod log;
@@ -24,6 +27,11 @@ mod publish;
 mod read;
 mod stored;
 mod unfinished;
+
+pub use self::{
+    collect::{Collected, Collection},
+    fsck::{Inspection, Problem, Reread},
+};
 
 use std::{fmt, sync::Arc};
 

@@ -1,7 +1,10 @@
 //! Publishing: blobs, then the manifest, then one record that makes them a version.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use object_store::ObjectStoreExt as _;
+use uuid::Uuid;
 
 use super::{
     ObjectBacked,
@@ -40,7 +43,8 @@ pub(super) async fn publish(
     }
 
     let unfinished = Unfinished::new(registry);
-    let written = write(registry, &unfinished, draft.clone(), sources, progress);
+    let publication = Uuid::now_v7();
+    let written = write(registry, &unfinished, publication, draft.clone(), sources, progress);
     let (stored, key) = match written.await {
         Ok(written) => written,
         Err(error) => {
@@ -49,12 +53,20 @@ pub(super) async fn publish(
         }
     };
     let blobs = unfinished.release();
-    let digest = stored.manifest.digest;
+    let (digest, own) = (stored.manifest.digest, stored.segments.len());
     let commit = registry.catalogues.commit(registry, model.name(), &stamp, |catalogue| {
         if !catalogue.admits(&model, &digest)? {
             return Ok(Vec::new());
         }
-        draft.facts(catalogue, Publish::of(&stored.manifest, key, catalogue.next()))
+        if catalogue.is_dead(&publication) {
+            return Err(Error::Unavailable {
+                store: registry.to_string(),
+                action: "keep what a publication wrote",
+                source: "a garbage collection took it for abandoned; publish again".into(),
+            });
+        }
+        let publish = Publish::of(&stored.manifest, key, catalogue.next());
+        draft.facts(catalogue, publish.written_by(publication, own, Vec::new()))
     });
     let committed = commit.await;
     match committed {
@@ -79,6 +91,7 @@ pub(super) async fn publish(
 async fn write(
     registry: &ObjectBacked,
     unfinished: &Unfinished,
+    publication: Uuid,
     draft: Draft,
     sources: Vec<Source>,
     progress: &dyn Progress,
@@ -86,12 +99,14 @@ async fn write(
     let Draft { model, stamp, card, .. } = draft;
     let budget = &Budget::new();
     let name = model.name();
+    let written = AtomicUsize::new(0);
     let upload = |source| -> BoxFuture<'_, _> {
-        Box::pin(registry.upload(name, source, budget, unfinished, progress))
+        let key = keys::new_blob(&publication, written.fetch_add(1, Ordering::Relaxed));
+        Box::pin(registry.upload(name, key, source, budget, unfinished, progress))
     };
     let (files, segments): (Vec<_>, Vec<_>) = each(sources, upload).await?.into_iter().unzip();
     // `Manifest::new` sorts by path; sources come sorted, so segments stay beside their files.
-    let stored = Stored::new(Manifest::new(model.clone(), files, stamp, card), segments);
+    let stored = Stored::new(Manifest::new(model.clone(), files, stamp, card), publication, segments);
     let document = stored.encode()?;
     let key = Digest::of(&document);
     let path = keys::manifest(name, &key);

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{ObjectBacked, keys};
 use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result};
@@ -22,6 +23,9 @@ pub(super) const LONGEST: u64 = 128 << 20;
 pub(super) struct Stored {
     v: u32,
     pub(super) manifest: Manifest,
+    /// Who wrote it, which makes the document one that nobody else writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publication: Option<Uuid>,
     /// In the order of the manifest's files.
     pub(super) segments: Vec<Segment>,
 }
@@ -32,7 +36,7 @@ pub(super) struct Stored {
 /// there so that a later format can share blobs between files and versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {
-    key: String,
+    pub(super) key: String,
     offset: u64,
     length: u64,
     sha256: Digest,
@@ -53,8 +57,17 @@ impl Segment {
 }
 
 impl Stored {
-    pub(super) const fn new(manifest: Manifest, segments: Vec<Segment>) -> Self {
-        Self { v: FORMAT, manifest, segments }
+    pub(super) const fn new(manifest: Manifest, publication: Uuid, segments: Vec<Segment>) -> Self {
+        Self { v: FORMAT, manifest, publication: Some(publication), segments }
+    }
+
+    /// Who wrote a document that may be of any model, if it says so.
+    pub(super) fn publication_of(document: &[u8]) -> Option<Uuid> {
+        #[derive(Deserialize)]
+        struct Outline {
+            publication: Uuid,
+        }
+        serde_json::from_slice(document).ok().map(|Outline { publication }| publication)
     }
 
     /// The document, which reads back as what it was made of.
@@ -93,7 +106,7 @@ impl Stored {
         let fits = files.len() == segments.len()
             && std::iter::zip(files, segments).all(|(file, segment)| {
                 (segment.offset, segment.length, segment.sha256) == (0, file.size, file.digest)
-                    && uuid::Uuid::try_parse(&segment.key).is_ok()
+                    && keys::is_blob(&segment.key)
             });
         if fits { Ok(stored) } else { Err(damaged("its segments do not fit its files".into())) }
     }
@@ -107,19 +120,26 @@ impl ObjectBacked {
         }
         let row = self.catalogues.fold(self, model.name()).await?.row(model)?;
         let (digest, published) = (row.manifest, row.published);
-        let path = keys::manifest(model.name(), &digest);
-        let damaged = |why: &str| Error::Corrupt { what: format!("{path} in {self}"), source: why.into() };
-        let bytes = self.get(&path, LONGEST).await?.ok_or_else(|| damaged("it is not there"))?;
-        if Digest::of(&bytes) != digest {
-            return Err(damaged("its digest is not the one in the log"));
-        }
-        let stored = Stored::decode(model, &path, &bytes)?;
+        let stored = self.document(model, &digest).await?;
         if (stored.manifest.digest, stored.manifest.size) != (published.digest, published.size) {
-            return Err(damaged("the log says another content digest or size"));
+            let path = keys::manifest(model.name(), &digest);
+            let source = "the log says another content digest or size".into();
+            return Err(Error::Corrupt { what: format!("{path} in {self}"), source });
         }
         let stored = Arc::new(stored);
         self.cache.keep(model, &stored);
         Ok(stored)
+    }
+
+    /// The manifest document of a version, which has this digest.
+    pub(super) async fn document(&self, model: &ModelRef, digest: &Digest) -> Result<Stored> {
+        let path = keys::manifest(model.name(), digest);
+        let damaged = |why: &str| Error::Corrupt { what: format!("{path} in {self}"), source: why.into() };
+        let bytes = self.get(&path, LONGEST).await?.ok_or_else(|| damaged("it is not there"))?;
+        if Digest::of(&bytes) != *digest {
+            return Err(damaged("its digest is not the one in the log"));
+        }
+        Stored::decode(model, &path, &bytes)
     }
 }
 

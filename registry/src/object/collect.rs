@@ -1,0 +1,162 @@
+//! Garbage collection: what no version uses is condemned in the log, and only then removed.
+//!
+//! Safety rests on the log alone. A publication that has written blobs which were condemned meanwhile is
+//! refused when it comes to its record, and writes them again; one that comes to its record first makes the
+//! condemnation start over. So a grace of zero is safe beside any number of publishers; a longer one only
+//! spares them work. No clock but the caller's is asked, and object names are never used again.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use object_store::{Error as Failure, ObjectMeta, path::Path};
+use serde::Serialize;
+
+use super::{
+    ObjectBacked,
+    failure::failure,
+    garbage::{Known, Listing, Patience, Plan, folders, plan},
+    keys, stored,
+    stored::Stored,
+};
+use crate::{Digest, Error, LogKey, ModelName, ModelRef, Result, Stamp, catalogue::Fact};
+
+/// Manifests read at once.
+const MANIFESTS: usize = 16;
+
+/// How often a collection starts over because the log has moved on meanwhile.
+const ATTEMPTS: usize = 256;
+
+/// How patient a garbage collection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
+pub struct Collection {
+    /// Objects that no version uses are left alone while they are younger, by the clock of the store: they
+    /// may be of a publication under way, which would have to write them again.
+    pub grace: Duration,
+    /// Objects of deleted versions are left alone so long after the deletion: somebody may be reading them.
+    pub retention: Duration,
+    /// Only say what would be removed.
+    pub rehearse: bool,
+}
+
+/// What a garbage collection removed, or would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Collected {
+    /// Objects.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Default for Collection {
+    /// Both a week.
+    fn default() -> Self {
+        let week = Duration::from_secs(7 * 24 * 3600);
+        Self { grace: week, retention: week, rehearse: false }
+    }
+}
+
+impl ObjectBacked {
+    /// Removes the blobs and manifests of a model that no version uses: what broken-off publications left,
+    /// and what deleted versions had. Whatever one that was stopped has left is removed by the next.
+    ///
+    /// Beside two listings it reads the manifests of versions that share blobs with deleted ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log`](crate::Log), [`Error::Refused`] or [`Error::Unavailable`] when something cannot be
+    /// listed, read or removed, and [`Error::SeqTaken`] beside so many publishers that it never gets its
+    /// turn: try again.
+    pub async fn collect(
+        &self,
+        name: &ModelName,
+        collection: &Collection,
+        stamp: &Stamp,
+    ) -> Result<Collected> {
+        let patience = Patience { grace: collection.grace, retention: collection.retention, at: stamp.at };
+        let [blobs, manifests] = folders(name);
+        let listing = Listing::new(self.list(&blobs).await?, self.list(&manifests).await?);
+        let mut known = Known::default();
+        for _ in 0..ATTEMPTS {
+            let mut last = None;
+            let commit = self.catalogues.commit(self, name, stamp, |catalogue| {
+                let planned = plan(catalogue, &listing, &known, &patience)?;
+                let facts = match &planned {
+                    Plan::Collect { garbage, .. } if !garbage.is_empty() && !collection.rehearse => {
+                        vec![Fact::Condemn(garbage.clone())]
+                    }
+                    _ => Vec::new(),
+                };
+                last = Some((planned, catalogue.garbage().clone()));
+                Ok(facts)
+            });
+            commit.await?;
+            match last.expect("a commit asks what to say at least once") {
+                (Plan::Ask { versions, strays }, _) => {
+                    self.look_up(name, &versions, &strays, &mut known).await?;
+                }
+                (Plan::Collect { garbage, objects }, before) => {
+                    let collected = Collected {
+                        objects: objects.len(),
+                        bytes: objects.iter().map(|meta| meta.size).sum(),
+                    };
+                    if !collection.rehearse {
+                        self.remove(objects).await?;
+                        let swept = garbage.or(&before);
+                        if !swept.is_empty() {
+                            let sweep = |_: &_| Ok(vec![Fact::Sweep(swept.clone())]);
+                            self.catalogues.commit(self, name, stamp, sweep).await?;
+                        }
+                    }
+                    return Ok(collected);
+                }
+            }
+        }
+        let seq = self.catalogues.fold(self, name).await?.next();
+        Err(Error::SeqTaken { key: LogKey::model(name), seq })
+    }
+
+    /// Reads which blobs versions use, and who wrote documents that no version has.
+    async fn look_up(
+        &self,
+        name: &ModelName,
+        versions: &[(ModelRef, Digest)],
+        strays: &[Digest],
+        known: &mut Known,
+    ) -> Result<()> {
+        let read = versions.iter().map(|(model, digest)| -> BoxFuture<'_, Result<_>> {
+            Box::pin(async move { Ok((*digest, self.document(model, digest).await?)) })
+        });
+        let mut read = stream::iter(read.collect::<Vec<_>>()).buffer_unordered(MANIFESTS);
+        while let Some((digest, stored)) = read.try_next().await? {
+            known.add(digest, stored.segments.into_iter().map(|segment| segment.key));
+        }
+        for digest in strays {
+            let document = self.get(&keys::manifest(name, digest), stored::LONGEST).await?;
+            known.add_stray(*digest, document.and_then(|document| Stored::publication_of(&document)));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+        match self.store.list(Some(folder)).try_collect().await {
+            Ok(found) => Ok(found),
+            Err(Failure::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(failure(self, "list what there is of a model")(error)),
+        }
+    }
+
+    async fn remove(&self, objects: Vec<ObjectMeta>) -> Result<()> {
+        let paths = stream::iter(objects.into_iter().map(|object| Ok(object.location)));
+        let mut removed = self.store.delete_stream(paths.boxed());
+        while let Some(removed) = removed.next().await {
+            match removed {
+                // Somebody else was faster.
+                Ok(_) | Err(Failure::NotFound { .. }) => {}
+                Err(error) => return Err(failure(self, "remove what nobody uses")(error)),
+            }
+        }
+        Ok(())
+    }
+}
