@@ -54,6 +54,7 @@
 //! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
 //! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
+//! | know what is in its files | [`Profile`], [`Inspector`] |
 //! | know which there are | [`Versions`], [`Published`] |
 //! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
 //! | vouch for a version | [`Attestations`], [`Attestation`] |
@@ -95,6 +96,7 @@ mod model;
 #[cfg(feature = "object-store")]
 mod object;
 mod path;
+mod profile;
 mod progress;
 mod record;
 mod selector;
@@ -118,6 +120,7 @@ pub use crate::{
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
+    profile::{Inspector, Onnx, Profile, Reading, Tokenizer},
     progress::{Progress, Transfer},
     selector::Selector,
     stamp::Stamp,
