@@ -44,15 +44,14 @@ impl Tally {
         Ok(())
     }
 
-    /// The type of most parameters, where it is one for fewer than sixteen bits.
+    /// The type of most parameters, where it is one that makes weights smaller.
     pub(super) fn small(&self) -> Option<&str> {
-        /// Of as many bits or more, or not made for weights.
-        const WIDE: [&str; 14] = [
-            "BF16", "BOOL", "C128", "C64", "F16", "F32", "F64", "I16", "I32", "I64", "STRING", "U16", "U32",
-            "U64",
-        ];
+        const SMALL: [&str; 6] = ["I2", "I4", "I8", "U2", "U4", "U8"];
+        const FAMILIES: [&str; 8] = ["F4", "F6", "F8", "IQ", "MXFP", "NVFP", "Q", "TQ"];
         let (dtype, _) = self.dtypes.iter().max_by_key(|(_, elements)| **elements)?;
-        (!WIDE.contains(&dtype.as_str())).then_some(dtype)
+        let small =
+            SMALL.contains(&dtype.as_str()) || FAMILIES.iter().any(|family| dtype.starts_with(family));
+        small.then_some(dtype)
     }
 }
 
