@@ -57,6 +57,7 @@
 //! | know what is in its files | [`Profile`], [`Inspector`] |
 //! | know which there are | [`Versions`], [`Published`] |
 //! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
+//! | say what a version is made of, for other tools | [`bom`] |
 //! | vouch for a version | [`Attestations`], [`Attestation`] |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
 //! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
@@ -82,6 +83,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attestation;
+pub mod bom;
 mod catalogue;
 mod channel;
 mod commit;

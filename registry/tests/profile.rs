@@ -90,6 +90,7 @@ fn the_files_beside_them_say_the_rest() {
     let expected = json!({
         "formats": ["safetensors"],
         "architecture": "LlamaForCausalLM",
+        "family": "llama",
         "parameters": 192,
         "dtypes": {"F8_E4M3": 192},
         "quantization": "gptq 4-bit",
@@ -119,6 +120,7 @@ fn the_files_beside_them_say_the_rest() {
     let files = [("tokenizer_config.json", "tokenizer_config.json"), ("config.json", "config.json")];
     let expected = json!({
         "architecture": "LlamaForCausalLM",
+        "family": "llama",
         "quantization": "gptq 4-bit",
         "tokenizer": {"model": "LlamaTokenizer", "vocabulary": 128_256},
         "contextLength": 8192,
@@ -131,6 +133,7 @@ fn gguf_is_read_in_both_byte_orders() {
     let expected = json!({
         "formats": ["gguf"],
         "architecture": "llama",
+        "family": "llama",
         "parameters": 8 * 256 + 4 * 256 + 256,
         "dtypes": {"F32": 256, "Q4_K": 2048, "Q6_K": 1024},
         "quantization": "Q4_K_M",

@@ -112,7 +112,13 @@ impl Scan for Gguf {
         }
         let Found { architecture, context_length, file_type, tokenizer, tokens } = header.found;
         let quantization = file_type.and_then(quantization).map(str::to_owned);
-        let mut settings = Settings { architecture, context_length, quantization, ..Settings::default() };
+        let mut settings = Settings {
+            family: architecture.clone(),
+            architecture,
+            context_length,
+            quantization,
+            ..Settings::default()
+        };
         settings.tokenizer.model = tokenizer;
         settings.tokenizer.vocabulary = tokens;
         Ok(Facts::Weights(Box::new(Weights { tally: header.tally, settings, ..Weights::default() })))

@@ -83,6 +83,7 @@ impl Profile {
         }
         for found in settings {
             fill(&mut profile.architecture, &found.architecture);
+            fill(&mut profile.family, &found.family);
             fill(&mut profile.quantization, &found.quantization);
             fill(&mut profile.context_length, &found.context_length);
             fill(&mut profile.tokenizer.model, &found.tokenizer.model);

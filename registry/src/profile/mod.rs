@@ -40,6 +40,10 @@ pub struct Profile {
     /// the first of `architectures` in `config.json`, or its `model_type`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// The family that the architecture belongs to: `general.architecture` of a GGUF file, otherwise
+    /// `model_type` in `config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// Elements of all stored tensors. Weights that are packed, as GPTQ and AWQ do it in safetensors,
     /// count as the elements that they are packed into.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -30,6 +30,7 @@ pub(super) enum Facts {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) architecture: Option<String>,
+    pub(super) family: Option<String>,
     pub(super) context_length: Option<u64>,
     pub(super) quantization: Option<String>,
     pub(super) tokenizer: Tokenizer,

@@ -124,7 +124,8 @@ impl From<Config> for Settings {
             None => method,
         });
         let mut settings = Self {
-            architecture: config.architecture.or(config.model_type),
+            architecture: config.architecture.or_else(|| config.model_type.clone()),
+            family: config.model_type,
             context_length: config.context_length.or(config.text_context_length),
             quantization,
             ..Self::default()
