@@ -4,11 +4,11 @@
 //! library that defines its format.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::UNIX_EPOCH};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidegate_registry::{FilePath, Inspector, Profile};
+use tidegate_registry::{Card, Digest, File, FilePath, Inspector, Manifest, Profile, Stamp};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/profile");
 
@@ -245,11 +245,37 @@ fn there_are_few_notes_and_short_ones() {
 
 #[test]
 fn other_files_say_nothing() {
-    for (path, bytes) in
-        [("README.md", "# A model"), ("generate.py", "import onnx"), ("other.json", "{"), ("empty", "")]
-    {
+    for (path, bytes) in [
+        ("README.md", "# A model"),
+        ("generate.py", "import onnx"),
+        ("other.json", "{"),
+        ("note.txt", "GGUF files of a model"),
+        ("empty", ""),
+    ] {
         assert!(one(path, bytes.as_bytes()).is_empty(), "{path}");
     }
+}
+
+#[test]
+fn a_manifest_carries_it() {
+    let bytes = golden("little.gguf");
+    let digest = Digest::of(&bytes);
+    let path: FilePath = "tiny.gguf".parse().unwrap();
+    let file = File { path: path.clone(), size: bytes.len() as u64, digest, parts: vec![digest] };
+    let stamp = Stamp { by: "ci".to_owned(), at: UNIX_EPOCH };
+    let bare = Manifest::new("tiny@1.0.0".parse().unwrap(), vec![file], stamp, Card::default());
+    let full = bare.clone().with_profile(one("tiny.gguf", &bytes));
+    assert_eq!((bare.digest, bare.size), (full.digest, full.size), "it is no part of the identity");
+    assert_eq!(bare, bare.clone().with_profile(Profile::default()), "nothing said is nothing written");
+
+    let mut written = serde_json::to_value(&full).unwrap();
+    assert_eq!(written["profile"]["contextLength"], 4096);
+    assert_eq!(serde_json::from_value::<Manifest>(written.clone()).unwrap(), full);
+    written["profile"]["somethingOfLater"] = json!([1]);
+    assert_eq!(serde_json::from_value::<Manifest>(written.clone()).unwrap(), full);
+    written.as_object_mut().unwrap().remove("profile");
+    assert_eq!(written, serde_json::to_value(&bare).unwrap(), "as it was written before there were profiles");
+    assert_eq!(serde_json::from_value::<Manifest>(written).unwrap(), bare);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::{
     tally::{Elements, Tally},
 };
 
-pub(super) const MAGIC: &[u8; 4] = b"GGUF";
+const MAGIC: &[u8; 4] = b"GGUF";
 
 /// Bytes of a string value that is of interest; a longer one is passed over.
 const LONGEST_VALUE: u64 = 1024;
@@ -82,6 +82,15 @@ struct Found {
     file_type: Option<u64>,
     tokenizer: Option<String>,
     tokens: Option<u64>,
+}
+
+impl Gguf {
+    /// Whether a file that begins so is one, whatever it is called: the magic, and a small number in either
+    /// byte order, so that a text that begins with the word is none.
+    pub(super) fn begins(head: &[u8]) -> bool {
+        let version = head.strip_prefix(MAGIC).and_then(<[u8]>::first_chunk);
+        matches!(version, Some([1..=255, 0, 0, 0] | [0, 0, 0, 1..=255]))
+    }
 }
 
 impl Scan for Gguf {

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{
-    gguf::{Gguf, MAGIC},
+    gguf::Gguf,
     onnx::OnnxFile,
     reading::{Damage, Facts, Reading},
     safetensors::Safetensors,
@@ -133,7 +133,7 @@ impl Inspector {
 fn scanner(path: &str, head: &[u8]) -> Option<(&'static str, Box<dyn Scan>)> {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    Some(if head.starts_with(MAGIC) {
+    Some(if Gguf::begins(head) {
         ("gguf", Box::new(Gguf::default()))
     } else if Safetensors::begins(head) {
         ("safetensors", Box::new(Safetensors::new()))
@@ -163,7 +163,12 @@ impl Reading {
     #[must_use]
     pub fn damage(&self) -> Option<String> {
         let damage = self.facts.as_ref().err()?;
-        Some(format!("{} is not readable as {}: {damage}", self.path, self.kind))
+        let Self { path, kind, .. } = self;
+        Some(if path.as_str().ends_with(kind) && kind.contains('.') {
+            format!("{path} is not readable: {damage}")
+        } else {
+            format!("{path} is not readable as {kind}: {damage}")
+        })
     }
 
     pub(super) fn facts(&self) -> Option<&Facts> {

@@ -86,10 +86,10 @@ impl See for Config {
                 self.vocabulary = number.parse().ok();
             }
             ([field], Value::Number(number)) if is_context_length(field) => {
-                self.context_length = self.context_length.or(number.parse().ok());
+                self.context_length = self.context_length.or_else(|| number.parse().ok());
             }
             ([part, field], Value::Number(number)) if part.is("text_config") && is_context_length(field) => {
-                self.text_context_length = self.text_context_length.or(number.parse().ok());
+                self.text_context_length = self.text_context_length.or_else(|| number.parse().ok());
             }
             ([part, field], Value::Text(method)) if is_quantization(part) && field.is("quant_method") => {
                 self.method = text(method);
