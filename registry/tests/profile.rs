@@ -174,8 +174,21 @@ fn weights_that_are_there_twice_are_counted_once() {
     assert_eq!(twice["parameters"], 2 * 3328);
     assert_eq!(
         twice["notes"],
-        json!(["model-Q4_K_M.gguf has as many parameters as model-Q4_K_M.big.gguf; they are counted once"])
+        json!(["model-Q4_K_M.gguf holds the same weights as model-Q4_K_M.big.gguf; they are counted once"])
     );
+}
+
+#[test]
+fn graphs_in_several_precisions_are_counted_once() {
+    let graphs = [
+        ("inline.onnx", "onnx/model.onnx"),
+        ("outside.onnx", "onnx/model_q4.onnx"),
+        ("outside.onnx", "onnx/decoder.onnx"),
+        ("inline.onnx", "onnx/parts/model_q4.onnx"),
+    ];
+    let once = whole(&graphs);
+    let notes = ["onnx/model_q4.onnx holds the same weights as onnx/model.onnx; they are counted once"];
+    assert_eq!((&once["parameters"], &once["notes"]), (&json!(2188 + 512 + 2188), &json!(notes)));
 }
 
 #[test]
@@ -261,7 +274,7 @@ fn a_manifest_carries_it() {
     let bytes = golden("little.gguf");
     let digest = Digest::of(&bytes);
     let path: FilePath = "tiny.gguf".parse().unwrap();
-    let file = File { path: path.clone(), size: bytes.len() as u64, digest, parts: vec![digest] };
+    let file = File { path, size: bytes.len() as u64, digest, parts: vec![digest] };
     let stamp = Stamp { by: "ci".to_owned(), at: UNIX_EPOCH };
     let bare = Manifest::new("tiny@1.0.0".parse().unwrap(), vec![file], stamp, Card::default());
     let full = bare.clone().with_profile(one("tiny.gguf", &bytes));

@@ -25,7 +25,8 @@ impl Profile {
     ///
     /// * Files add up: shards of one model, and components such as an encoder and a decoder.
     /// * Files in one directory with the same number of parameters are the same weights in different
-    ///   precision. The first by path is counted, the others are noted. Shards, which are named
+    ///   precision, and so are `model.onnx` and `model_quantized.onnx`, whose numbers differ by the scales.
+    ///   The first by path is counted, the others are noted. Shards, which are named
     ///   `…-00001-of-00003…`, count as one file for this.
     /// * Weights in several formats are the same weights: safetensors are counted before GGUF, and GGUF before ONNX.
     /// * Of several `config.json`, that nearest to the root speaks. Several equally near describe
@@ -46,15 +47,17 @@ impl Profile {
         let mut total = Tally::default();
         // From the most to the least trusted.
         let mut settings: Vec<&Settings> = Vec::new();
-        let mut seen = BTreeMap::new();
+        let (mut by_number, mut by_name) = (BTreeMap::new(), BTreeMap::new());
         for ((format, stem), set) in &sets {
             if Some(*format) != counted {
                 continue;
             }
             let parameters = set.tally.parameters;
-            let twin = *seen.entry((directory(stem), parameters)).or_insert(set.first);
-            if twin != set.first && parameters > 0 {
-                notes.push(format!("{} has as many parameters as {twin}; they are counted once", set.first));
+            let same_number = *by_number.entry((directory(stem), parameters)).or_insert(set.first);
+            let same_name = *by_name.entry(precise(stem)).or_insert(set.first);
+            let twin = [same_name, same_number].into_iter().find(|first| *first != set.first);
+            if let Some(twin) = twin.filter(|_| parameters > 0) {
+                notes.push(format!("{} holds the same weights as {twin}; they are counted once", set.first));
             } else if total.add(&set.tally).is_ok() {
                 settings.push(set.settings);
             } else {
@@ -158,6 +161,15 @@ fn nearest<'a>(readings: &'a [Reading], kind: &str) -> Option<&'a Facts> {
 
 fn directory(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+/// `stem` without what the converters of `transformers` append to a graph in another precision.
+///
+/// Source: <https://huggingface.co/docs/transformers.js/guides/dtypes>.
+fn precise(stem: &str) -> &str {
+    const PRECISIONS: [&str; 8] = ["_bnb4", "_fp16", "_int8", "_q4", "_q4f16", "_q8", "_quantized", "_uint8"];
+    let Some(graph) = stem.strip_suffix(".onnx") else { return stem };
+    PRECISIONS.into_iter().find_map(|precision| graph.strip_suffix(precision)).unwrap_or(graph)
 }
 
 /// `path` without `-00001-of-00003`.
