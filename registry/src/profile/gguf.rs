@@ -5,6 +5,7 @@
 //! length; only a few short strings and numbers are kept.
 
 use super::{
+    gguf_piece::{ARRAY, Array, Piece, STRING, width},
     gguf_types::{ggml_type, quantization},
     reading::{Damage, Facts, Settings, Weights, text},
     steps::{Pieces, Scan, Step, Steps},
@@ -15,9 +16,6 @@ const MAGIC: &[u8; 4] = b"GGUF";
 
 /// Bytes of a string value that is of interest; a longer one is passed over.
 const LONGEST_VALUE: u64 = 1024;
-
-/// Bytes of a key or of a tensor's name.
-const LONGEST_NAME: u64 = 65_535;
 
 /// Dimensions of a tensor. GGML has four.
 const MOST_DIMENSIONS: u32 = 8;
@@ -67,12 +65,6 @@ enum Key {
     Other,
     TokenizerModel,
     Tokens,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Array {
-    element: u32,
-    left: u64,
 }
 
 #[derive(Debug, Default)]
@@ -136,7 +128,7 @@ impl Scan for Gguf {
 
 impl Pieces for Header {
     fn step(&mut self, at: u64, bytes: &[u8]) -> Result<Step, Damage> {
-        let mut piece = Piece { bytes, taken: 0, big_endian: self.big_endian, missing: None };
+        let mut piece = Piece::new(bytes, self.big_endian);
         let step = match self.expect {
             Expect::Magic => self.magic(&mut piece)?,
             Expect::Counts => self.counts(&mut piece),
@@ -158,7 +150,7 @@ impl Pieces for Header {
             Expect::End => Some(Step::Done),
         };
         // A piece that is not there whole has changed nothing, and says how much of it there is to be.
-        Ok(step.unwrap_or_else(|| Step::Need(piece.missing.unwrap_or(piece.taken + 1))))
+        Ok(step.unwrap_or_else(|| piece.need()))
     }
 }
 
@@ -323,82 +315,5 @@ impl Header {
         };
         self.expect = Expect::End;
         Ok(Step::Done)
-    }
-}
-
-const STRING: u32 = 8;
-const ARRAY: u32 = 9;
-
-/// Bytes of a number of type `kind`.
-fn width(kind: u32) -> Result<u64, Damage> {
-    match kind {
-        0 | 1 | 7 => Ok(1),
-        2 | 3 => Ok(2),
-        4..=6 => Ok(4),
-        10..=12 => Ok(8),
-        _ => Err(Damage::said(format!("it has a value of the unknown type {kind}"))),
-    }
-}
-
-/// Takes things off the front of a piece.
-struct Piece<'a> {
-    bytes: &'a [u8],
-    taken: usize,
-    big_endian: bool,
-    /// How long the piece is at least, where it was too short.
-    missing: Option<usize>,
-}
-
-impl<'a> Piece<'a> {
-    fn take(&mut self, count: u64) -> Option<&'a [u8]> {
-        let end = self.taken.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
-        let Some(taken) = self.bytes.get(self.taken..end) else {
-            self.missing = Some(end);
-            return None;
-        };
-        self.taken = end;
-        Some(taken)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        let number = u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes were taken"));
-        Some(if self.big_endian { number.swap_bytes() } else { number })
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        let number = u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes were taken"));
-        Some(if self.big_endian { number.swap_bytes() } else { number })
-    }
-
-    fn array(&mut self) -> Option<Array> {
-        Some(Array { element: self.u32()?, left: self.u64()? })
-    }
-
-    fn name(&mut self) -> Result<Option<&'a [u8]>, Damage> {
-        let Some(length) = self.u64() else { return Ok(None) };
-        if length > LONGEST_NAME {
-            return Err(Damage::new("it has a name of more than 64 KiB"));
-        }
-        Ok(self.take(length))
-    }
-
-    /// The number in `bytes`, if its type is for whole ones and it is not negative.
-    fn natural(&self, kind: u32, bytes: &[u8]) -> Option<u64> {
-        const SIGNED: [u32; 4] = [1, 3, 5, 11];
-        const UNSIGNED: [u32; 4] = [0, 2, 4, 10];
-        if !SIGNED.contains(&kind) && !UNSIGNED.contains(&kind) {
-            return None;
-        }
-        let shift = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        let (number, top) = if self.big_endian {
-            (bytes.iter().fold(0, shift), bytes.first()?)
-        } else {
-            (bytes.iter().rev().fold(0, shift), bytes.last()?)
-        };
-        (UNSIGNED.contains(&kind) || top & 0x80 == 0).then_some(number)
-    }
-
-    fn took(&self) -> Step {
-        Step::Took(self.taken)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Onnx, Profile, Tokenizer,
+    Onnx, Profile,
     reading::{Facts, Reading, Settings},
     tally::Tally,
 };
@@ -14,8 +14,8 @@ const MOST_NOTES: usize = 16;
 /// Characters of a note.
 const LONGEST_NOTE: usize = 256;
 
-/// Names of files with weights that are kept.
-const MOST_EXTERNAL: usize = 16;
+/// Operator sets, and names of files with weights, that are kept.
+const MOST_NAMES: usize = 16;
 
 /// Which format speaks for the weights where a version has them in several.
 const FORMATS: [&str; 3] = ["safetensors", "gguf", "onnx"];
@@ -71,18 +71,10 @@ impl Profile {
             profile.onnx.take_in(&set.onnx);
         }
 
-        if let Some(Facts::Tokenizer(tokenizer)) = nearest(&readings, "tokenizer.json") {
-            profile.tokenizer = tokenizer.clone();
-        }
-        for kind in ["tokenizer_config.json", "config.json"] {
+        for kind in ["tokenizer.json", "tokenizer_config.json", "config.json"] {
             if let Some(Facts::Settings(found)) = nearest(&readings, kind) {
                 settings.push(found);
             }
-        }
-        let from_gguf = settings.first().filter(|_| counted == Some("gguf")).map(|first| &first.tokenizer);
-        if let Some(Tokenizer { model, vocabulary }) = from_gguf {
-            let Tokenizer { model: m, vocabulary: v } = std::mem::take(&mut profile.tokenizer);
-            profile.tokenizer = Tokenizer { model: model.clone().or(m), vocabulary: vocabulary.or(v) };
         }
         for found in settings {
             fill(&mut profile.architecture, &found.architecture);
@@ -135,10 +127,13 @@ impl Onnx {
         fill(&mut self.producer, &other.producer);
         self.ir_version = self.ir_version.max(other.ir_version);
         for (domain, version) in &other.opsets {
+            if self.opsets.len() == MOST_NAMES && !self.opsets.contains_key(domain) {
+                continue;
+            }
             let known = self.opsets.entry(domain.clone()).or_insert(0);
             *known = (*known).max(*version);
         }
-        let room = MOST_EXTERNAL.saturating_sub(self.external.len());
+        let room = MOST_NAMES.saturating_sub(self.external.len());
         self.external.extend(other.external.iter().take(room).cloned());
     }
 }

@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod gguf;
+mod gguf_piece;
 mod gguf_types;
 mod inspector;
 mod json;

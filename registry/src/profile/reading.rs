@@ -20,10 +20,8 @@ pub struct Reading {
 /// What can be learnt from a file that is in order.
 #[derive(Clone, Debug)]
 pub(super) enum Facts {
-    /// `config.json`, `tokenizer_config.json`.
+    /// Of one of the JSON files.
     Settings(Settings),
-    /// `tokenizer.json`.
-    Tokenizer(Tokenizer),
     Weights(Box<Weights>),
 }
 

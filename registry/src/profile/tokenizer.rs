@@ -6,7 +6,7 @@
 use super::{
     Tokenizer,
     json::{Json, Level, See, Value},
-    reading::{Damage, Facts, text},
+    reading::{Damage, Facts, Settings, text},
     steps::Scan,
 };
 
@@ -56,7 +56,8 @@ impl Scan for TokenizerFile {
         }
         let Found { model, tokens, added } = self.found;
         let vocabulary = Some(tokens.max(added)).filter(|tokens| *tokens > 0);
-        Ok(Facts::Tokenizer(Tokenizer { model, vocabulary }))
+        let tokenizer = Tokenizer { model, vocabulary };
+        Ok(Facts::Settings(Settings { tokenizer, ..Settings::default() }))
     }
 }
 
