@@ -54,8 +54,10 @@
 //! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
 //! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
+//! | know what is in its files | [`Profile`], [`Inspector`] |
 //! | know which there are | [`Versions`], [`Published`] |
 //! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
+//! | say what a version is made of, for other tools | [`bom`] |
 //! | vouch for a version | [`Attestations`], [`Attestation`] |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
 //! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
@@ -81,6 +83,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attestation;
+pub mod bom;
 mod catalogue;
 mod channel;
 mod digest;
@@ -95,6 +98,7 @@ mod model;
 #[cfg(feature = "object-store")]
 mod object;
 mod path;
+mod profile;
 mod progress;
 mod selector;
 mod stamp;
@@ -119,6 +123,7 @@ pub use crate::{
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
+    profile::{Inspector, Onnx, Profile, Reading, Tokenizer},
     progress::{Progress, Transfer},
     selector::Selector,
     stamp::Stamp,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Error, FilePath, Hasher, Invalid, ModelRef, Result, Stamp, transfer::source::check_paths,
+    Digest, Error, FilePath, Hasher, Invalid, ModelRef, Profile, Result, Stamp, transfer::source::check_paths,
 };
 
 /// Bytes of a part: every file is hashed whole and in parts of this size, so that a download can
@@ -30,6 +30,9 @@ pub struct Manifest {
     /// What the publisher says about it.
     #[serde(flatten)]
     pub card: Card,
+    /// What its files say about themselves, where its publisher looked. Not part of its identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 }
 
 /// One file of a version.
@@ -190,7 +193,13 @@ impl Manifest {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let digest = content_digest(&files);
         let size = files.iter().map(|file| file.size).sum();
-        Self { model, digest, size, files, created, card }
+        Self { model, digest, size, files, created, card, profile: None }
+    }
+
+    /// The same with what its files say about themselves, if they say anything.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        Self { profile: Some(profile).filter(|profile| !profile.is_empty()), ..self }
     }
 
     /// The file at `path`.

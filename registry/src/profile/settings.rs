@@ -1,0 +1,155 @@
+//! `config.json` and `tokenizer_config.json`, as the library `transformers` writes them.
+//!
+//! Source: <https://huggingface.co/docs/transformers/main_classes/configuration>.
+
+use super::{
+    json::{Json, Level, See, Value},
+    reading::{Damage, Facts, Settings, text},
+    steps::Scan,
+};
+
+/// Bytes of such a file. Those that are known have a few thousand; `tokenizer_config.json`, which lists
+/// the special tokens, a few hundred thousand.
+const LARGEST: u64 = 4 << 20;
+
+/// What `config.json` calls the tokens that a model looks at together, by the family of the model.
+const CONTEXT_LENGTHS: [&str; 6] =
+    ["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "max_sequence_length"];
+
+/// Reads a file of settings.
+#[derive(Debug)]
+pub(super) struct SettingsFile<S> {
+    json: Json,
+    fed: u64,
+    found: S,
+}
+
+/// `config.json`.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    architecture: Option<String>,
+    model_type: Option<String>,
+    context_length: Option<u64>,
+    /// Of the part that deals with text, where the model has several.
+    text_context_length: Option<u64>,
+    vocabulary: Option<u64>,
+    method: Option<String>,
+    bits: Option<u64>,
+}
+
+/// `tokenizer_config.json`.
+#[derive(Debug, Default)]
+pub(super) struct TokenizerConfig {
+    class: Option<String>,
+}
+
+impl<S: Default> SettingsFile<S> {
+    pub(super) fn new() -> Self {
+        Self { json: Json::new(), fed: 0, found: S::default() }
+    }
+}
+
+impl<S> Scan for SettingsFile<S>
+where
+    S: See + Into<Settings> + std::fmt::Debug + Send + Sync,
+{
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        self.fed = self.fed.saturating_add(bytes.len() as u64);
+        if self.fed > LARGEST {
+            return Err(Damage::new("it is larger than 4 MiB"));
+        }
+        self.json.feed(bytes, &mut self.found)
+    }
+
+    fn idle(&self) -> u64 {
+        0
+    }
+
+    fn pass(&mut self, _: u64) {}
+
+    fn finish(self: Box<Self>, _: u64) -> Result<Facts, Damage> {
+        if !self.json.is_complete() {
+            return Err(Damage::new("it ends before its JSON does"));
+        }
+        Ok(Facts::Settings(self.found.into()))
+    }
+}
+
+impl See for Config {
+    fn see(&mut self, path: &[Level], value: Value<'_>) -> Result<(), Damage> {
+        match (path, value) {
+            ([field, first], Value::Text(name)) if field.is("architectures") && first.is_at(0) => {
+                self.architecture = text(name);
+            }
+            ([field], Value::Text(name)) if field.is("model_type") => self.model_type = text(name),
+            ([field], Value::Number(number)) if field.is("vocab_size") => {
+                self.vocabulary = number.parse().ok();
+            }
+            ([field], Value::Number(number)) if is_context_length(field) => {
+                self.context_length = self.context_length.or_else(|| number.parse().ok());
+            }
+            ([part, field], Value::Number(number)) if part.is("text_config") && is_context_length(field) => {
+                self.text_context_length = self.text_context_length.or_else(|| number.parse().ok());
+            }
+            ([part, field], Value::Text(method)) if is_quantization(part) && field.is("quant_method") => {
+                self.method = text(method);
+            }
+            ([part, field], Value::Number(bits)) if is_quantization(part) && field.is("bits") => {
+                self.bits = bits.parse().ok();
+            }
+            ([part, field], Value::Word("true")) if is_quantization(part) && field.is("load_in_4bit") => {
+                self.bits = Some(4);
+            }
+            ([part, field], Value::Word("true")) if is_quantization(part) && field.is("load_in_8bit") => {
+                self.bits = Some(8);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_context_length(level: &Level) -> bool {
+    CONTEXT_LENGTHS.iter().any(|name| level.is(name))
+}
+
+fn is_quantization(level: &Level) -> bool {
+    level.is("quantization_config")
+}
+
+impl From<Config> for Settings {
+    fn from(config: Config) -> Self {
+        let quantization = config.method.map(|method| match config.bits {
+            Some(bits) => format!("{method} {bits}-bit"),
+            None => method,
+        });
+        let mut settings = Self {
+            architecture: config.architecture.or_else(|| config.model_type.clone()),
+            family: config.model_type,
+            context_length: config.context_length.or(config.text_context_length),
+            quantization,
+            ..Self::default()
+        };
+        settings.tokenizer.vocabulary = config.vocabulary;
+        settings
+    }
+}
+
+impl See for TokenizerConfig {
+    fn see(&mut self, path: &[Level], value: Value<'_>) -> Result<(), Damage> {
+        if let ([field], Value::Text(class)) = (path, value)
+            && field.is("tokenizer_class")
+        {
+            self.class = text(class);
+        }
+        Ok(())
+    }
+}
+
+impl From<TokenizerConfig> for Settings {
+    fn from(config: TokenizerConfig) -> Self {
+        let mut settings = Self::default();
+        settings.tokenizer.model = config.class;
+        settings
+    }
+}
