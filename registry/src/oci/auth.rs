@@ -162,7 +162,8 @@ impl Challenge {
 
     /// Parses `Bearer realm="…",service="…"` or `Basic …`.
     fn parse(s: &str) -> Option<Self> {
-        let (scheme, parameters) = s.trim().split_once(' ').unwrap_or((s.trim(), ""));
+        let s = s.trim();
+        let (scheme, parameters) = s.split_once(' ').unwrap_or((s, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);
         }
@@ -230,6 +231,18 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Challenge::parse(header), wanted, "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_do_not_go_out_in_the_clear() {
+        let auth = OciAuth::Basic { user: "u".to_owned(), password: "hunter2".to_owned() };
+        let root = Url::parse("https://registry.invalid").unwrap();
+        for realm in ["http://registry.invalid/token", "ftp://registry.invalid", "file:///etc", "/token", ""]
+        {
+            let scope = Scope::Pull("m".to_owned());
+            let asked = token(&Client::new(), &root, &auth, &scope, realm, None).await;
+            assert!(matches!(asked, Err(Failure::Protocol(_))), "{realm}");
         }
     }
 

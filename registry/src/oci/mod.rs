@@ -38,14 +38,15 @@ pub use self::{auth::OciAuth, import::OciArtifact};
 use self::{failure::failure, place::Place, read::Cache, wire::Wire};
 use crate::{
     ByteStream, Content, Draft, FilePath, Invalid, Log, Manifest, ModelName, ModelRef, ModelStore,
-    ModelStoreExt as _, OpenOptions, Progress, Result, Stamp, Versions, transfer::copy::copies,
+    OpenOptions, Progress, Result, Stamp, Versions, transfer::copy::copies,
 };
 
 /// Models looked at together when all are listed.
 const MODELS: usize = 16;
 
-/// Repositories of a registry that are gone through when models are listed.
+/// Repositories of a registry that are gone through when models are listed, and requests that it takes.
 const MOST_REPOSITORIES: usize = 100_000;
+const MOST_PAGES: usize = 1_000;
 
 /// A [`ModelStore`] whose versions are artifacts in an OCI registry, and whose facts are in a [`Log`]
 /// elsewhere. Clones share a small cache of what never changes.
@@ -155,26 +156,24 @@ impl OciBacked {
     /// Every repository below the path that could be a model's, ascending.
     async fn repositories(&self) -> Result<Vec<ModelName>> {
         let (mut names, mut seen, mut last) = (Vec::new(), 0, None::<String>);
-        loop {
-            let (page, more) =
-                self.wire.catalog(last.as_deref()).await.map_err(failure(self, "list its repositories"))?;
+        for _ in 0..MOST_PAGES {
+            let page = self.wire.catalog(last.as_deref()).await;
+            let (page, more) = page.map_err(failure(self, "list its repositories"))?;
             seen += page.len();
-            names.extend(page.iter().filter_map(|repository| self.place.model(repository)));
-            // A catalogue that does not end, or goes round in circles, is not followed.
-            let next = page.into_iter().next_back().filter(|next| last.as_ref() != Some(next));
-            if !more || next.is_none() || seen > MOST_REPOSITORIES {
+            if seen > MOST_REPOSITORIES {
                 break;
+            }
+            names.extend(page.iter().filter_map(|repository| self.place.model(repository)));
+            let next = page.into_iter().next_back().filter(|next| more && last.as_ref() != Some(next));
+            if next.is_none() {
+                names.sort_unstable();
+                names.dedup();
+                return Ok(names);
             }
             last = next;
         }
-        if seen > MOST_REPOSITORIES {
-            let why =
-                format!("it has more than {MOST_REPOSITORIES} repositories, too many to look for models in");
-            return Err(Invalid::new("registry", self.to_string(), why).into());
-        }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
+        let why = format!("its catalogue does not end, or has more than {MOST_REPOSITORIES} repositories");
+        Err(Invalid::new("registry", self.to_string(), why).into())
     }
 }
 

@@ -199,7 +199,7 @@ mod tests {
             "https://hunter2@example.com/team",
             "https://example.com/Team",
             "https://example.com/a//b",
-            "https://example.com/a/../%2e",
+            "https://example.com/a%2fb",
             "https://example.com/team?token=hunter2",
             "https://example.com/team#x",
         ] {
