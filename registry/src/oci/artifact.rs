@@ -28,7 +28,7 @@ const MODEL_CONFIG: &str = "application/vnd.cncf.model.config.v1+json";
 /// The annotation of a layer that says which file it is.
 const FILEPATH: &str = "org.cncf.model.filepath";
 
-/// The same of artifacts made with ORAS, which come without the one above.
+/// The same to ORAS, whose artifacts come without the one above.
 const TITLE: &str = "org.opencontainers.image.title";
 
 /// The annotation of a layer that says that its media type was guessed.
@@ -147,22 +147,41 @@ impl Artifact {
         }
     }
 
-    /// The manifest of the artifact that `manifest` becomes.
+    /// The manifest of the artifact that `manifest` becomes. Where there is room, layers have their paths
+    /// under the name that ORAS looks for as well.
     pub(super) fn encode(manifest: &Manifest, config: Blob, document: Blob) -> Result<Bytes, Invalid> {
+        for titles in [true, false] {
+            let bytes = Self::image(manifest, config, document, titles);
+            if bytes.len() <= LONGEST_MANIFEST {
+                return Ok(bytes.into());
+            }
+        }
+        let why = format!(
+            "{} files need a manifest of more than the {LONGEST_MANIFEST} bytes that registries take; pack small ones into an archive",
+            manifest.files.len()
+        );
+        Err(Invalid::new("content", manifest.model.to_string(), why))
+    }
+
+    fn image(manifest: &Manifest, config: Blob, document: Blob, titles: bool) -> Vec<u8> {
         let annotations = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
         };
-        let layer = |file: &File| Descriptor {
-            media_type: media::of(&file.path).to_owned(),
-            digest: file.digest.to_string(),
-            size: file.size,
-            annotations: annotations(&[(FILEPATH, file.path.as_str()), (UNTESTED, "true")]),
+        let layer = |file: &File| {
+            let path = file.path.as_str();
+            let pairs = [(FILEPATH, path), (UNTESTED, "true"), (TITLE, path)];
+            Descriptor {
+                media_type: media::of(&file.path).to_owned(),
+                digest: file.digest.to_string(),
+                size: file.size,
+                annotations: annotations(if titles { &pairs } else { &pairs[..2] }),
+            }
         };
         let document = Descriptor {
             media_type: media::DOC.to_owned(),
             digest: document.digest.to_string(),
             size: document.size,
-            annotations: annotations(&[(FILEPATH, DOCUMENT)]),
+            annotations: annotations(&[(FILEPATH, DOCUMENT), (TITLE, DOCUMENT)]),
         };
         let model = &manifest.model;
         let image = ImageManifest {
@@ -181,15 +200,7 @@ impl Artifact {
                 ("org.opencontainers.image.version", &model.version().to_string()),
             ]),
         };
-        let bytes = serde_json::to_vec(&image).expect("text and numbers are JSON");
-        if bytes.len() > LONGEST_MANIFEST {
-            let why = format!(
-                "{} files need a manifest of more than the {LONGEST_MANIFEST} bytes that registries take; pack small ones into an archive",
-                manifest.files.len()
-            );
-            return Err(Invalid::new("content", model.to_string(), why));
-        }
-        Ok(bytes.into())
+        serde_json::to_vec(&image).expect("text and numbers are JSON")
     }
 }
 
@@ -354,7 +365,10 @@ mod tests {
         let files: Vec<_> = files.iter().map(|path| (path.as_str(), "x")).collect();
         let blob = Blob { digest: Digest::of(""), size: 0 };
         let encoded = |count: usize| Artifact::encode(&manifest(&files[..count]), blob, blob);
-        assert!(encoded(10_000).is_ok());
+        for count in [10_000, 15_000] {
+            let artifact = Artifact::parse(&encoded(count).unwrap()).unwrap();
+            artifact.agrees(&manifest(&files[..count])).unwrap();
+        }
         assert!(encoded(20_000).unwrap_err().to_string().contains("20000 files"));
     }
 }

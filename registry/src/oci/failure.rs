@@ -40,7 +40,7 @@ impl Failure {
     }
 
     /// Whether the same request will be answered in the same way.
-    fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Answer { status, .. } => {
                 status.is_client_error()

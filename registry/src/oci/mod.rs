@@ -88,8 +88,8 @@ const MOST_PAGES: usize = 1_000;
 /// * **At most some 10 000 files**: the manifest that names them has at most 4 MiB. A model's name must be one
 ///   that repositories can have.
 ///
-/// Requests are made once: the client's own time-outs and retries apply. A broken part of a download is
-/// fetched again.
+/// A chunk of a file that breaks off is continued, as is a part of a download. Other requests are made
+/// once: the client's own time-outs and retries apply.
 #[derive(Clone)]
 pub struct OciBacked {
     place: Arc<Place>,

@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{OciBacked, artifact::Blob, failure::failure, wire::Session};
+use super::{
+    OciBacked,
+    artifact::Blob,
+    failure::{Failure, failure},
+    wire::Session,
+};
 use crate::{
     Digest, File, Progress, Result, Transfer,
     transfer::{
@@ -14,6 +19,9 @@ use crate::{
 /// Bytes sent in one request. One chunk is on its way while the next is read and hashed, so a file takes
 /// twice this; registries in front of S3 want at least 5 MiB.
 const CHUNK: usize = 8 << 20;
+
+/// How often a chunk is sent while its answer is lost or the registry is unavailable.
+const ATTEMPTS: usize = 4;
 
 impl OciBacked {
     /// Stores the bytes of `source`, reading and hashing each once, or, when it is `known` to be a file that
@@ -98,11 +106,39 @@ impl OciBacked {
                 hasher.update(chunk.clone()).await;
                 if chunk.len() < CHUNK { Ok(Bytes::new()) } else { reader.block(CHUNK).await }
             };
-            let (sent, next) = futures::join!(self.wire.chunk(repository, session, chunk.clone()), next);
-            sent.map_err(failure(self, "write a blob"))?;
+            let (sent, next) = futures::join!(self.chunk(repository, session, chunk.clone()), next);
+            sent?;
             progress.tell(Transfer::Bytes(length));
             chunk = next?;
         }
         Ok(hasher)
+    }
+
+    /// Sends one chunk. After a failure that may pass, the registry is asked how much of it has arrived, and
+    /// is sent the rest.
+    async fn chunk(&self, repository: &str, session: &mut Session, chunk: Bytes) -> Result<()> {
+        let start = session.sent;
+        let mut rest = chunk.clone();
+        for _ in 1..ATTEMPTS {
+            match self.wire.chunk(repository, session, rest).await {
+                Err(failed) if !failed.is_refusal() => {
+                    tracing::warn!(store = %self, error = %failed, "a chunk broke off, sending what is missing");
+                }
+                done => return done.map_err(failure(self, "write a blob")),
+            }
+            self.wire.look(repository, session).await.map_err(failure(self, "look for a blob"))?;
+            let arrived = session.sent.checked_sub(start).and_then(|arrived| usize::try_from(arrived).ok());
+            rest = match arrived.filter(|&arrived| arrived <= chunk.len()) {
+                Some(arrived) => chunk.slice(arrived..),
+                None => {
+                    let lost = Failure::Protocol("it has other bytes of an upload than it was sent");
+                    return Err(failure(self, "write a blob")(lost));
+                }
+            };
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+        self.wire.chunk(repository, session, rest).await.map_err(failure(self, "write a blob"))
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) struct Session {
     location: Url,
-    sent: u64,
+    pub(super) sent: u64,
 }
 
 /// Bytes of a blob as they come.
@@ -173,6 +173,22 @@ impl Wire {
             return Err(refused(response).await);
         }
         *session = Session { location: self.location(&response)?, sent: end };
+        Ok(())
+    }
+
+    /// Asks how many bytes of a blob are there, after an answer was lost.
+    pub(super) async fn look(&self, repository: &str, session: &mut Session) -> Result<(), Failure> {
+        let request = self.request(Method::GET, session.location.clone());
+        let response = self.send(&Scope::Push(repository.to_owned()), request).await?;
+        if response.status() != StatusCode::NO_CONTENT {
+            return Err(refused(response).await);
+        }
+        let range = response.headers().get(RANGE).and_then(|range| range.to_str().ok());
+        let last = range.and_then(|range| range.strip_prefix("0-")?.parse::<u64>().ok());
+        let last = last.ok_or(Failure::Protocol("it does not say how much of an upload it has"))?;
+        // `0-0` is what registries say of nothing; nobody sends a single byte first.
+        let sent = if last == 0 { 0 } else { last.saturating_add(1) };
+        *session = Session { location: self.location(&response)?, sent };
         Ok(())
     }
 

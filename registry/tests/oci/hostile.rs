@@ -228,6 +228,32 @@ async fn a_catalogue_is_not_followed_in_circles() {
 }
 
 #[tokio::test]
+async fn a_chunk_that_breaks_off_is_continued() {
+    let (registry, address) = Scripted::serve().await;
+    let store = store(&address);
+    let weights = noise(6, (17 << 20) + 3);
+    // Nothing of the first chunk arrives, then half, then all but its answer; then the second one's answer.
+    registry.lose(&[0, 4 << 20, 8 << 20, 8 << 20]);
+    publish(&store, "m@1.0.0", &[("weights", weights.clone())]).await.unwrap();
+    store.verify(&model("m@1.0.0"), &()).await.unwrap();
+    assert_eq!((registry.count("PATCH", "/"), registry.count("GET", "/uploads/")), (5, 4));
+
+    registry.lose(&[0; 4]);
+    let error = publish(&store, "m@2.0.0", &[("weights", noise(7, 9 << 20))]).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(registry.count("DELETE", "/uploads/"), 1, "given up");
+
+    registry.lose(&[0]);
+    registry.script(|asked| {
+        let more = (StatusCode::NO_CONTENT, [("range", "0-99999999"), ("location", "/uploads/9")]);
+        asked.is("GET", "/uploads/").then(|| more.into_response())
+    });
+    let error = publish(&store, "m@3.0.0", &[("weights", noise(8, 9 << 20))]).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert_eq!(store.versions(&"m".parse().unwrap()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_registry_that_stores_something_else_is_noticed() {
     let (registry, address) = Scripted::serve().await;
     registry.script(|asked| {

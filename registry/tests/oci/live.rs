@@ -59,6 +59,7 @@ async fn another_client_pulls_what_was_published() {
     assert_eq!(layers.len(), files.len() + 1, "the files, and tidegate's manifest");
     for (layer, (path, bytes)) in std::iter::zip(layers, &files) {
         assert_eq!(layer["annotations"]["org.cncf.model.filepath"], *path);
+        assert_eq!(layer["annotations"]["org.opencontainers.image.title"], *path, "for ORAS");
         let digest = layer["digest"].as_str().unwrap();
         assert_eq!(digest, Digest::of(bytes).to_string());
         assert_eq!(digest, manifest.file(&path.parse().unwrap()).unwrap().digest.to_string());

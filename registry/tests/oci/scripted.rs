@@ -44,6 +44,7 @@ pub(crate) struct Scripted {
     uploads: Arc<Mutex<BTreeMap<usize, Vec<u8>>>>,
     pub(crate) seen: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Mutex<Option<Script>>>,
+    losses: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Scripted {
@@ -58,6 +59,11 @@ impl Scripted {
     /// From now on, what `script` answers to is not done.
     pub(crate) fn script(&self, script: impl Fn(&Asked) -> Option<Response> + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Some(Arc::new(script));
+    }
+
+    /// Of the next chunks only so many bytes arrive each, and the answer does not.
+    pub(crate) fn lose(&self, arriving: &[usize]) {
+        self.losses.lock().unwrap().extend(arriving.iter().rev());
     }
 
     pub(crate) fn count(&self, method: &str, part: &str) -> usize {
@@ -102,8 +108,19 @@ impl Scripted {
             }
             ("PATCH", Some(n)) => {
                 let there = self.object(&format!("upload {n}"));
-                self.put(&format!("upload {n}"), [there, body].concat());
-                (StatusCode::ACCEPTED, at(n)).into_response()
+                let range = format!("{}-{}", there.len(), there.len() + body.len() - 1);
+                assert_eq!(asked.headers["content-range"], range, "chunks come in order");
+                let lost = self.losses.lock().unwrap().pop();
+                let arrived = body.slice(..lost.unwrap_or(body.len()).min(body.len()));
+                self.put(&format!("upload {n}"), [there, arrived].concat());
+                match lost {
+                    Some(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                    None => (StatusCode::ACCEPTED, at(n)).into_response(),
+                }
+            }
+            ("GET", Some(n)) => {
+                let last = self.object(&format!("upload {n}")).len().saturating_sub(1);
+                (StatusCode::NO_CONTENT, at(n), [("range", format!("0-{last}"))]).into_response()
             }
             ("PUT", Some(n)) => {
                 let bytes = [self.object(&format!("upload {n}")), body].concat();
