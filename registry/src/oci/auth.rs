@@ -234,6 +234,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_challenge_is_too_odd_to_be_read(
+            scheme in "(?i)(basic|bearer|x)?", rest in r#"([ =,"a-zü]|realm|service)*"#,
+        ) {
+            let _read = Challenge::parse(&format!("{scheme} {rest}"));
+        }
+    }
+
     #[tokio::test]
     async fn credentials_do_not_go_out_in_the_clear() {
         let auth = OciAuth::Basic { user: "u".to_owned(), password: "hunter2".to_owned() };

@@ -34,7 +34,7 @@ pub(super) fn encode(manifest: &Manifest) -> Result<Bytes> {
         return Err(Invalid::new("content", model(), why).into());
     }
     // A document that nobody could read must never be published: its version would be taken for ever.
-    match decode(&bytes, &|| model()) {
+    match decode(&bytes, &model) {
         Ok(read) if read == *manifest => Ok(bytes.into()),
         _ => Err(Invalid::new("card", model(), "it does not read back as it was written").into()),
     }
@@ -54,4 +54,38 @@ pub(super) fn decode(bytes: &[u8], what: &(dyn Fn() -> String + Sync)) -> Result
     let Document { manifest, .. } = serde_json::from_slice(bytes).map_err(|error| damaged(error.into()))?;
     manifest.check(&manifest.model)?;
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Card, Digest, File, Stamp};
+
+    fn manifest() -> Manifest {
+        let digest = Digest::of("x");
+        let file = File { path: "f".parse().unwrap(), size: 1, digest, parts: vec![digest] };
+        let stamp = Stamp { by: "test".to_owned(), at: std::time::UNIX_EPOCH };
+        Manifest::new("m@1.0.0+b".parse().unwrap(), vec![file], stamp, Card::default())
+    }
+
+    fn read(bytes: &[u8]) -> Result<Manifest> {
+        decode(bytes, &|| "the document".to_owned())
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        assert_eq!(read(&encode(&manifest()).unwrap()).unwrap(), manifest());
+    }
+
+    #[test]
+    fn others_are_told_apart() {
+        let bytes = String::from_utf8(encode(&manifest()).unwrap().to_vec()).unwrap();
+        let later = bytes.replace(r#""v":1"#, r#""v":2,"new":{}"#);
+        assert!(matches!(read(later.as_bytes()), Err(Error::TooNew { .. })));
+        let lies = bytes.replacen(r#""size":1"#, r#""size":2"#, 1);
+        let deep = format!(r#"{{"v":1,"manifest":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        for wrong in ["", "{}", r#"{"v":1}"#, lies.as_str(), deep.as_str()] {
+            assert!(matches!(read(wrong.as_bytes()), Err(Error::Corrupt { .. })), "{wrong:.80}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ mod media;
 mod place;
 mod publish;
 mod read;
+mod session;
 mod upload;
 mod wire;
 

@@ -6,7 +6,7 @@ use super::{
     OciBacked,
     artifact::Blob,
     failure::{Failure, failure},
-    wire::Session,
+    session::Session,
 };
 use crate::{
     Digest, File, Progress, Result, Transfer,
