@@ -170,6 +170,12 @@ async fn an_altered_artifact_is_damaged() {
         let error = fresh().artifact(&name, "lies").await.unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{pointer}: {error}");
     }
+    // Nothing of the version is touched, and still it is not the artifact that the log names.
+    let mut other = whole.clone();
+    other["annotations"]["added"] = "later".into();
+    registry.put(&pinned, other.to_string());
+    let error = fresh().manifest(&model("m@1.0.0")).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     registry.put(&pinned, bytes);
     fresh().verify(&model("m@1.0.0"), &()).await.unwrap();
 }
