@@ -55,12 +55,13 @@
 //! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know what is in its files | [`Profile`], [`Inspector`] |
-//! | know which there are | [`Versions`], [`Published`] |
-//! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
+//! | know which there are | [`Filter`], [`Published`] |
+//! | promote, demand, watch and look back | [`Channels`], [`Policy`], [`Move`], [`Cause`], [`Expect`] |
+//! | take versions back | [`Lifecycle`], [`Retention`] |
 //! | say what a version is made of, for other tools | [`bom`] |
 //! | vouch for a version | [`Attestations`], [`Attestation`] |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
-//! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
+//! | choose a backend | [`InMemory`], `ObjectBacked` with the feature `object-store`, `OciBacked` with `oci` |
 //! | test a backend | `testkit`, with the feature of that name |
 //!
 //! Everything said about a model is in one log: versions published, channels moved, attestations.
@@ -77,6 +78,7 @@
 //! |---|---|
 //! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
 //! | `fs` | `ObjectBacked::directory`: a registry in a local directory |
+//! | `oci` | `OciBacked`: models as [ModelPack](https://github.com/modelpack/model-spec) artifacts in an OCI registry, over your [`reqwest`](https://docs.rs/reqwest) client |
 //! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
 //!
 //! None is on by default, and none changes what another does.
@@ -97,6 +99,8 @@ mod memory;
 mod model;
 #[cfg(feature = "object-store")]
 mod object;
+#[cfg(feature = "oci")]
+mod oci;
 mod path;
 mod profile;
 mod progress;
@@ -133,3 +137,7 @@ pub use crate::{
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use crate::object::{Collected, Collection, Inspection, ObjectBacked, Problem, Reread};
+
+#[cfg(feature = "oci")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oci")))]
+pub use crate::oci::{OciArtifact, OciAuth, OciBacked};

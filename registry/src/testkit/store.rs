@@ -12,10 +12,11 @@ use crate::{
 };
 
 /// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
+/// `ignore = "needs …"` after it marks the tests so.
 #[macro_export]
 macro_rules! model_store_conformance {
-    ($module:ident, $factory:expr) => {
-        $crate::__conformance! { $module, $factory, store:
+    ($module:ident, $factory:expr $(, ignore = $why:literal)?) => {
+        $crate::__conformance! { $module, $factory, [$(#[ignore = $why])?], store:
             published_files_read_back
             ranges_are_exact
             manifests_keep_what_was_said
