@@ -56,7 +56,8 @@
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know which there are | [`Versions`], [`Published`] |
 //! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
-//! | vouch for a version | [`Attestations`], [`Attestation`] |
+//! | vouch for a version | [`Attestations`], [`Attestation`], [`TestResult`], [`Approval`] |
+//! | sign and verify | [`Envelope`], [`Statement`], and `signing` with the feature of that name |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
 //! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
 //! | test a backend | `testkit`, with the feature of that name |
@@ -75,16 +76,21 @@
 //! |---|---|
 //! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
 //! | `fs` | `ObjectBacked::directory`: a registry in a local directory |
+//! | `signing` | `signing`: model signatures in the OpenSSF format and signed attestations, with ECDSA keys |
 //! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
 //!
 //! None is on by default, and none changes what another does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod approval;
 mod attestation;
+mod base64;
+mod bounded;
 mod catalogue;
 mod channel;
 mod commit;
 mod digest;
+mod envelope;
 mod error;
 mod ext;
 mod journal;
@@ -98,30 +104,39 @@ mod path;
 mod progress;
 mod record;
 mod selector;
+#[cfg(feature = "signing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signing")))]
+pub mod signing;
 mod stamp;
+mod statement;
 mod store;
+mod test_result;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
 mod transfer;
 
 pub use crate::{
-    attestation::Attestations,
+    approval::{Approval, Decision},
+    attestation::{Attestation, Attestations},
     catalogue::{Published, Versions},
     channel::{Cause, Channels, Expect, Move},
     digest::{Digest, Hasher},
+    envelope::{Envelope, Signature},
     error::{BoxError, Error, Invalid, Result},
     ext::ModelStoreExt,
     journal::Journal,
     log::{Log, LogKey, Seq},
-    manifest::{Ancestor, Attestation, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
+    manifest::{Ancestor, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
     progress::{Progress, Transfer},
     selector::Selector,
     stamp::Stamp,
+    statement::{ResourceDescriptor, Statement},
     store::{ByteStream, Content, Draft, ModelStore, OpenOptions},
+    test_result::{TestOutcome, TestResult},
 };
 
 #[cfg(feature = "object-store")]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Error, FilePath, Hasher, Invalid, ModelRef, Result, Stamp, transfer::source::check_paths,
+    Attestation, Digest, Error, FilePath, Hasher, ModelRef, Result, Stamp, transfer::source::check_paths,
 };
 
 /// Bytes of a part: every file is hashed whole and in parts of this size, so that a download can
@@ -84,19 +84,6 @@ pub struct Framework {
     pub version: String,
 }
 
-/// A statement about a version, made by somebody at some time: "the safety suite passed".
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Attestation {
-    /// What kind of statement it is: a URI, as in-toto's `predicateType`.
-    pub predicate_type: String,
-    /// Who says so, and when.
-    pub stamp: Stamp,
-    /// The statement itself, nested at most 64 levels deep.
-    pub predicate: serde_json::Value,
-}
-
 /// Where a version comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "passive data")]
@@ -127,34 +114,6 @@ pub enum Relation {
     QuantizedFrom,
     /// The ancestor is a data set that it was trained on.
     TrainedOn,
-}
-
-impl Attestation {
-    /// Levels of arrays and objects in a predicate. `serde_json` reads 128, of which the records around it
-    /// need some.
-    const DEEPEST: usize = 64;
-
-    /// Whether it can be written down and read back.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        self.stamp.check()?;
-        if is_nested_deeper(&self.predicate, Self::DEEPEST) {
-            let why = format!(
-                "its predicate is nested more than {} levels deep; flatten it, or put it into a file of the version",
-                Self::DEEPEST
-            );
-            return Err(Invalid::new("attestation", &self.predicate_type, why));
-        }
-        Ok(())
-    }
-}
-
-fn is_nested_deeper(value: &serde_json::Value, levels: usize) -> bool {
-    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
-    match value {
-        serde_json::Value::Array(values) => values.iter().any(|value| is_nested_deeper(value, below)),
-        serde_json::Value::Object(values) => values.values().any(|value| is_nested_deeper(value, below)),
-        _ => false,
-    }
 }
 
 impl Manifest {
