@@ -15,13 +15,12 @@ pub(super) fn refusal(scheme: &EncryptionScheme) -> Option<String> {
         return Some("PBES1 is not read; encrypt it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc`".into());
     };
     match &parameters.kdf {
-        Kdf::Pbkdf2(pbkdf2) if pbkdf2.iteration_count > MOST_ROUNDS => {
-            let rounds = pbkdf2.iteration_count;
-            Some(format!(
-                "its passphrase is hashed in {rounds} rounds; encrypt it anew with at most {MOST_ROUNDS}"
-            ))
-        }
-        Kdf::Pbkdf2(_) => None,
+        Kdf::Pbkdf2(pbkdf2) => match pbkdf2.iteration_count {
+            1..=MOST_ROUNDS => None,
+            rounds => Some(format!(
+                "its passphrase is hashed in {rounds} rounds; encrypt it anew with 1 to {MOST_ROUNDS}"
+            )),
+        },
         Kdf::Scrypt(scrypt) => {
             let (n, r, p) = (scrypt.cost_parameter, scrypt.block_size, scrypt.parallelization);
             let cost = n.checked_mul(r.into()).and_then(|cost| cost.checked_mul(p.into()));

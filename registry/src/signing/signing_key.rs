@@ -175,7 +175,9 @@ impl SigningKey {
         let Some(passphrase) = passphrase else {
             return Err(wrong("give the passphrase that it is encrypted with"));
         };
-        let key = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| wrong(DAMAGED))?;
+        let key = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| {
+            wrong("it is damaged, or encrypted otherwise than with PBES2 and AES; encrypt it anew with `openssl pkcs8 -topk8`")
+        })?;
         if let Some(why) = cost::refusal(&key.encryption_algorithm) {
             return Err(wrong(&why));
         }
