@@ -103,7 +103,7 @@ fn what_the_tool_signed_is_verified() {
 
         let changed = MODEL.map(|(path, bytes)| (path, if path == "a/x" { "3" } else { bytes }));
         let refused = signature.verify(&manifest(changed), &keys).unwrap_err();
-        let (signed, actual) = (Digest::of("1").hex(), Digest::of("3").hex());
+        let (signed, actual) = (Digest::of("1"), Digest::of("3"));
         assert_eq!(refused, Untrusted::FileChanged { file: "a/x".to_owned(), signed, actual });
         let fewer = MODEL.into_iter().filter(|(path, _)| *path != "empty");
         let refused = signature.verify(&manifest(fewer), &keys).unwrap_err();
@@ -274,12 +274,13 @@ fn forged_statements_are_refused_precisely() {
         assert!(matches!(&refused, Untrusted::FileMissing { .. }) && !refused.to_string().contains('\u{1b}'));
     }
 
-    let malformed: [(fn(&mut Value), &str); 8] = [
-        (|statement| resources(statement).clear(), "must list files"),
-        (|statement| resources(statement)[0]["digest"] = "zz".into(), "SHA-256 in hex"),
+    type Change = fn(&mut Value);
+    let malformed: [(Change, &str); 8] = [
+        (|statement| resources(statement).clear(), "no file is listed"),
+        (|statement| resources(statement)[0]["digest"] = "zz".into(), "64 lower-case hex digits"),
         (
             |statement| resources(statement)[0]["digest"] = Digest::of("2").hex().to_uppercase().into(),
-            "in hex",
+            "64 lower-case hex digits",
         ),
         (|statement| resources(statement)[0]["digest"] = 1.into(), "invalid type"),
         (|statement| statement["subject"] = json!([]), "exactly one subject"),

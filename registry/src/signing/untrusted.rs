@@ -7,14 +7,14 @@ use crate::{Digest, Invalid};
 #[non_exhaustive]
 pub enum Untrusted {
     /// A file is not the one that was signed.
-    #[error("file `{file}` is not the one that was signed (SHA-256 {signed} was signed, {actual} is there)")]
+    #[error("file `{file}` is not the one that was signed ({signed} was signed, {actual} is there)")]
     FileChanged {
         /// The file's path.
         file: String,
-        /// The digest in the signature, in hex.
-        signed: String,
-        /// The digest in the manifest, in hex.
-        actual: String,
+        /// The digest in the signature.
+        signed: Digest,
+        /// The digest in the manifest.
+        actual: Digest,
     },
     /// The signature lists a file twice, so that it does not say what the file is.
     #[error("the signature lists file `{file}` twice; sign the model again")]

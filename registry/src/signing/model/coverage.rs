@@ -18,7 +18,7 @@ const SIGNATURE: &str = "model.sig";
 pub(super) fn check(manifest: &Manifest, predicate: &Predicate) -> Result<Vec<FilePath>, Untrusted> {
     let mut listed = BTreeMap::new();
     for resource in &predicate.resources {
-        if listed.insert(resource.name.as_str(), resource).is_some() {
+        if listed.insert(resource.name.as_str(), resource.digest()?).is_some() {
             return Err(Untrusted::FileListedTwice { file: shown(&resource.name) });
         }
     }
@@ -26,10 +26,9 @@ pub(super) fn check(manifest: &Manifest, predicate: &Predicate) -> Result<Vec<Fi
     for file in &manifest.files {
         let path = file.path.as_str();
         match listed.remove(path) {
-            Some(resource) if resource.digest() == Some(file.digest) => {}
-            Some(resource) => {
-                let signed = resource.digest().map_or_else(String::new, |digest| digest.hex());
-                return Err(Untrusted::FileChanged { file: shown(path), signed, actual: file.digest.hex() });
+            Some(signed) if signed == file.digest => {}
+            Some(signed) => {
+                return Err(Untrusted::FileChanged { file: shown(path), signed, actual: file.digest });
             }
             None if is_ignored(&file.path, &predicate.serialization.ignore_paths) => {
                 unsigned.push(file.path.clone());

@@ -62,10 +62,11 @@ impl ModelSignature {
             return Err(Invalid::new("model name", name, "a signature needs a name for the model"));
         }
         let predicate = Predicate::of(manifest);
-        let root = predicate.root().ok_or_else(|| {
+        if predicate.resources.is_empty() {
             let why = "none of its files can be signed; add one that is not left out by the format";
-            Invalid::new("version", manifest.model.to_string(), why)
-        })?;
+            return Err(Invalid::new("version", manifest.model.to_string(), why));
+        }
+        let root = predicate.root()?;
         let subject = ResourceDescriptor {
             name: name.to_owned(),
             digest: [("sha256".to_owned(), root.hex())].into(),
@@ -125,13 +126,7 @@ impl ModelSignature {
             let why = "it must have exactly one subject, the model";
             return Err(Invalid::new("statement", Self::PREDICATE_TYPE, why).into());
         };
-        let root = statement.predicate.root().ok_or_else(|| {
-            Invalid::new(
-                "statement",
-                Self::PREDICATE_TYPE,
-                "it must list files, each with its SHA-256 in hex",
-            )
-        })?;
+        let root = statement.predicate.root()?;
         let signed = subject.digest.get("sha256").map_or("", String::as_str);
         if signed != root.hex() {
             return Err(Untrusted::RootChanged { signed: shown(signed), listed: root });

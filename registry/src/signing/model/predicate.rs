@@ -56,13 +56,17 @@ impl Predicate {
     }
 
     /// The digest over the digests of all files in the order in which they are listed: the tool's order is
-    /// by path component, the format's by code point. `None` if a digest is none, or no file is listed.
-    pub(super) fn root(&self) -> Option<Digest> {
+    /// by path component, the format's by code point. Refused if no file is listed, or one without a digest.
+    pub(super) fn root(&self) -> Result<Digest, Invalid> {
+        if self.resources.is_empty() {
+            let why = "no file is listed in it; a model has at least one";
+            return Err(Invalid::new("statement", ModelSignature::PREDICATE_TYPE, why));
+        }
         let mut hasher = Hasher::default();
         for resource in &self.resources {
             hasher.update(resource.digest()?.as_bytes());
         }
-        (!self.resources.is_empty()).then(|| hasher.finish())
+        Ok(hasher.finish())
     }
 
     /// Whether it is of a form that can be verified.
@@ -80,9 +84,9 @@ impl Predicate {
 }
 
 impl Resource {
-    /// Lower-case hex, as the format says.
-    pub(super) fn digest(&self) -> Option<Digest> {
-        format!("sha256:{}", self.digest).parse().ok()
+    /// The digest, which stands there in lower-case hex.
+    pub(super) fn digest(&self) -> Result<Digest, Invalid> {
+        format!("sha256:{}", self.digest).parse()
     }
 }
 
