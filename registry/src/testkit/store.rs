@@ -317,7 +317,7 @@ pub async fn statements_are_nested_only_so_deep<S: ModelStore>(make: impl AsyncF
     let store = make().await;
     let card = |levels| {
         let predicate = (0..levels).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]));
-        let attestation = Attestation { predicate_type: "test".to_owned(), stamp: stamp(), predicate };
+        let attestation = Attestation::new("test", stamp(), predicate);
         Card { attestations: vec![attestation], ..Card::default() }
     };
     for levels in [65, 130, 1000] {
