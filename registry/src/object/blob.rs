@@ -1,177 +1,197 @@
 //! Uploading one file as one blob.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::{ObjectBacked, keys, place::Place, stored::Segment, unfinished::Unfinished};
+#[cfg(feature = "fs")]
 use super::{
-    ObjectBacked,
-    failure::failure,
-    keys,
-    stored::Segment,
-    unfinished::{Unfinished, Upload},
+    failure::local_failure,
+    local::{BlobFile, Durability, LocalBlobs},
+    unfinished::Alive,
 };
 use crate::{
-    File, Invalid, ModelName, PART_SIZE, Progress, Result, Transfer,
+    File, FilePath, ModelName, Progress, Result, Transfer,
     transfer::{
-        hashing::FileHasher,
+        block::{BLOCK, Block, Blocks},
+        blocking::blocking,
+        hashing::{Digests, digest},
+        lane::Lane,
         source::{Reader, Source},
     },
 };
 
-/// Bytes of the smallest multipart part; also the largest file that is put in one request.
-const SMALLEST: u64 = 16 << 20;
+/// Blocks that uploads of one version hold together: 128 MiB. Eight parts of 16 MiB under way, at the 85 to
+/// 240 MB/s that one connection to an object store carries, fill a 10 Gbit/s network.
+const BLOCKS: usize = 32;
 
-/// Parts of one upload that are used, of the 10 000 that S3 allows.
-const MOST_PARTS: u64 = 9_500;
-
-/// Bytes of a part of a stream, whose end is not known; 9 500 of them are 296 GiB.
-const UNSIZED: u64 = 32 << 20;
-
-/// A block and the leave to hold it.
-type Held = (Bytes, OwnedSemaphorePermit);
-
-/// The memory that uploads of one version take together.
-#[derive(Clone, Debug)]
-pub(super) struct Budget(Arc<Semaphore>);
-
-impl Budget {
-    /// 128 MiB: eight parts of 16 MiB under way, at the 85 to 240 MB/s that one connection to an object
-    /// store carries, fill a 10 Gbit/s network.
-    const MIB: u32 = 128;
-
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(Self::MIB as usize)))
-    }
-
-    /// Waits until `bytes` may be held.
-    async fn take(&self, bytes: u64) -> OwnedSemaphorePermit {
-        let mib = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, Self::MIB);
-        Arc::clone(&self.0).acquire_many_owned(mib).await.expect("the budget is never closed")
-    }
-
-    /// The next block of a file, or nothing at its end.
-    async fn read(&self, reader: &mut Reader, size: usize) -> Result<Option<Held>> {
-        let permit = self.take(size as u64).await;
-        let block = reader.block(size).await?;
-        Ok((!block.is_empty()).then_some((block, permit)))
-    }
+/// What the uploads of one publication share.
+pub(super) struct Uploads<'a> {
+    pub(super) registry: &'a ObjectBacked,
+    pub(super) name: &'a ModelName,
+    pub(super) blocks: Blocks,
+    pub(super) unfinished: &'a Unfinished,
+    pub(super) progress: &'a dyn Progress,
+    #[cfg(feature = "fs")]
+    durability: Durability,
 }
 
-/// The size of parts for a file of `size` bytes: all equal, as R2 demands, few enough for S3, and
-/// a divisor or multiple of [`PART_SIZE`], so that no block is split for hashing.
-fn part_size(size: Option<u64>) -> u64 {
-    let Some(size) = size else { return UNSIZED };
-    let wanted = size.div_ceil(MOST_PARTS).max(SMALLEST);
-    if wanted <= PART_SIZE { wanted.next_power_of_two() } else { wanted.next_multiple_of(PART_SIZE) }
-}
-
-impl ObjectBacked {
-    /// Stores the bytes of `source` under a new key, reading and hashing each once.
-    pub(super) async fn upload(
-        &self,
-        name: &ModelName,
-        source: Source,
-        budget: &Budget,
-        unfinished: &Unfinished,
-        progress: &dyn Progress,
-    ) -> Result<(File, Segment)> {
-        let path = source.path.clone();
-        let part = part_size(source.size);
-        let expected = source.size.map_or(part, |size| part.min(size));
-        let key = keys::new_blob();
-        let blob = keys::blob(name, &key);
-
-        let permit = budget.take(expected).await;
-        let mut reader = source.open().await?;
-        let mut hasher = FileHasher::default();
-        let size = usize::try_from(part).expect("a part fits the address space");
-        let first = reader.block(size).await?;
-        if first.len() < size {
-            let put = async {
-                unfinished.put(&blob, first.clone().into()).await.map_err(failure(self, "write a blob"))
-            };
-            let (_, put) = futures::join!(hasher.update(first.clone()), put);
-            put?;
-            progress.tell(Transfer::Bytes(first.len() as u64));
-        } else {
-            let upload = unfinished.begin(&blob).await.map_err(failure(self, "begin a blob"))?;
-            let parts = Parts { store: self, upload, budget, size, progress };
-            parts.send((first, permit), &mut reader, &mut hasher).await?;
+impl<'a> Uploads<'a> {
+    pub(super) fn new(
+        registry: &'a ObjectBacked,
+        name: &'a ModelName,
+        unfinished: &'a Unfinished,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self {
+            registry,
+            name,
+            blocks: Blocks::new(BLOCKS),
+            unfinished,
+            progress,
+            #[cfg(feature = "fs")]
+            durability: Durability::Each,
         }
-        let file = hasher.finish(path);
-        progress.tell(Transfer::File(&file.path));
+    }
+
+    /// Makes the place ready for so many files.
+    #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
+    pub(super) async fn begin(&mut self, files: usize) -> Result<()> {
+        #[cfg(feature = "fs")]
+        if let Place::Directory(directory) = &self.registry.place {
+            let file = directory.file(&keys::blob(self.name, &keys::new_blob()))?;
+            let store = self.registry.to_string();
+            let begun = blocking(move || {
+                let blobs = file.parent().expect("a blob lies in a directory");
+                std::fs::create_dir_all(blobs)?;
+                Ok(Durability::of(files, blobs))
+            })
+            .await;
+            self.durability = begun.map_err(local_failure(store, "make a directory"))?;
+        }
+        let _ = files;
+        Ok(())
+    }
+
+    /// Makes durable what was uploaded, where that is left to us. To be called before it is named anywhere.
+    #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
+    pub(super) async fn settle(&self) -> Result<()> {
+        #[cfg(feature = "fs")]
+        if let Place::Directory(directory) = &self.registry.place {
+            let path = keys::blob(self.name, &keys::new_blob());
+            let file = directory.file(&path)?;
+            match self.durability.clone() {
+                Durability::Each => super::file::sync_names(file, path.parts().count()).await?,
+                Durability::Together(together) => {
+                    let store = self.registry.to_string();
+                    blocking(move || together.sync()).await.map_err(local_failure(store, "sync blobs"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the bytes of `source` under a new key, reading each once.
+    pub(super) async fn upload(&self, source: Source) -> Result<(File, Segment)> {
+        let key = keys::new_blob();
+        let file = match &self.registry.place {
+            Place::Bucket { .. } => self.to_bucket(source, &key).await?,
+            #[cfg(feature = "fs")]
+            Place::Directory(directory) => self.to_directory(directory, source, &key).await?,
+        };
+        self.progress.tell(Transfer::File(&file.path));
         let segment = Segment::whole(key, file.size, file.digest);
         Ok((file, segment))
     }
-}
 
-/// A file on its way up in parts.
-struct Parts<'a> {
-    store: &'a ObjectBacked,
-    upload: Upload,
-    budget: &'a Budget,
-    size: usize,
-    progress: &'a dyn Progress,
-}
-
-impl Parts<'_> {
-    /// Sends `first` and all that `reader` still has: while parts are on their way, this one is hashed
-    /// and the next one read.
-    async fn send(mut self, first: Held, reader: &mut Reader, hasher: &mut FileHasher) -> Result<()> {
-        let mut sending = FuturesUnordered::new();
-        let mut next = Some(first);
-        let mut sent = 0;
-        while let Some((block, permit)) = next.take() {
-            sent += 1;
-            if sent > MOST_PARTS {
-                let why = "it is longer than it was said to be, or than can be uploaded without saying; put it into a file that does not change and publish its directory";
-                return Err(Invalid::new("content", format!("{sent} parts"), why).into());
-            }
-            let (last, length) = (block.len() < self.size, block.len() as u64);
-            let part = self.upload.parts().put_part(block.clone().into());
-            sending.push(async move {
-                let done = part.await;
-                drop(permit);
-                done.map(|()| length)
-            });
-            let (budget, size) = (self.budget, self.size);
-            let read = async { if last { Ok(None) } else { budget.read(reader, size).await } };
-            // Parts under way are driven here as well: the budget may be waiting for them.
-            let mut work = std::pin::pin!(async { futures::join!(read, hasher.update(block)).0 });
-            next = loop {
-                tokio::select! {
-                    read = &mut work => break read?,
-                    Some(done) = sending.next() => self.told(done)?,
+    /// Reads, hashes and writes at the same time.
+    #[cfg(feature = "fs")]
+    async fn to_directory(&self, directory: &LocalBlobs, source: Source, key: &str) -> Result<File> {
+        let blob = keys::blob(self.name, key);
+        let begin = BeginFile {
+            store: self.registry.to_string(),
+            path: directory.file(&blob)?,
+            alive: self.unfinished.note(&blob),
+        };
+        let (named, size) = (source.path.clone(), source.size);
+        let durability = self.durability.clone();
+        let block = self.blocks.take().await;
+        let (mut reader, mut block, begin) = match source.file() {
+            Some(from) if size.is_some_and(|size| size < BLOCK as u64) => {
+                let (from, named, durability) = (from.to_owned(), named.clone(), durability.clone());
+                match blocking(move || small(from, named, block, begin, &durability)).await? {
+                    Small::Done(file) => {
+                        self.progress.tell(Transfer::Bytes(file.size));
+                        return Ok(file);
+                    }
+                    Small::Grown(reader, block, begin) => (reader, block, begin),
                 }
-            };
+            }
+            _ => {
+                let mut reader = source.open().await?;
+                let block = reader.block(block).await?;
+                (reader, block, begin)
+            }
+        };
+        let writer = Lane::start(blocking(move || begin.begin()).await?, BlobFile::write);
+        let mut digests = Digests::new();
+        while !block.is_empty() {
+            let length = block.len();
+            digests.take_in(block.clone()).await?;
+            if !writer.give(block).await {
+                break;
+            }
+            self.progress.tell(Transfer::Bytes(length as u64));
+            if length < BLOCK {
+                break;
+            }
+            block = reader.block(self.blocks.take().await).await?;
         }
-        while let Some(done) = sending.next().await {
-            self.told(done)?;
-        }
-        self.upload.complete().await.map_err(failure(self.store, "complete a blob"))?;
-        Ok(())
-    }
-
-    fn told(&self, done: object_store::Result<u64>) -> Result<()> {
-        let length = done.map_err(failure(self.store, "write a part"))?;
-        self.progress.tell(Transfer::Bytes(length));
-        Ok(())
+        let blob = writer.finish().await?;
+        let file = digests.finish(named).await?;
+        blocking(move || blob.finish(&durability)).await?;
+        Ok(file)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What it takes to begin a file.
+#[cfg(feature = "fs")]
+struct BeginFile {
+    store: String,
+    path: std::path::PathBuf,
+    alive: Alive,
+}
 
-    #[test]
-    fn parts_are_few_enough_and_divide_evenly() {
-        for size in [0, 1, 16 << 20, 80 << 30, 149 << 30, 300 << 30, 5 << 40] {
-            let part = part_size(Some(size));
-            assert!(size.div_ceil(part) <= 10_000 && part >= SMALLEST, "{size}: {part}");
-            assert!(PART_SIZE.is_multiple_of(part) || part.is_multiple_of(PART_SIZE), "{size}: {part}");
-        }
+#[cfg(feature = "fs")]
+impl BeginFile {
+    fn begin(self) -> Result<BlobFile> {
+        BlobFile::begin(self.store, self.path, false, self.alive)
     }
+}
+
+#[cfg(feature = "fs")]
+enum Small {
+    Done(File),
+    /// It is not small any more: its first block is full.
+    Grown(Reader, Bytes, BeginFile),
+}
+
+/// Does everything to a small file in one go: most of a thousand of them goes into the hops otherwise.
+#[cfg(feature = "fs")]
+fn small(
+    from: std::path::PathBuf,
+    named: FilePath,
+    mut block: Block,
+    begin: BeginFile,
+    durability: &Durability,
+) -> Result<Small> {
+    let mut reader = Reader::file(from)?;
+    reader.block_now(&mut block).transpose()?;
+    if block.len() == BLOCK {
+        return Ok(Small::Grown(reader, block.freeze(), begin));
+    }
+    let file = digest(named, block.as_ref());
+    let mut blob = begin.begin()?;
+    blob.write(block.freeze())?;
+    blob.finish(durability)?;
+    Ok(Small::Done(file))
 }

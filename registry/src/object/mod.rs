@@ -12,11 +12,15 @@
 //! store. Nothing is found by listing but the names of models.
 
 mod blob;
+mod bucket;
 mod failure;
 #[cfg(feature = "fs")]
 mod file;
 mod keys;
+#[cfg(feature = "fs")]
+mod local;
 mod log;
+mod place;
 mod publish;
 mod read;
 mod stored;
@@ -36,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     failure::{failure, is_forbidden},
     log::Heads,
+    place::Place,
     stored::Cache,
     unfinished::Cleanups,
 };
@@ -65,6 +70,7 @@ const MODELS: usize = 16;
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
+    place: Place,
     heads: Arc<Heads>,
     cache: Arc<Cache>,
     cleanups: Arc<Cleanups>,
@@ -92,7 +98,7 @@ impl ObjectBacked {
     /// something else, [`Error::Refused`] when the store overwrites what was to be created, or cannot
     /// create, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
     pub async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let opened = Self::new(store);
+        let opened = Self::new(store, Place::Bucket { multipart: None });
         let marker = opened.begin().await?;
         match opened.create_marker(marker).await {
             Ok(()) => Err(Error::Refused {
@@ -134,7 +140,9 @@ impl ObjectBacked {
         })
         .await?;
         // Hard links are never made over anything, so this store need not be tried out as others are.
-        let opened = Self::new(Arc::new(store.with_fsync(true)));
+        let store = Arc::new(store.with_fsync(true));
+        let place = Place::Directory(local::LocalBlobs::new(Arc::clone(&store)));
+        let opened = Self::new(store, place);
         opened.begin().await?;
         made.keep();
         Ok(opened)
@@ -146,8 +154,8 @@ impl ObjectBacked {
         self.cleanups.finish().await;
     }
 
-    fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, heads: Arc::default(), cache: Arc::default(), cleanups: Arc::default() }
+    fn new(store: Arc<dyn ObjectStore>, place: Place) -> Self {
+        Self { store, place, heads: Arc::default(), cache: Arc::default(), cleanups: Arc::default() }
     }
 
     /// Makes the registry if there is none, and returns `tidegate.json`, which is of a format we know.

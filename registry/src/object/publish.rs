@@ -5,11 +5,11 @@ use object_store::ObjectStoreExt as _;
 
 use super::{
     ObjectBacked,
-    blob::Budget,
+    blob::Uploads,
     failure::failure,
     keys,
     stored::Stored,
-    unfinished::{Unfinished, discard},
+    unfinished::Unfinished,
 };
 use crate::{
     Content, Digest, Draft, Error, File, Manifest, Progress, Result, Transfer,
@@ -66,13 +66,13 @@ pub(super) async fn publish(
         Ok((_, Some(_))) => Ok(stored.manifest),
         // Somebody published the same content meanwhile.
         Ok((_, None)) => {
-            discard(&*registry.store, blobs).await;
+            registry.place.discard(&*registry.store, blobs).await;
             Ok(registry.stored(&model).await?.manifest.clone())
         }
         Err(error) => {
             // Only these say that no record can name the blobs. After any other failure one may.
             if matches!(error, Error::AlreadyPublished { .. } | Error::Invalid(_)) {
-                discard(&*registry.store, blobs).await;
+                registry.place.discard(&*registry.store, blobs).await;
             }
             Err(error)
         }
@@ -89,12 +89,12 @@ async fn write(
     progress: &dyn Progress,
 ) -> Result<(Stored, Digest)> {
     let Draft { model, stamp, card } = draft;
-    let budget = &Budget::new();
     let name = model.name();
-    let upload = |source| -> BoxFuture<'_, _> {
-        Box::pin(registry.upload(name, source, budget, unfinished, progress))
-    };
+    let mut uploads = Uploads::new(registry, name, unfinished, progress);
+    uploads.begin(sources.len()).await?;
+    let upload = |source| -> BoxFuture<'_, _> { Box::pin(uploads.upload(source)) };
     let (files, segments): (Vec<_>, Vec<_>) = each(sources, upload).await?.into_iter().unzip();
+    uploads.settle().await?;
     // `Manifest::new` sorts by path; sources come sorted, so segments stay beside their files.
     let stored = Stored::new(Manifest::new(model.clone(), files, stamp, card), segments);
     let document = stored.encode()?;

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error as Failure, GetOptions, GetResult, ObjectStoreExt as _, path::Path};
 
 use super::{ObjectBacked, failure::failure, stored::Segment};
-use crate::{ByteStream, Error, File, ModelRef, Result, transfer::source::Reader};
+use crate::{ByteStream, Error, File, ModelRef, Result};
 
 impl ObjectBacked {
     /// A small object, or nothing when it does not exist. One that is longer than `longest` was not
@@ -26,15 +26,21 @@ impl ObjectBacked {
         if got.meta.size > longest {
             return Err(too_long());
         }
-        let mut reader = Reader::of(self.stream(got));
-        let bytes = reader.block(size).await?;
-        if bytes.len() != size || !reader.block(1).await?.is_empty() {
+        let mut stream = self.stream(got);
+        let mut bytes = BytesMut::with_capacity(size);
+        while let Some(chunk) = stream.next().await.transpose()? {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(size + 1 - bytes.len())]);
+            if bytes.len() > size {
+                break;
+            }
+        }
+        if bytes.len() != size {
             return Err(Error::Corrupt {
                 what: format!("{path} in {self}"),
                 source: format!("it does not have the {size} bytes that the store says").into(),
             });
         }
-        Ok(Some(bytes))
+        Ok(Some(bytes.freeze()))
     }
 
     /// Makes an object survive a loss of power though the request that created it failed. Only a local

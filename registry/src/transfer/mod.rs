@@ -1,10 +1,13 @@
 //! Bytes on their way: read and hashed when they are published, verified when they are delivered.
 
+pub(crate) mod block;
 pub(crate) mod blocking;
 mod destination;
 pub(crate) mod directories;
+pub(crate) mod disk;
 pub(crate) mod download;
 pub(crate) mod hashing;
+pub(crate) mod lane;
 pub(crate) mod source;
 mod staging;
 pub(crate) mod verify;
