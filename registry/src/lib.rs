@@ -52,7 +52,8 @@
 //! | to | look at |
 //! |---|---|
 //! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
-//! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
+//! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`] |
+//! | limit, watch and resume transfers | [`Transfers`], [`Progress`], [`events`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know which there are | [`Versions`], [`Published`] |
 //! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
@@ -86,6 +87,7 @@ mod channel;
 mod commit;
 mod digest;
 mod error;
+mod events;
 mod ext;
 mod journal;
 mod log;
@@ -111,6 +113,7 @@ pub use crate::{
     channel::{Cause, Channels, Expect, Move},
     digest::{Digest, Hasher},
     error::{BoxError, Error, Invalid, Result},
+    events::{Event, EventSender, Events, events},
     ext::ModelStoreExt,
     journal::Journal,
     log::{Log, LogKey, Seq},
@@ -118,10 +121,11 @@ pub use crate::{
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
-    progress::{Progress, Transfer},
+    progress::{Phase, Progress, Transfer},
     selector::Selector,
     stamp::Stamp,
     store::{ByteStream, Content, Draft, ModelStore, OpenOptions},
+    transfer::options::Transfers,
 };
 
 #[cfg(feature = "object-store")]

@@ -12,7 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     ByteStream, Content, Digest, Draft, Error, File, FilePath, Invalid, Log, LogKey, Manifest, ModelName,
-    ModelRef, ModelStore, OpenOptions, Progress, Result, Seq, Transfer, Versions,
+    ModelRef, ModelStore, OpenOptions, Phase, Progress, Result, Seq, Transfer, Versions,
     commit::{commit, fold},
     record::Fact,
     transfer::{hashing::hash, source::Source},
@@ -63,6 +63,7 @@ impl ModelStore for InMemory {
         fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
         let bytes = sources.iter().map(|source| source.size).sum();
         progress.tell(Transfer::Start { files: sources.len(), bytes });
+        progress.tell(Transfer::Phase(Phase::Uploading));
         let (mut files, mut contents) = (Vec::new(), Vec::new());
         for source in sources {
             let (file, content) = take(source, progress).await?;

@@ -8,13 +8,13 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     Attestation, Card, FilePath, Invalid, Manifest, ModelName, ModelRef, Progress, Result, Stamp, Versions,
-    transfer::source::check_files,
+    transfer::{options::Transfers, source::check_files},
 };
 
 /// Bytes of a file, in order.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
-/// Where versions live. Five methods; what users call besides is in
+/// Where versions live. Five methods that every store has to have; what users call besides is in
 /// [`ModelStoreExt`](crate::ModelStoreExt).
 ///
 /// # Contract
@@ -56,6 +56,11 @@ pub trait ModelStore: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// Every model that has a version, ascending by name.
     fn models(&self) -> BoxStream<'_, Result<ModelName>>;
+
+    /// How this moves bytes; downloads from it follow it too.
+    fn transfers(&self) -> Transfers {
+        Transfers::default()
+    }
 }
 
 /// What is to be published, besides its bytes.
@@ -202,6 +207,10 @@ impl<T: ModelStore + ?Sized> ModelStore for Arc<T> {
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
         (**self).models()
+    }
+
+    fn transfers(&self) -> Transfers {
+        (**self).transfers()
     }
 }
 

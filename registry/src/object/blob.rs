@@ -1,75 +1,108 @@
 //! Uploading one file as one blob.
 
-use bytes::Bytes;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
-use super::{ObjectBacked, keys, place::Place, stored::Segment, unfinished::Unfinished};
+#[cfg(feature = "fs")]
+use bytes::Bytes;
+use object_store::ObjectStoreExt as _;
+use tokio::sync::Semaphore;
+
+use super::{
+    ObjectBacked,
+    journal::{Journal, Past},
+    keys,
+    place::Place,
+    stored::Segment,
+    unfinished::Unfinished,
+};
 #[cfg(feature = "fs")]
 use super::{
     failure::local_failure,
+    journal::Line,
     local::{BlobFile, Durability, LocalBlobs},
     unfinished::Alive,
 };
+#[cfg(feature = "fs")]
+use crate::transfer::{
+    block::{BLOCK, Block},
+    hashing::digest,
+    lane::Lane,
+};
 use crate::{
-    File, FilePath, ModelName, Progress, Result, Transfer,
+    File, FilePath, ModelName, PART_SIZE, Progress, Result, Transfer,
     transfer::{
-        block::{BLOCK, Block, Blocks},
+        block::Blocks,
         blocking::blocking,
-        hashing::{Digests, digest},
-        lane::Lane,
+        hashing::Digests,
         source::{Reader, Source},
     },
 };
 
-/// Blocks that uploads of one version hold together: 128 MiB. Eight parts of 16 MiB under way, at the 85 to
-/// 240 MB/s that one connection to an object store carries, fill a 10 Gbit/s network.
-const BLOCKS: usize = 32;
+/// Blocks that a part under way holds.
+const BLOCKS: usize = 4;
 
 /// What the uploads of one publication share.
 pub(super) struct Uploads<'a> {
     pub(super) registry: &'a ObjectBacked,
     pub(super) name: &'a ModelName,
     pub(super) blocks: Blocks,
+    /// Leave to have a request with a body under way.
+    pub(super) slots: Semaphore,
+    /// Held by a part that is sent again: on a line that is too slow for many, one at a time gets through.
+    pub(super) again: tokio::sync::Mutex<()>,
     pub(super) unfinished: &'a Unfinished,
+    pub(super) journal: Option<&'a Journal>,
     pub(super) progress: &'a dyn Progress,
+    /// Files of other versions, by size, and the blobs that hold them.
+    live: HashMap<u64, Vec<(File, String)>>,
+    reused: Mutex<Vec<String>>,
     #[cfg(feature = "fs")]
     durability: Durability,
 }
 
 impl<'a> Uploads<'a> {
-    pub(super) fn new(
+    /// Makes everything ready for so many `files`. `live` are files of versions that exist, each with the key
+    /// of its blob, which may be used again.
+    #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
+    pub(super) async fn begin(
         registry: &'a ObjectBacked,
         name: &'a ModelName,
+        files: usize,
         unfinished: &'a Unfinished,
+        journal: Option<&'a Journal>,
+        live: Vec<(File, String)>,
         progress: &'a dyn Progress,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let parts = registry.transfers.parts();
+        let mut by_size: HashMap<u64, Vec<_>> = HashMap::new();
+        for (file, key) in live {
+            by_size.entry(file.size).or_default().push((file, key));
+        }
+        #[cfg(not(feature = "fs"))]
+        let _ = files;
+        Ok(Self {
             registry,
             name,
-            blocks: Blocks::new(BLOCKS),
+            blocks: Blocks::new(parts.saturating_mul(BLOCKS)),
+            slots: Semaphore::new(parts.min(Semaphore::MAX_PERMITS)),
+            again: tokio::sync::Mutex::new(()),
             unfinished,
+            journal,
             progress,
+            live: by_size,
+            reused: Mutex::default(),
             #[cfg(feature = "fs")]
-            durability: Durability::Each,
-        }
+            durability: durability(registry, name, files).await?,
+        })
     }
 
-    /// Makes the place ready for so many files.
-    #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
-    pub(super) async fn begin(&mut self, files: usize) -> Result<()> {
-        #[cfg(feature = "fs")]
-        if let Place::Directory(directory) = &self.registry.place {
-            let file = directory.file(&keys::blob(self.name, &keys::new_blob()))?;
-            let store = self.registry.to_string();
-            let begun = blocking(move || {
-                let blobs = file.parent().expect("a blob lies in a directory");
-                std::fs::create_dir_all(blobs)?;
-                Ok(Durability::of(files, blobs))
-            })
-            .await;
-            self.durability = begun.map_err(local_failure(store, "make a directory"))?;
-        }
-        let _ = files;
-        Ok(())
+    /// The keys of blobs of other versions that hold some of the files.
+    pub(super) fn reused(&self) -> Vec<String> {
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes durable what was uploaded, where that is left to us. To be called before it is named anywhere.
@@ -90,26 +123,98 @@ impl<'a> Uploads<'a> {
         Ok(())
     }
 
-    /// Stores the bytes of `source` under a new key, reading each once.
+    /// Stores the bytes of `source` under a new key, reading each once; or finds the blob of another version
+    /// that holds the same.
     pub(super) async fn upload(&self, source: Source) -> Result<(File, Segment)> {
-        let key = keys::new_blob();
-        let file = match &self.registry.place {
-            Place::Bucket { .. } => self.to_bucket(source, &key).await?,
+        let past = self.journal.and_then(|journal| journal.past(&source.path)).cloned();
+        let same =
+            self.same(source.path.clone(), source.file().map(ToOwned::to_owned), source.size, past.as_ref());
+        if let Some((file, key)) = same.await? {
+            self.progress.tell(Transfer::Bytes(file.size));
+            self.progress.tell(Transfer::File(&file.path));
+            let segment = Segment::whole(key, file.size, file.digest);
+            return Ok((file, segment));
+        }
+        let (file, key) = match &self.registry.place {
+            Place::Bucket { .. } => self.to_bucket(source, past).await?,
             #[cfg(feature = "fs")]
-            Place::Directory(directory) => self.to_directory(directory, source, &key).await?,
+            Place::Directory(directory) => self.to_directory(directory, source, past).await?,
         };
         self.progress.tell(Transfer::File(&file.path));
         let segment = Segment::whole(key, file.size, file.digest);
         Ok((file, segment))
     }
 
+    /// A blob that holds exactly what the file `from` does, found by hashing it without sending anything.
+    ///
+    /// Only files are looked at, because they can be read once more if they turn out to be different: at the
+    /// end of the first part in most cases. A stream is sent. What is sent is always hashed while it is, so
+    /// nothing depends on what was seen here.
+    async fn same(
+        &self,
+        named: FilePath,
+        from: Option<PathBuf>,
+        size: Option<u64>,
+        past: Option<&Past>,
+    ) -> Result<Option<(File, String)>> {
+        let (Some(from), Some(size)) = (from, size) else { return Ok(None) };
+        let done = past.and_then(|past| Some((past.done.clone()?, past.key.clone())));
+        let live = self.live.get(&size).into_iter().flatten();
+        let mut like: Vec<_> = live.chain(done.as_ref()).filter(|(file, _)| file.size == size).collect();
+        if like.is_empty() || size == 0 {
+            return Ok(None);
+        }
+        let mut reader = blocking(move || Reader::file(from)).await?;
+        let mut digests = Digests::new();
+        let mut read = 0;
+        loop {
+            let block = reader.block(self.blocks.take().await).await?;
+            if block.is_empty() {
+                break;
+            }
+            read += block.len() as u64;
+            digests.take_in(block).await?;
+            if read == PART_SIZE {
+                let first = digests.mark().await;
+                like.retain(|(file, _)| file.parts.first() == Some(&first));
+            }
+            if read > size || like.is_empty() {
+                return Ok(None);
+            }
+        }
+        let file = digests.finish(named).await?;
+        let equal = |there: &&&(File, String)| (there.0.size, there.0.digest) == (file.size, file.digest);
+        let Some((_, key)) = like.iter().find(equal) else { return Ok(None) };
+        let blob = keys::blob(self.name, key);
+        if done.as_ref().is_some_and(|(_, done)| done == key) {
+            // Ours, and without a record: somebody may have taken it for garbage.
+            match self.registry.store.head(&blob).await {
+                Ok(found) if found.size == file.size => drop(self.unfinished.note(&blob)),
+                _ => return Ok(None),
+            }
+        }
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+        Ok(Some((file, key.clone())))
+    }
+
     /// Reads, hashes and writes at the same time.
     #[cfg(feature = "fs")]
-    async fn to_directory(&self, directory: &LocalBlobs, source: Source, key: &str) -> Result<File> {
-        let blob = keys::blob(self.name, key);
+    async fn to_directory(
+        &self,
+        directory: &LocalBlobs,
+        source: Source,
+        past: Option<Past>,
+    ) -> Result<(File, String)> {
+        let resume = past.is_some();
+        let key = past.map_or_else(keys::new_blob, |past| past.key);
+        let blob = keys::blob(self.name, &key);
+        if let Some(journal) = self.journal {
+            journal.note(&Line::Begin { file: source.path.clone(), key: key.clone(), upload: None });
+        }
         let begin = BeginFile {
             store: self.registry.to_string(),
             path: directory.file(&blob)?,
+            resume,
             alive: self.unfinished.note(&blob),
         };
         let (named, size) = (source.path.clone(), source.size);
@@ -120,8 +225,9 @@ impl<'a> Uploads<'a> {
                 let (from, named, durability) = (from.to_owned(), named.clone(), durability.clone());
                 match blocking(move || small(from, named, block, begin, &durability)).await? {
                     Small::Done(file) => {
+                        self.registry.transfers.pass(size.map_or(0, |size| size as usize)).await;
                         self.progress.tell(Transfer::Bytes(file.size));
-                        return Ok(file);
+                        return Ok((file, key));
                     }
                     Small::Grown(reader, block, begin) => (reader, block, begin),
                 }
@@ -136,6 +242,7 @@ impl<'a> Uploads<'a> {
         let mut digests = Digests::new();
         while !block.is_empty() {
             let length = block.len();
+            self.registry.transfers.pass(length).await;
             digests.take_in(block.clone()).await?;
             if !writer.give(block).await {
                 break;
@@ -149,22 +256,37 @@ impl<'a> Uploads<'a> {
         let blob = writer.finish().await?;
         let file = digests.finish(named).await?;
         blocking(move || blob.finish(&durability)).await?;
-        Ok(file)
+        Ok((file, key))
     }
+}
+
+/// Makes the directory of the blobs, if that is what they lie in.
+#[cfg(feature = "fs")]
+async fn durability(registry: &ObjectBacked, name: &ModelName, files: usize) -> Result<Durability> {
+    let Place::Directory(directory) = &registry.place else { return Ok(Durability::Each) };
+    let file = directory.file(&keys::blob(name, &keys::new_blob()))?;
+    let begun = blocking(move || {
+        let blobs = file.parent().expect("a blob lies in a directory");
+        std::fs::create_dir_all(blobs)?;
+        Ok(Durability::of(files, blobs))
+    })
+    .await;
+    begun.map_err(local_failure(registry.to_string(), "make a directory"))
 }
 
 /// What it takes to begin a file.
 #[cfg(feature = "fs")]
 struct BeginFile {
     store: String,
-    path: std::path::PathBuf,
+    path: PathBuf,
+    resume: bool,
     alive: Alive,
 }
 
 #[cfg(feature = "fs")]
 impl BeginFile {
     fn begin(self) -> Result<BlobFile> {
-        BlobFile::begin(self.store, self.path, false, self.alive)
+        BlobFile::begin(self.store, self.path, self.resume, self.alive)
     }
 }
 
@@ -178,7 +300,7 @@ enum Small {
 /// Does everything to a small file in one go: most of a thousand of them goes into the hops otherwise.
 #[cfg(feature = "fs")]
 fn small(
-    from: std::path::PathBuf,
+    from: PathBuf,
     named: FilePath,
     mut block: Block,
     begin: BeginFile,

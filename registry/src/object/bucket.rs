@@ -1,17 +1,25 @@
 //! Uploading one file to a bucket: in one request, or in parts at the same time.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use object_store::PutPayload;
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use object_store::{
+    Error as Failure, MultipartId, ObjectStoreExt as _, PutPayload,
+    multipart::{MultipartStore, PartId},
+    path::Path,
+};
 
 use super::{
     blob::Uploads,
-    failure::failure,
+    failure::{failure, is_refusal, ours},
+    journal::{Line, Past, Sending},
     keys,
+    place::Place,
     unfinished::Upload,
 };
 use crate::{
-    File, Invalid, PART_SIZE, Result, Transfer,
+    Digest, File, FilePath, Invalid, PART_SIZE, Result, Transfer,
     transfer::{
         block::{BLOCK, Block},
         hashing::Digests,
@@ -28,6 +36,12 @@ const MOST_PARTS: u64 = 9_500;
 /// Bytes of a part of a stream, whose end is not known; 9 500 of them are 296 GiB.
 const UNSIZED: u64 = 32 << 20;
 
+/// How often a part is sent that another process could send too.
+const ATTEMPTS: usize = 4;
+
+/// A part that the store has: its number, its bytes, and the store's name for it if that is ours to keep.
+type SentPart = object_store::Result<(usize, u64, Option<PartId>)>;
+
 /// The size of parts for a file of `size` bytes: all equal, as R2 demands, few enough for S3, and
 /// a divisor or multiple of [`PART_SIZE`], so that no block is split for hashing.
 fn part_size(size: Option<u64>) -> u64 {
@@ -42,29 +56,145 @@ struct Part {
     length: u64,
 }
 
+/// Where the parts of a file go.
+enum Parts {
+    /// An upload of this process only.
+    Own(Upload),
+    /// An upload that another process can go on with.
+    Journaled(Journaled),
+}
+
+struct Journaled {
+    client: Arc<dyn MultipartStore>,
+    blob: Path,
+    file: FilePath,
+    id: MultipartId,
+    /// Parts that the store has, by the journal. They are believed as far as their digests are those of the
+    /// bytes that are offered now.
+    past: BTreeMap<usize, (String, Digest)>,
+    sent: BTreeMap<usize, PartId>,
+}
+
+/// What became of an attempt to send a file.
+enum Sent {
+    All(File),
+    /// The store has forgotten the upload that was to be gone on with.
+    Forgotten,
+}
+
 impl Uploads<'_> {
     /// Reads, hashes and sends at the same time.
-    pub(super) async fn to_bucket(&self, source: Source, key: &str) -> Result<File> {
+    pub(super) async fn to_bucket(&self, source: Source, past: Option<Past>) -> Result<(File, String)> {
+        let (named, expected) = (source.path.clone(), source.size);
+        let from = source.file().map(ToOwned::to_owned);
+        // What is done is not the same as what is offered now; its key is not for other bytes.
+        let past = past.filter(|past| past.done.is_none());
+        let size = part_size(expected);
+        if let Some(Past { key, upload: Some(sending), .. }) = past
+            && sending.part == size
+            && size <= PART_SIZE
+            && let Place::Bucket { multipart: Some(client) } = &self.registry.place
+        {
+            let blob = keys::blob(self.name, &key);
+            drop(self.unfinished.note(&blob));
+            let Sending { id, parts, .. } = sending;
+            let parts = Journaled {
+                client: Arc::clone(client),
+                blob,
+                file: named.clone(),
+                id,
+                past: parts,
+                sent: BTreeMap::new(),
+            };
+            if let Sent::All(file) = self.read_and_send(source, &key, Some(parts)).await? {
+                return Ok((file, key));
+            }
+            tracing::info!(file = %named, "the store has forgotten the upload, beginning it again");
+            let Some(from) = from else {
+                let why = "its upload has expired and a stream cannot be read again; offer it once more";
+                return Err(Invalid::new("content", named.as_str(), why).into());
+            };
+            return self.fresh(Source::of_file(named, expected, from)).await;
+        }
+        self.fresh(source).await
+    }
+
+    async fn fresh(&self, source: Source) -> Result<(File, String)> {
+        let key = keys::new_blob();
+        match self.read_and_send(source, &key, None).await? {
+            Sent::All(file) => Ok((file, key)),
+            Sent::Forgotten => unreachable!("only what was begun before is forgotten"),
+        }
+    }
+
+    async fn read_and_send(&self, source: Source, key: &str, past: Option<Journaled>) -> Result<Sent> {
         let named = source.path.clone();
         let size = part_size(source.size);
         // One byte more, to see the end.
-        let expected = source.size.map_or(size, |expected| size.min(expected + 1));
+        let expected = source.size.map_or(size, |expected| size.min(expected.saturating_add(1)));
         let blob = keys::blob(self.name, key);
 
         let blocks = self.blocks.take_for(expected).await;
         let mut reader = source.open().await?;
         let mut digests = Digests::new();
         let first = self.read(&mut reader, size, blocks, &mut digests).await?;
-        if first.length < size {
+        if first.length < size && past.is_none() {
             let length = first.length;
+            self.note(&Line::Begin { file: named.clone(), key: key.to_owned(), upload: None });
+            let slot = self.slots.acquire().await;
             let put = self.unfinished.put(&blob, payload(first)).await;
             put.map_err(failure(self.registry, "write a blob"))?;
+            drop(slot);
             self.progress.tell(Transfer::Bytes(length));
         } else {
-            let upload = self.unfinished.begin(&blob).await.map_err(failure(self.registry, "begin a blob"))?;
-            self.send(upload, size, first, &mut reader, &mut digests).await?;
+            let resumed = past.is_some();
+            let mut parts = match past {
+                Some(past) => Parts::Journaled(past),
+                None => self.begin_parts(&named, &blob, key, size).await?,
+            };
+            match self.send(&mut parts, size, first, &mut reader, &mut digests).await {
+                // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: NoSuchUpload
+                Err(Failure::NotFound { .. }) if resumed => {
+                    let completed = self.registry.store.head(&blob).await;
+                    if !completed.is_ok_and(|found| found.size == digests.size()) {
+                        return Ok(Sent::Forgotten);
+                    }
+                }
+                sent => sent.map_err(failure(self.registry, "write a blob"))?,
+            }
         }
-        digests.finish(named).await
+        let file = digests.finish(named).await?;
+        self.note(&Line::Done { file: file.clone() });
+        Ok(Sent::All(file))
+    }
+
+    /// Begins an upload in parts: one that can be gone on with, if there is a journal and the client can.
+    async fn begin_parts(&self, named: &FilePath, blob: &Path, key: &str, size: u64) -> Result<Parts> {
+        let failed = || failure(self.registry, "begin a blob");
+        let Place::Bucket { multipart: Some(client) } = &self.registry.place else {
+            return Ok(Parts::Own(self.unfinished.begin(blob).await.map_err(failed())?));
+        };
+        if self.journal.is_none() {
+            return Ok(Parts::Own(self.unfinished.begin(blob).await.map_err(failed())?));
+        }
+        drop(self.unfinished.note(blob));
+        let id = client.create_multipart(blob).await.map_err(failed())?;
+        let upload = Some((id.clone(), size));
+        self.note(&Line::Begin { file: named.clone(), key: key.to_owned(), upload });
+        Ok(Parts::Journaled(Journaled {
+            client: Arc::clone(client),
+            blob: blob.clone(),
+            file: named.clone(),
+            id,
+            past: BTreeMap::new(),
+            sent: BTreeMap::new(),
+        }))
+    }
+
+    fn note(&self, line: &Line) {
+        if let Some(journal) = self.journal {
+            journal.note(line);
+        }
     }
 
     /// The next part, into `blocks`.
@@ -83,6 +213,7 @@ impl Uploads<'_> {
             let block = reader.block(block).await?;
             let length = block.len();
             if length > 0 {
+                self.registry.transfers.pass(length).await;
                 part.length += length as u64;
                 digests.take_in(block.clone()).await?;
                 part.blocks.push(block);
@@ -97,24 +228,41 @@ impl Uploads<'_> {
     /// Sends `first` and all that `reader` still has: while parts are on their way, the next one is read.
     async fn send(
         &self,
-        mut upload: Upload,
+        parts: &mut Parts,
         size: u64,
         first: Part,
         reader: &mut Reader,
         digests: &mut Digests,
-    ) -> Result<()> {
+    ) -> Result<(), Failure> {
         let mut sending = FuturesUnordered::new();
         let mut next = first;
-        let mut sent = 0;
+        let mut at = 0;
         loop {
-            sent += 1;
-            if sent > MOST_PARTS {
-                let why = "it is longer than it was said to be, or than can be uploaded without saying; put it into a file that does not change and publish its directory";
-                return Err(Invalid::new("content", format!("{sent} parts"), why).into());
-            }
             let (last, length) = (next.length < size, next.length);
-            let part = upload.parts().put_part(payload(next));
-            sending.push(async move { part.await.map(|()| length) });
+            if at as u64 >= MOST_PARTS {
+                let why = "it is longer than it was said to be, or than can be uploaded without saying; put it into a file that does not change and publish its directory";
+                return Err(ours(Invalid::new("content", format!("{} parts", at + 1), why).into()));
+            }
+            if length > 0 {
+                match parts {
+                    Parts::Own(upload) => {
+                        let part = upload.parts().put_part(payload(next));
+                        sending.push(self.one(async move { part.await.map(|()| (at, length, None)) }));
+                    }
+                    Parts::Journaled(upload) => {
+                        let past = upload.past.remove(&at);
+                        let digest = digests.mark().await;
+                        match past {
+                            Some((id, there)) if there == digest => {
+                                upload.sent.insert(at, PartId { content_id: id });
+                                self.progress.tell(Transfer::Bytes(length));
+                            }
+                            _ => sending.push(self.again(upload, at, digest, next)),
+                        }
+                    }
+                }
+                at += 1;
+            }
             if last {
                 break;
             }
@@ -125,25 +273,68 @@ impl Uploads<'_> {
             });
             next = loop {
                 tokio::select! {
-                    read = &mut read => break read?,
-                    Some(done) = sending.next() => self.told(done)?,
+                    read = &mut read => break read.map_err(ours)?,
+                    Some(done) = sending.next() => self.told(parts, done?),
                 }
             };
-            if next.length == 0 {
-                break;
-            }
         }
         while let Some(done) = sending.next().await {
-            self.told(done)?;
+            self.told(parts, done?);
         }
-        upload.complete().await.map_err(failure(self.registry, "complete a blob"))?;
-        Ok(())
+        match parts {
+            Parts::Own(upload) => upload.complete().await,
+            Parts::Journaled(upload) => {
+                let sent = std::mem::take(&mut upload.sent).into_values().collect();
+                upload.client.complete_multipart(&upload.blob, &upload.id, sent).await.map(drop)
+            }
+        }
     }
 
-    fn told(&self, done: object_store::Result<u64>) -> Result<()> {
-        let length = done.map_err(failure(self.registry, "write a part"))?;
+    /// Sends a part when its turn comes.
+    fn one<'a>(&'a self, part: impl Future<Output = SentPart> + Send + 'a) -> BoxFuture<'a, SentPart> {
+        Box::pin(async move {
+            let _slot = self.slots.acquire().await;
+            part.await
+        })
+    }
+
+    /// Sends a part when its turn comes, and more than once if need be: a request that was too slow for the
+    /// client's timeout gets more of the line when fewer are under way.
+    fn again<'a>(
+        &'a self,
+        upload: &Journaled,
+        at: usize,
+        digest: Digest,
+        part: Part,
+    ) -> BoxFuture<'a, SentPart> {
+        let (client, blob, id) = (Arc::clone(&upload.client), upload.blob.clone(), upload.id.clone());
+        let (file, length) = (upload.file.clone(), part.length);
+        let payload = payload(part);
+        Box::pin(async move {
+            let put = || client.put_part(&blob, &id, at, payload.clone());
+            let slot = self.slots.acquire().await;
+            let mut done = put().await;
+            drop(slot);
+            for _ in 1..ATTEMPTS {
+                let Err(error) = &done else { break };
+                if is_refusal(error) {
+                    break;
+                }
+                tracing::warn!(%file, part = at, %error, "a part was not sent, sending it again");
+                let _alone = self.again.lock().await;
+                done = put().await;
+            }
+            let part = done?;
+            self.note(&Line::Part { file, at, id: part.content_id.clone(), digest });
+            Ok((at, length, Some(part)))
+        })
+    }
+
+    fn told(&self, parts: &mut Parts, (at, length, id): (usize, u64, Option<PartId>)) {
+        if let (Parts::Journaled(upload), Some(id)) = (parts, id) {
+            upload.sent.insert(at, id);
+        }
         self.progress.tell(Transfer::Bytes(length));
-        Ok(())
     }
 }
 

@@ -20,8 +20,22 @@ pub(super) fn local_failure(store: String, action: &'static str) -> impl FnOnce(
     }
 }
 
+/// An error of ours on its way through what fails as the store does; [`failure`] gives it back.
+pub(super) fn ours(error: Error) -> Failure {
+    Failure::Generic { store: OURS, source: error.into() }
+}
+
+const OURS: &str = "tidegate";
+
 fn failure_of(store: String, action: &'static str) -> impl FnOnce(Failure) -> Error {
     move |error| {
+        let error = match error {
+            Failure::Generic { store: OURS, source } => match source.downcast::<Error>() {
+                Ok(error) => return *error,
+                Err(source) => Failure::Generic { store: OURS, source },
+            },
+            error => error,
+        };
         if is_refusal(&error) {
             Error::Refused { store, action, source: error.into() }
         } else {

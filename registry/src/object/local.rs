@@ -30,10 +30,9 @@ impl LocalBlobs {
 
     /// Where the blob at `path` lies.
     pub(super) fn file(&self, path: &Path) -> Result<PathBuf> {
-        self.0.path_to_filesystem(path).map_err(|error| Error::Corrupt {
-            what: path.to_string(),
-            source: Box::new(error),
-        })
+        self.0
+            .path_to_filesystem(path)
+            .map_err(|error| Error::Corrupt { what: path.to_string(), source: Box::new(error) })
     }
 
     /// Removes blobs, whole or begun.
@@ -86,30 +85,32 @@ impl Durability {
 pub(super) struct BlobFile {
     store: String,
     path: PathBuf,
-    hidden: PathBuf,
+    /// Its name until then, unless it has its own already.
+    hidden: Option<PathBuf>,
     output: Output,
     size: u64,
     /// For comparing with what another process has written, as far as there is anything.
     scratch: Option<Vec<u8>>,
-    written: u64,
     _alive: Alive,
 }
 
 impl BlobFile {
-    /// Begins the blob at `path`, or goes on with it if `resume` says that it may have been begun.
+    /// Begins the blob at `path`, or goes on with it if `resume` says that it may have been begun by a
+    /// publication that is still without a record.
     pub(super) fn begin(store: String, path: PathBuf, resume: bool, alive: Alive) -> Result<Self> {
-        let hidden = hidden(&path);
+        let begun = hidden(&path);
         let open = || {
-            let there = resume && hidden.try_exists()?;
+            let whole = resume && path.try_exists()?;
+            let there = whole || resume && begun.try_exists()?;
             if !there {
-                fs::File::create_new(&hidden)?;
+                fs::File::create_new(&begun)?;
             }
-            Ok((Output::open(&hidden, true)?, there))
+            let output = Output::open(if whole { &path } else { &begun }, true)?;
+            Ok((output, there.then(|| vec![0; BLOCK]), (!whole).then_some(begun)))
         };
         match open() {
-            Ok((output, there)) => {
-                let scratch = there.then(|| vec![0; BLOCK]);
-                Ok(Self { store, path, hidden, output, size: 0, scratch, written: 0, _alive: alive })
+            Ok((output, scratch, hidden)) => {
+                Ok(Self { store, path, hidden, output, size: 0, scratch, _alive: alive })
             }
             Err(error) => Err(local_failure(store, "begin a blob")(error)),
         }
@@ -127,24 +128,20 @@ impl BlobFile {
             {
                 return Ok(());
             }
-            self.written += bytes.len() as u64;
-            self.output.write(at, &bytes)?;
-            self.output.start_writing(at, bytes.len());
-            Ok(())
+            self.output.write(at, &bytes)
         };
         write().map_err(local_failure(self.store.clone(), "write a blob"))
     }
 
-    /// Gives it its name. Returns how many bytes had to be written.
-    pub(super) fn finish(self, durability: &Durability) -> Result<u64> {
+    /// Gives it its name.
+    pub(super) fn finish(self, durability: &Durability) -> Result<()> {
         let finish = || {
             self.output.end_at(self.size)?;
             if matches!(durability, Durability::Each) {
                 self.output.sync()?;
             }
-            fs::rename(&self.hidden, &self.path)
+            self.hidden.as_ref().map_or(Ok(()), |hidden| fs::rename(hidden, &self.path))
         };
-        finish().map_err(local_failure(self.store, "complete a blob"))?;
-        Ok(self.written)
+        finish().map_err(local_failure(self.store.clone(), "complete a blob"))
     }
 }

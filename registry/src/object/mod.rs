@@ -16,6 +16,7 @@ mod bucket;
 mod failure;
 #[cfg(feature = "fs")]
 mod file;
+mod journal;
 mod keys;
 #[cfg(feature = "fs")]
 mod local;
@@ -34,7 +35,7 @@ use futures::{
     FutureExt as _, TryStreamExt as _,
     stream::{self, BoxStream, StreamExt as _},
 };
-use object_store::{Error as Failure, ObjectStore, PutMode};
+use object_store::{Error as Failure, ObjectStore, PutMode, multipart::MultipartStore};
 use serde::{Deserialize, Serialize};
 
 use self::{
@@ -46,7 +47,7 @@ use self::{
 };
 use crate::{
     ByteStream, Content, Draft, Error, FilePath, Manifest, ModelName, ModelRef, ModelStore, OpenOptions,
-    Progress, Result, Versions, commit::fold,
+    Progress, Result, Transfers, Versions, commit::fold,
 };
 
 /// Models looked at together when all are listed.
@@ -71,6 +72,7 @@ const MODELS: usize = 16;
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
     place: Place,
+    transfers: Transfers,
     heads: Arc<Heads>,
     cache: Arc<Cache>,
     cleanups: Arc<Cleanups>,
@@ -148,6 +150,25 @@ impl ObjectBacked {
         Ok(opened)
     }
 
+    /// Opens the registry in the bucket that `client` reaches, as [`open`](Self::open) does; but a
+    /// publication that was killed can be gone on with here, if [`Transfers::journal`] says where to keep what
+    /// that needs. (A `dyn ObjectStore` does not let one process send parts of what another has begun.)
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn resumable<S: ObjectStore + MultipartStore>(client: Arc<S>) -> Result<Self> {
+        let opened = Self::open(Arc::clone(&client) as Arc<dyn ObjectStore>).await?;
+        Ok(Self { place: Place::Bucket { multipart: Some(client) }, ..opened })
+    }
+
+    /// The same registry, moving bytes as `transfers` says.
+    #[must_use]
+    pub fn with_transfers(mut self, transfers: Transfers) -> Self {
+        self.transfers = transfers;
+        self
+    }
+
     /// Waits until everything has been removed that publications left whose futures were dropped. A
     /// program that stops a publication calls this before it leaves the runtime.
     pub async fn clean_up(&self) {
@@ -155,7 +176,14 @@ impl ObjectBacked {
     }
 
     fn new(store: Arc<dyn ObjectStore>, place: Place) -> Self {
-        Self { store, place, heads: Arc::default(), cache: Arc::default(), cleanups: Arc::default() }
+        Self {
+            store,
+            place,
+            transfers: Transfers::default(),
+            heads: Arc::default(),
+            cache: Arc::default(),
+            cleanups: Arc::default(),
+        }
     }
 
     /// Makes the registry if there is none, and returns `tidegate.json`, which is of a format we know.
@@ -214,6 +242,10 @@ impl ModelStore for ObjectBacked {
 
     async fn versions(&self, name: &ModelName) -> Result<Versions> {
         fold(self, name).await?.into_versions()
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.transfers.clone()
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {

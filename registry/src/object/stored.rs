@@ -10,7 +10,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectBacked, keys};
-use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result, commit::fold};
+use crate::{Digest, Error, File, Invalid, Manifest, ModelName, ModelRef, Result, commit::fold};
 
 const FORMAT: u32 = 1;
 
@@ -55,6 +55,12 @@ impl Segment {
 impl Stored {
     pub(super) const fn new(manifest: Manifest, segments: Vec<Segment>) -> Self {
         Self { v: FORMAT, manifest, segments }
+    }
+
+    /// Its files, each with the key of the blob that holds it.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (File, String)> {
+        let keys = self.segments.iter().map(|segment| segment.key.clone());
+        self.manifest.files.iter().cloned().zip(keys)
     }
 
     /// The document, which reads back as what it was made of.

@@ -29,6 +29,8 @@ pub(super) struct Unfinished {
     cleanups: Arc<Cleanups>,
     runtime: Handle,
     blobs: Mutex<Vec<Path>>,
+    /// Whether a journal says how to go on, so that what was begun stays.
+    kept: bool,
     alive: Alive,
     ended: mpsc::Receiver<()>,
 }
@@ -53,8 +55,8 @@ pub(super) struct Upload {
 }
 
 impl Unfinished {
-    /// Nothing begun yet.
-    pub(super) fn new(registry: &ObjectBacked) -> Self {
+    /// Nothing begun yet. What will be is `kept` if the publication ends before its record, or not.
+    pub(super) fn new(registry: &ObjectBacked, kept: bool) -> Self {
         let (alive, ended) = mpsc::channel(1);
         Self {
             store: Arc::clone(&registry.store),
@@ -62,6 +64,7 @@ impl Unfinished {
             cleanups: Arc::clone(&registry.cleanups),
             runtime: Handle::current(),
             blobs: Mutex::default(),
+            kept,
             alive,
             ended,
         }
@@ -104,7 +107,7 @@ impl Unfinished {
 
     fn start_removal(&mut self) -> Option<JoinHandle<()>> {
         let blobs = mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner));
-        if blobs.is_empty() {
+        if blobs.is_empty() || self.kept {
             return None;
         }
         // Ours ends here, so that only writers are waited for.
@@ -161,10 +164,12 @@ impl Upload {
     }
 
     /// Makes the blob of its parts.
-    pub(super) async fn complete(mut self) -> object_store::Result<()> {
+    pub(super) async fn complete(&mut self) -> object_store::Result<()> {
+        let upload = self.upload.take();
+        let mut own = Self { upload, runtime: self.runtime.clone(), alive: self.alive.clone() };
         unstoppable(async move {
-            self.parts().complete().await?;
-            drop(self.upload.take());
+            own.parts().complete().await?;
+            drop(own.upload.take());
             Ok(())
         })
         .await

@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     ByteStream, Content, Draft, Error, FilePath, Log, LogKey, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Result, Seq, Versions,
+    OpenOptions, Progress, Result, Seq, Transfers, Versions,
 };
 
 /// Wraps a [`ModelStore`] or a [`Log`] and makes calls fail, by a schedule that follows from a seed.
@@ -121,6 +121,10 @@ impl<T: ModelStore> ModelStore for Flaky<T> {
             Fault::After => self.inner.models().take(1).chain(stream::iter([Err(unavailable())])).boxed(),
             Fault::Never => self.inner.models(),
         }
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.inner.transfers()
     }
 }
 

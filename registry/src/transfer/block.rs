@@ -15,6 +15,11 @@ pub(crate) const BLOCK: usize = 4 << 20;
 /// What unbuffered writes ask of addresses and lengths: the largest sector in use.
 pub(crate) const ALIGNMENT: usize = 4096;
 
+/// Whether unbuffered writes take `bytes` as they lie.
+pub(crate) fn is_aligned(bytes: &[u8]) -> bool {
+    bytes.len().is_multiple_of(ALIGNMENT) && bytes.as_ptr().align_offset(ALIGNMENT) == 0
+}
+
 /// The blocks that one transfer may hold together. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks(Arc<Pool>);
@@ -51,6 +56,7 @@ impl Blocks {
 
     /// Waits until enough are free for `bytes` bytes, and takes all of them at once, so that two that need
     /// several do not wait for each other. More than there are at all is given when all are free.
+    #[cfg(feature = "object-store")]
     pub(crate) async fn take_for(&self, bytes: u64) -> Vec<Block> {
         let wanted = usize::try_from(bytes.div_ceil(BLOCK as u64)).unwrap_or(usize::MAX).max(1);
         let leaves = u32::try_from(wanted.min(self.0.most)).unwrap_or(u32::MAX);
@@ -65,6 +71,7 @@ impl Blocks {
     }
 
     /// One beyond those that may be held, for the rare case of what cannot wait.
+    #[cfg(feature = "object-store")]
     pub(crate) fn extra(&self) -> Block {
         self.block(None)
     }

@@ -2,11 +2,11 @@
 
 use std::{
     fs, io,
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    io::{Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
-use super::block::ALIGNMENT;
+use super::block::{ALIGNMENT, is_aligned};
 
 /// A file being written at any position.
 ///
@@ -23,15 +23,15 @@ impl Output {
     /// A handle on the existing file at `path`.
     pub(crate) fn open(path: &Path, unbuffered: bool) -> io::Result<Self> {
         let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Self { file, unbuffered: if unbuffered { system::open_unbuffered(path) } else { None } })
+        Ok(Self { file, unbuffered: if unbuffered { system::open_unbuffered(path, true) } else { None } })
     }
 
     /// Makes sure that `bytes` are at `at`.
     pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let aligned = at.is_multiple_of(ALIGNMENT as u64)
-            && bytes.len().is_multiple_of(ALIGNMENT)
-            && bytes.as_ptr().align_offset(ALIGNMENT) == 0;
-        if aligned && let Some(unbuffered) = &mut self.unbuffered {
+        if at.is_multiple_of(ALIGNMENT as u64)
+            && is_aligned(bytes)
+            && let Some(unbuffered) = &mut self.unbuffered
+        {
             match write_all(unbuffered, at, bytes) {
                 // A file system that opens a file so and then cannot write it.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.unbuffered = None,
@@ -42,7 +42,10 @@ impl Output {
     }
 
     /// Whether exactly `bytes` are at `at`; `scratch` is as long as they are.
+    #[cfg(feature = "fs")]
     pub(crate) fn holds(&mut self, at: u64, bytes: &[u8], scratch: &mut [u8]) -> io::Result<bool> {
+        use std::io::Read as _;
+
         self.file.seek(SeekFrom::Start(at))?;
         match self.file.read_exact(scratch) {
             Ok(()) => Ok(scratch == bytes),
@@ -51,14 +54,8 @@ impl Output {
         }
     }
 
-    /// Lets the system begin to write what was written at `at`, so that less is left for the end.
-    pub(crate) fn start_writing(&self, at: u64, bytes: usize) {
-        if self.unbuffered.is_none() {
-            system::start_writing(&self.file, at, bytes);
-        }
-    }
-
     /// The file ends after `size` bytes.
+    #[cfg(feature = "fs")]
     pub(crate) fn end_at(&self, size: u64) -> io::Result<()> {
         if self.file.metadata()?.len() == size { Ok(()) } else { self.file.set_len(size) }
     }
@@ -67,6 +64,12 @@ impl Output {
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
+}
+
+/// A handle to read whole blocks of the file at `path` past the page cache, where the system can do that.
+#[cfg(feature = "fs")]
+pub(crate) fn open_unbuffered(path: &Path) -> Option<fs::File> {
+    system::open_unbuffered(path, false)
 }
 
 fn write_all(file: &mut fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -94,30 +97,25 @@ impl Together {
 
 #[cfg(all(feature = "fs", target_os = "linux"))]
 mod system {
-    use std::{fs, io, num::NonZeroU64, path::Path};
+    use std::{fs, io, path::Path};
 
-    use rustix::fs::{Advice, Mode, OFlags, fadvise, fstatfs, open, syncfs};
+    use rustix::fs::{Mode, OFlags, fstatfs, open, syncfs};
 
     /// Nothing where the file system cannot do it, such as `tmpfs` before Linux 6.6.
-    pub(super) fn open_unbuffered(path: &Path) -> Option<fs::File> {
-        open(path, OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty()).ok().map(fs::File::from)
-    }
-
-    /// Linux answers this advice by starting to write what is dirty in the range (`mm/fadvise.c`) and then
-    /// forgetting what is clean, which this is not yet.
-    pub(super) fn start_writing(file: &fs::File, at: u64, bytes: usize) {
-        let _ = fadvise(file, at, NonZeroU64::new(bytes as u64), Advice::DontNeed);
+    pub(super) fn open_unbuffered(path: &Path, to_write: bool) -> Option<fs::File> {
+        let access = if to_write { OFlags::WRONLY } else { OFlags::RDONLY };
+        open(path, access | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty()).ok().map(fs::File::from)
     }
 
     /// `syncfs` tells of failed writes since Linux 5.8 (`man 2 syncfs`). The file systems are those that
-    /// are known to write everything, by the numbers in `linux/magic.h`; a network's is not among them.
+    /// are known to write everything, by the 32 bits of `linux/magic.h`; a network's is not among them.
     pub(super) fn syncs_together(directory: &fs::File) -> bool {
-        const BTRFS: i64 = 0x9123_683e;
-        const EXT4: i64 = 0xef53;
-        const F2FS: i64 = 0xf2f5_2010;
-        const TMPFS: i64 = 0x0102_1994;
-        const XFS: i64 = 0x5846_5342;
-        let kind = fstatfs(directory).map(|found| i64::from(found.f_type));
+        const BTRFS: u32 = 0x9123_683e;
+        const EXT4: u32 = 0xef53;
+        const F2FS: u32 = 0xf2f5_2010;
+        const TMPFS: u32 = 0x0102_1994;
+        const XFS: u32 = 0x5846_5342;
+        let kind = fstatfs(directory).map(|found| found.f_type as u32);
         matches!(kind, Ok(BTRFS | EXT4 | F2FS | TMPFS | XFS)) && is_at_least_5_8()
     }
 
@@ -141,11 +139,9 @@ mod system {
 mod system {
     use std::{fs, io, path::Path};
 
-    pub(super) fn open_unbuffered(_: &Path) -> Option<fs::File> {
+    pub(super) fn open_unbuffered(_: &Path, _: bool) -> Option<fs::File> {
         None
     }
-
-    pub(super) fn start_writing(_: &fs::File, _: u64, _: usize) {}
 
     pub(super) fn syncs_together(_: &fs::File) -> bool {
         false
@@ -174,7 +170,6 @@ mod tests {
                 fastrand::Rng::with_seed(seed).fill(&mut block.room()[..size]);
                 block.fill(size);
                 output.write(expected.len() as u64, block.as_ref()).unwrap();
-                output.start_writing(expected.len() as u64, size);
                 expected.extend_from_slice(block.as_ref());
             }
             let mut scratch = vec![0; 1000];

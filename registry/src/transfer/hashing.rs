@@ -50,6 +50,7 @@ enum Step {
     /// Takes in bytes that lie within one part.
     Bytes(Bytes),
     /// Tells the digest of the part so far.
+    #[cfg(feature = "object-store")]
     Mark(oneshot::Sender<Digest>),
     /// Tells the state of the part so far.
     Fork(oneshot::Sender<Hasher>),
@@ -91,8 +92,15 @@ impl Digests {
 
     /// The digest of the last part as far as it was taken in: it says whether the bytes up to here are the same
     /// as some other time, without hashing any of them once more.
+    #[cfg(feature = "object-store")]
     pub(crate) async fn mark(&self) -> Digest {
         self.ask(Step::Mark).await
+    }
+
+    /// Bytes taken in.
+    #[cfg(feature = "object-store")]
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
     }
 
     /// Everything that a manifest says about the file.
@@ -117,6 +125,7 @@ impl PartHasher {
         match step {
             Step::Bytes(bytes) => self.take_in(&bytes),
             // Who asked may have been dropped.
+            #[cfg(feature = "object-store")]
             Step::Mark(tell) => drop(tell.send(self.open.clone().finish())),
             Step::Fork(tell) => drop(tell.send(self.open.clone())),
         }
@@ -143,6 +152,7 @@ impl PartHasher {
 }
 
 /// Everything that a manifest says about a file of at most one part, which is at hand. Hashes on this thread.
+#[cfg(feature = "fs")]
 pub(crate) fn digest(path: FilePath, bytes: &[u8]) -> File {
     debug_assert!(bytes.len() as u64 <= PART_SIZE, "a longer file has several parts");
     let digest = Digest::of(bytes);

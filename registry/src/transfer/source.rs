@@ -73,7 +73,14 @@ impl Source {
         }
     }
 
+    /// A file that is offered.
+    #[cfg(feature = "object-store")]
+    pub(crate) const fn of_file(path: FilePath, size: Option<u64>, from: PathBuf) -> Self {
+        Self { path, size, origin: Origin::File(from) }
+    }
+
     /// Where it lies, if it is a file, which can be read more than once.
+    #[cfg(feature = "object-store")]
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.origin {
             Origin::File(path) => Some(path),
@@ -125,6 +132,7 @@ impl Reader {
     }
 
     /// The same on this thread, if these bytes come from a file.
+    #[cfg(feature = "fs")]
     pub(crate) fn block_now(&mut self, block: &mut Block) -> Option<Result<()>> {
         match &mut self.0 {
             Input::File { file, path } => {
@@ -137,7 +145,7 @@ impl Reader {
 }
 
 /// Reads until the block is full or the file ends.
-fn fill(file: &mut fs::File, block: &mut Block) -> io::Result<()> {
+pub(crate) fn fill(file: &mut fs::File, block: &mut Block) -> io::Result<()> {
     while !block.room().is_empty() {
         match file.read(block.room()) {
             Ok(0) => break,
