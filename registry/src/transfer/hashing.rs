@@ -5,7 +5,11 @@ use std::mem;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{block::Blocks, lane::Lane, source::Reader};
+use super::{
+    block::Blocks,
+    lane::{DEPTH, Lane},
+    source::Reader,
+};
 use crate::{Digest, File, FilePath, Hasher, PART_SIZE, Progress, Result, Transfer};
 
 /// Blocks held where nothing is done with them but hashing.
@@ -65,7 +69,7 @@ struct PartHasher {
 
 impl Digests {
     pub(crate) fn new() -> Self {
-        Self { parts: Lane::start(PartHasher::default(), PartHasher::step), whole: None, size: 0 }
+        Self { parts: Lane::start(DEPTH, PartHasher::default(), PartHasher::step), whole: None, size: 0 }
     }
 
     /// Takes in the next bytes. Returns before they are hashed.
@@ -76,7 +80,7 @@ impl Digests {
             let now = bytes.split_to(bytes.len().min(room));
             if self.size == PART_SIZE {
                 let seed = self.ask(Step::Fork).await;
-                self.whole = Some(Lane::start(seed, |hasher, bytes: Bytes| {
+                self.whole = Some(Lane::start(DEPTH, seed, |hasher, bytes: Bytes| {
                     hasher.update(&bytes);
                     Ok(())
                 }));
