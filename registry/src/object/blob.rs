@@ -34,7 +34,7 @@ use super::{
 use crate::transfer::{
     block::{BLOCK, Block},
     hashing::digest,
-    lane::Lane,
+    lane::{DEPTH, Lane},
 };
 use crate::{
     File, FilePath, ModelName, PART_SIZE, Progress, Result, Transfer,
@@ -258,7 +258,7 @@ impl<'a> Uploads<'a> {
                 (reader, block, begin)
             }
         };
-        let writer = Lane::start(blocking(move || begin.begin()).await?, BlobFile::write);
+        let writer = Lane::start(DEPTH, blocking(move || begin.begin()).await?, BlobFile::write);
         let mut digests = Digests::new(&named);
         while !block.is_empty() {
             let length = block.len();

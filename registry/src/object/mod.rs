@@ -77,8 +77,15 @@ const MODELS: usize = 16;
 /// * A publication that fails, or whose future is dropped, removes the blobs it has begun, unless they
 ///   may be part of a version; see [`clean_up`](Self::clean_up).
 ///
+/// * Bytes move as [`Transfers`] say. With a journal, a publication that was killed or dropped leaves what
+///   it has begun, and the next one of the same version goes on with it.
+///
 /// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
-/// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
+/// client's own timeouts and retries apply to each request, which carries at most one part: 16 MiB up (more in
+/// files of more than 148 GiB), what is left of 64 MiB down. A download whose request is too slow for the
+/// timeout (30 s in `object_store`) goes on where it ended; an upload sends the part again, one at a time, if
+/// it was opened with [`resumable`](Self::resumable) and has a journal. Otherwise give the client a longer
+/// timeout on slow lines. In a bucket, have unfinished multipart
 /// uploads removed by a lifecycle rule.
 #[derive(Clone)]
 pub struct ObjectBacked {

@@ -23,7 +23,7 @@ use crate::{File, Manifest, ModelRef, ModelStore, PART_SIZE, Phase, Progress, Re
 const MANY: usize = 16;
 
 /// Blocks that a part on its way holds: those that are hashed and written, and the one being filled.
-const BLOCKS: usize = 6;
+const BLOCKS: usize = 4;
 
 pub(crate) async fn download<S: ModelStore + ?Sized>(
     store: &S,
@@ -101,4 +101,4 @@ fn sync(staged: &Path) -> Result<()> {
     Output::open(staged, false).and_then(|output| output.sync()).map_err(local("sync", staged))
 }
 
-const _: () = assert!(BLOCKS * BLOCK <= 24 << 20, "as `Transfers::concurrency` says");
+const _: () = assert!(BLOCKS * BLOCK <= 16 << 20, "as `Transfers::concurrency` says");

@@ -190,7 +190,7 @@ impl Pour<'_> {
 
     async fn give(&mut self, block: Bytes) -> Result<()> {
         let writer = || Writer::new(&self.path, self.start);
-        let lane = self.lane.get_or_insert_with(|| Lane::start(writer(), Writer::write));
+        let lane = self.lane.get_or_insert_with(|| Lane::start(1, writer(), Writer::write));
         if !lane.give(block).await
             && let Some(failed) = self.lane.take()
         {

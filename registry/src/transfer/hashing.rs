@@ -5,7 +5,11 @@ use std::mem;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{block::Blocks, lane::Lane, source::Reader};
+use super::{
+    block::Blocks,
+    lane::{DEPTH, Lane},
+    source::Reader,
+};
 use crate::{Digest, File, FilePath, Hasher, Inspector, PART_SIZE, Progress, Reading, Result, Transfer};
 
 /// Blocks held where nothing is done with them but hashing.
@@ -71,7 +75,7 @@ struct PartHasher {
 impl Digests {
     /// Of a file that is going to be called `path`.
     pub(crate) fn new(path: &FilePath) -> Self {
-        Self { parts: Lane::start(PartHasher::new(path), PartHasher::step), whole: None, size: 0 }
+        Self { parts: Lane::start(DEPTH, PartHasher::new(path), PartHasher::step), whole: None, size: 0 }
     }
 
     /// Takes in the next bytes. Returns before they are hashed.
@@ -82,7 +86,7 @@ impl Digests {
             let now = bytes.split_to(bytes.len().min(room));
             if self.size == PART_SIZE {
                 let seed = self.ask(Step::Fork).await;
-                self.whole = Some(Lane::start(seed, |hasher, bytes: Bytes| {
+                self.whole = Some(Lane::start(DEPTH, seed, |hasher, bytes: Bytes| {
                     hasher.update(&bytes);
                     Ok(())
                 }));

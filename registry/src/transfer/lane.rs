@@ -17,18 +17,19 @@ pub(crate) struct Lane<T, S> {
     done: JoinHandle<Result<S>>,
 }
 
-/// How many items wait. Twice as many can be held, because as many may be worked on.
-const DEPTH: usize = 3;
+/// How many items wait where nothing else bounds them. Twice as many can be held, because as many may be
+/// worked on.
+pub(crate) const DEPTH: usize = 3;
 
 impl<T: Send + 'static, S: Send + 'static> Lane<T, S> {
-    /// Does `step` to each item. A failure ends the lane.
-    pub(crate) fn start(state: S, step: fn(&mut S, T) -> Result<()>) -> Self {
-        let (feed, mut items) = mpsc::channel(DEPTH);
+    /// Does `step` to each item, of which `depth` may wait. A failure ends the lane.
+    pub(crate) fn start(depth: usize, state: S, step: fn(&mut S, T) -> Result<()>) -> Self {
+        let (feed, mut items) = mpsc::channel(depth);
         let work = async move {
             let (mut state, mut next) = (state, Vec::new());
             // Not one call of a blocking thread for the whole lane: that would stand still in it, and tokio's
             // paused time with it.
-            while items.recv_many(&mut next, DEPTH).await > 0 {
+            while items.recv_many(&mut next, depth).await > 0 {
                 let batch = mem::take(&mut next);
                 state = blocking(move || {
                     batch.into_iter().try_for_each(|item| step(&mut state, item))?;

@@ -43,7 +43,7 @@ impl Transfers {
     }
 
     /// So many parts or small files under way at once in one transfer. Each holds at most 16 MiB of memory on
-    /// its way up (more only in files of more than 148 GiB, whose parts are larger) and 24 MiB on its way down.
+    /// its way, up or down; more only on its way up in files of more than 148 GiB, whose parts are larger.
     #[must_use]
     pub const fn concurrency(mut self, parts: NonZeroUsize) -> Self {
         self.concurrency = Some(parts);
