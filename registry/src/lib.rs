@@ -126,4 +126,7 @@ pub use crate::{
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
-pub use crate::object::ObjectBacked;
+pub use crate::object::{
+    ObjectBacked,
+    check::{StoreCheck, Trial, Unfit},
+};
