@@ -148,6 +148,9 @@ fn identity(shown: &str, options: &[(String, String)]) -> String {
 
 /// `url` without what may be secret.
 fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return unparsed(url.as_str());
+    }
     let mut shown = url.clone();
     let secret_user = !matches!(Scheme::parse(url), Ok((Scheme::MicrosoftAzure, _)));
     let hidden = url.password().is_some() || (secret_user && !url.username().is_empty());

@@ -41,17 +41,22 @@ pub use crate::{log::MockLog, log_conformance, model_store_conformance, store::M
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance {
-    ($module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+    ($(#[$attribute:meta])* $module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+        $crate::__conformance! { @ [$(#[$attribute])*] $module, $factory, $suite: $($check)* }
+    };
+    (@ $attributes:tt $module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
         mod $module {
             #[allow(unused_imports, reason = "a factory may need nothing from around it")]
             use super::*;
 
-            $(
-                #[::tokio::test]
-                async fn $check() {
-                    $crate::testkit::$suite::$check($factory).await;
-                }
-            )*
+            $($crate::__conformance! { @ $attributes $factory, $suite, $check })*
+        }
+    };
+    (@ [$($attribute:tt)*] $factory:expr, $suite:ident, $check:ident) => {
+        #[::tokio::test]
+        $($attribute)*
+        async fn $check() {
+            $crate::testkit::$suite::$check($factory).await;
         }
     };
 }
