@@ -5,7 +5,7 @@ use std::sync::Arc;
 use object_store::{
     Error as Failure, ObjectStore, ObjectStoreScheme as Scheme, parse_url_opts, prefix::PrefixStore,
 };
-use url::Url;
+use url::{Position, Url};
 
 use super::{ObjectBacked, proven::Proven};
 use crate::{Invalid, Result};
@@ -94,7 +94,7 @@ fn locate(text: &str, options: Vec<(String, String)>) -> Result<Place, Invalid> 
     if scheme == Scheme::Local {
         return directory(&url, &shown);
     }
-    let identity = identity(&shown, &options);
+    let identity = identity(&url, &options);
     let store: Arc<dyn ObjectStore> = match parse_url_opts(&url, options.iter().cloned()) {
         Ok((store, _)) => store.into(),
         // So it answers when it was built without the client.
@@ -134,8 +134,8 @@ fn without(scheme: &Scheme) -> String {
     )
 }
 
-/// The same bucket at another endpoint is another store.
-fn identity(shown: &str, options: &[(String, String)]) -> String {
+/// A bucket, whatever the prefix; the same bucket at another endpoint is another one.
+fn identity(url: &Url, options: &[(String, String)]) -> String {
     let mut endpoints: Vec<_> = options
         .iter()
         .map(|(key, value)| (key.to_ascii_lowercase(), value))
@@ -143,7 +143,7 @@ fn identity(shown: &str, options: &[(String, String)]) -> String {
         .map(|(key, value)| format!("\n{key}={value}"))
         .collect();
     endpoints.sort_unstable();
-    shown.to_owned() + &endpoints.concat()
+    url[..Position::BeforePath].to_owned() + &endpoints.concat()
 }
 
 /// `url` without what may be secret.

@@ -1,12 +1,13 @@
 //! Servers of others, started by the tests that need them.
 
 use std::{
-    path::{Path, PathBuf},
+    path::{Path as FilePath, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use object_store::ObjectStoreExt as _;
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
 use tidegate_registry::ObjectBacked;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,7 +23,11 @@ pub(crate) struct Live {
     _shell: Child,
     bucket: &'static str,
     options: Vec<(String, String)>,
+    store: Box<dyn ObjectStore>,
+    marker: Bytes,
 }
+
+const MARKER: &str = "tidegate.json";
 
 const SHELL: &str = r#"
 directory=$1; shift
@@ -36,10 +41,25 @@ rm -rf "$directory"
 "#;
 
 impl Live {
-    /// A registry that nobody has used.
+    /// Waits until an object can be written, and makes a registry.
+    async fn serving(
+        directory: &FilePath,
+        shell: Child,
+        bucket: &'static str,
+        options: Vec<(String, String)>,
+    ) -> Self {
+        let (store, _) = object_store::parse_url_opts(&bucket.parse().unwrap(), options.clone()).unwrap();
+        until(directory, async || store.put(&"ready".into(), "yes".into()).await.ok()).await;
+        ObjectBacked::open_url(bucket, options.clone()).await.unwrap();
+        let marker = store.get(&MARKER.into()).await.unwrap().bytes().await.unwrap();
+        Self { _shell: shell, bucket, options, store, marker }
+    }
+
+    /// A registry that nobody has used. The bucket has been tried out, so it is not done for each.
     pub(crate) async fn registry(&self) -> ObjectBacked {
-        let url = format!("{}/{}", self.bucket, Uuid::now_v7());
-        ObjectBacked::open_url(&url, self.options.clone()).await.unwrap()
+        let prefix = Uuid::now_v7().to_string();
+        self.store.put(&Path::from(&*prefix).join(MARKER), self.marker.clone().into()).await.unwrap();
+        ObjectBacked::open_url(&format!("{}/{prefix}", self.bucket), self.options.clone()).await.unwrap()
     }
 }
 
@@ -69,8 +89,7 @@ pub(crate) async fn seaweedfs() -> &'static Live {
         let shell = start(&directory, &binary("SEAWEEDFS_BIN", "weed"), &arguments, &[]);
         // The first object makes the bucket, as soon as there is a volume to put it on.
         let options = s3(port, "tidegate", "tidegate-secret");
-        until_written(&directory, "s3://models", &options).await;
-        Live { _shell: shell, bucket: "s3://models", options }
+        Live::serving(&directory, shell, "s3://models", options).await
     })
     .await
 }
@@ -93,8 +112,7 @@ pub(crate) async fn ministack() -> &'static Live {
         );
         until_answered(&directory, port, &request).await;
         let options = s3(port, "test", "test");
-        until_written(&directory, "s3://models", &options).await;
-        Live { _shell: shell, bucket: "s3://models", options }
+        Live::serving(&directory, shell, "s3://models", options).await
     })
     .await
 }
@@ -119,8 +137,7 @@ pub(crate) async fn azurite() -> &'static Live {
             ("azure_allow_http", "true".to_owned()),
         ];
         let options: Vec<_> = options.map(|(key, value)| (key.to_owned(), value)).into();
-        until_written(&directory, "az://models", &options).await;
-        Live { _shell: shell, bucket: "az://models", options }
+        Live::serving(&directory, shell, "az://models", options).await
     })
     .await
 }
@@ -168,7 +185,12 @@ async fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
-fn start(directory: &Path, binary: &Path, arguments: &[String], environment: &[(&str, String)]) -> Child {
+fn start(
+    directory: &FilePath,
+    binary: &FilePath,
+    arguments: &[String],
+    environment: &[(&str, String)],
+) -> Child {
     Command::new("sh")
         .args(["-c", SHELL, "sh"])
         .args([directory, binary])
@@ -180,7 +202,7 @@ fn start(directory: &Path, binary: &Path, arguments: &[String], environment: &[(
 }
 
 /// Until the server has answered `request` with success.
-async fn until_answered(directory: &Path, port: u16, request: &str) {
+async fn until_answered(directory: &FilePath, port: u16, request: &str) {
     until(directory, async || {
         let mut connection = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
         connection.write_all(request.as_bytes()).await.ok()?;
@@ -191,14 +213,7 @@ async fn until_answered(directory: &Path, port: u16, request: &str) {
     .await;
 }
 
-/// Until an object can be written.
-async fn until_written(directory: &Path, bucket: &str, options: &[(String, String)]) {
-    let url = bucket.parse().unwrap();
-    let (store, _) = object_store::parse_url_opts(&url, options.to_vec()).unwrap();
-    until(directory, async || store.put(&"ready".into(), "yes".into()).await.ok()).await;
-}
-
-async fn until<T>(directory: &Path, mut check: impl AsyncFnMut() -> Option<T>) {
+async fn until<T>(directory: &FilePath, mut check: impl AsyncFnMut() -> Option<T>) {
     for _ in 0..300 {
         if check().await.is_some() {
             return;
