@@ -22,8 +22,8 @@ const ROUNDS: usize = 5;
 /// Races that are run at most: when answers are lost, a race may tell nothing.
 const MOST_ROUNDS: usize = 3 * ROUNDS;
 
-/// How often a range is asked for, so that a bad moment is not taken for a bad store.
-const RANGE_ATTEMPTS: usize = 3;
+/// How often something is tried, so that a bad moment is not taken for a bad store.
+const ATTEMPTS: usize = 3;
 
 /// What [`ObjectBacked::check_store`](crate::ObjectBacked::check_store) tried on a store, which passed
 /// all of it.
@@ -150,20 +150,9 @@ impl Scratch<'_> {
         if self.read(&path).await?.is_some() {
             return Err(unfit(Trial::ReadAfterWrite, "an object was there that nobody had written"));
         }
-        let created = self.create(&path, FIRST).await;
-        match (self.read(&path).await?, created) {
-            // Whatever was answered: an answer may be lost.
-            (Some(there), _) if there == FIRST => {}
-            (Some(_), _) => {
-                return Err(unfit(Trial::ReadAfterWrite, "an object had other bytes than were written"));
-            }
-            (None, Ok(_)) => {
-                return Err(unfit(
-                    Trial::ReadAfterWrite,
-                    "an object was not there that had just been created",
-                ));
-            }
-            (None, Err(error)) => return Err(self.cannot_create(error).await),
+        match self.create_new(&path, FIRST).await {
+            Err(Flaw::Failed(error)) => return Err(self.cannot_create(error).await),
+            created => created?,
         }
         if self.create(&path, Bytes::from_static(b"second")).await? {
             let seen = match self.read(&path).await? {
@@ -183,16 +172,31 @@ impl Scratch<'_> {
         }
     }
 
+    /// Creates what nobody else creates, and reads it.
+    async fn create_new(&self, path: &Path, bytes: Bytes) -> Result<(), Flaw> {
+        for _ in 0..ATTEMPTS {
+            let created = self.create(path, bytes.clone()).await;
+            match (self.read(path).await?, created) {
+                // Whatever was answered: an answer may have been lost.
+                (Some(there), _) if there == bytes => return Ok(()),
+                (Some(_), _) => {
+                    return Err(unfit(Trial::ReadAfterWrite, "an object had other bytes than were written"));
+                }
+                (None, Ok(true)) => {
+                    let seen = "an object was not there that had just been created";
+                    return Err(unfit(Trial::ReadAfterWrite, seen));
+                }
+                (None, Ok(false)) => {}
+                (None, Err(error)) => return Err(error.into()),
+            }
+        }
+        Err(unfit(Trial::CreateTwice, "it refused to create an object that was not there"))
+    }
+
     /// What it means that nothing can be created: that nothing can be written at all is no flaw of the store.
     async fn cannot_create(&mut self, error: Failure) -> Flaw {
         let path = self.path("overwritten");
-        if self.store.put(&path, Bytes::from_static(b"any").into()).await.is_err() {
-            return Flaw::Failed(error);
-        }
-        if matches!(error, Failure::AlreadyExists { .. } | Failure::Precondition { .. }) {
-            return unfit(Trial::CreateTwice, "it refused to create an object that was not there");
-        }
-        if !is_refusal(&error) {
+        if !is_refusal(&error) || self.store.put(&path, Bytes::from_static(b"any").into()).await.is_err() {
             return Flaw::Failed(error);
         }
         let seen = format!(
@@ -213,7 +217,7 @@ impl Scratch<'_> {
     async fn range(&self, once: &Path) -> Result<(), Flaw> {
         const RANGE: Range<u64> = 1..3;
         let mut failed = None;
-        for _ in 0..RANGE_ATTEMPTS {
+        for _ in 0..ATTEMPTS {
             let options = GetOptions::new().with_range(Some(RANGE));
             match self.store.get_opts(once, options).await {
                 Ok(got) if got.range != RANGE || got.meta.size != 5 => {
@@ -266,14 +270,7 @@ impl Scratch<'_> {
     async fn races(&mut self) -> Result<(usize, usize), Flaw> {
         // Objects of their own first, so that every writer has its connection when it comes to racing.
         let own: Vec<_> = (0..WRITERS).map(|n| self.path(&format!("own-{n}"))).collect();
-        let created = own.iter().map(|path| async {
-            // An answer may have been lost, so that what was created is found to be there.
-            let bytes = Bytes::from(path.to_string());
-            Ok::<_, Failure>(self.create(path, bytes.clone()).await? || self.read(path).await? == Some(bytes))
-        });
-        if try_join_all(created).await?.contains(&false) {
-            return Err(unfit(Trial::Race, "it refused to create an object that was not there"));
-        }
+        try_join_all(own.iter().map(|path| self.create_new(path, Bytes::from_static(b"own")))).await?;
         let (mut won, mut undecided, mut last) = (HashMap::new(), 0, None);
         while won.len() < ROUNDS {
             if won.len() + undecided == MOST_ROUNDS {
