@@ -20,7 +20,7 @@ use object_store::{
 };
 use tidegate_registry::ObjectBacked;
 
-use crate::release::release;
+use crate::release::{LONG, release};
 
 #[derive(Clone, Debug)]
 struct Flaky {
@@ -175,7 +175,8 @@ async fn flaky(seeds: impl Iterator<Item = u64>, make: impl Fn() -> Arc<dyn Obje
                 break opened;
             }
         };
-        release(&format!("seed {seed}"), &clear, [open().await, open().await]).await;
+        let long = if seed % 8 == 0 { LONG } else { 1000 };
+        release(&format!("seed {seed}"), &clear, [open().await, open().await], long).await;
         faults += weather.faults.load(Ordering::SeqCst);
         runs += 1;
     }

@@ -6,7 +6,7 @@ use object_store::{ObjectStore, prefix::PrefixStore};
 use tidegate_registry::{ObjectBacked, Unfit};
 
 use crate::{
-    release::release,
+    release::{LONG, release},
     servers::{
         proxy::Proxy,
         s3::{S3, Writes, client},
@@ -29,7 +29,7 @@ async fn weather(seeds: impl Iterator<Item = u64>) {
         let proxy = Proxy::start(&server.endpoint(), seed, 0);
         let flaky = [through(&proxy.endpoint(), &prefix).await, through(&proxy.endpoint(), &prefix).await];
         proxy.set(ONE_IN);
-        release(&case, &clear, flaky).await;
+        release(&case, &clear, flaky, if seed % 10 == 0 { LONG } else { 1000 }).await;
         assert!(proxy.faults() > 10, "{case}: {} faults", proxy.faults());
     }
 }

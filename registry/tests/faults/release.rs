@@ -9,13 +9,17 @@ use tidegate_registry::{
     ModelStoreExt as _, ObjectBacked, Seq, Stamp,
 };
 
+/// Bytes of a file that is uploaded in parts.
+pub(crate) const LONG: usize = 40 << 20;
+
 /// Tries of one call. Bad weather is not for ever.
 const TRIES: usize = 300;
 
 /// Each publishes two versions, promotes one of them and writes a record to a log that both write to.
-pub(crate) async fn release(case: &str, clear: &ObjectBacked, flaky: [ObjectBacked; 2]) {
+/// One of the files of the first has `long` bytes.
+pub(crate) async fn release(case: &str, clear: &ObjectBacked, flaky: [ObjectBacked; 2], long: usize) {
     let [a, b] = flaky;
-    futures::join!(writer(case, 0, a), writer(case, 1, b));
+    futures::join!(writer(case, 0, a, long), writer(case, 1, b, 100));
 
     let name = "m".parse().unwrap();
     let versions = clear.versions(&name).await.unwrap();
@@ -34,12 +38,11 @@ pub(crate) async fn release(case: &str, clear: &ObjectBacked, flaky: [ObjectBack
     assert_eq!(records, [record(0), record(1)], "{case}");
 }
 
-async fn writer(case: &str, n: u64, registry: ObjectBacked) {
+async fn writer(case: &str, n: u64, registry: ObjectBacked, long: usize) {
     let model = |minor: u64| -> ModelRef { format!("m@{n}.{minor}.0").parse().unwrap() };
     for minor in 0..2 {
         until_done(case, async || {
-            // One file is long enough for an upload in parts.
-            let long = Bytes::from(vec![7; if minor == 0 { 17 << 20 } else { 100 }]);
+            let long = Bytes::from(vec![7; if minor == 0 { long } else { 100 }]);
             let files = [("a", Bytes::from("alpha")), ("b", long), ("empty", Bytes::new())];
             let files = Content::bytes(files.map(|(path, bytes)| (path.parse().unwrap(), bytes)));
             registry.publish(Draft::new(model(minor), Stamp::now("test")), files, &()).await.map(drop)

@@ -128,6 +128,7 @@ pub(crate) fn client(endpoint: &str) -> AmazonS3 {
             builder.with_config(key.parse().unwrap(), value)
         })
         .with_bucket_name(BUCKET)
+        .with_unsigned_payload(true)
         .with_retry(RetryConfig { backoff: quick, max_retries: 2, retry_timeout: Duration::from_secs(20) })
         .with_client_options(ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(20)))
         .build()
