@@ -201,7 +201,7 @@ async fn nothing_is_lost_or_doubled_in_a_flaky_directory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: a flaky bucket with a thousand more seeds"]
+#[ignore = "takes minutes: a flaky bucket with four hundred more seeds"]
 async fn nothing_is_lost_or_doubled_in_a_flaky_bucket_for_long() {
-    flaky(1000..2000, || Arc::new(Bucket::new())).await;
+    flaky(1000..1400, || Arc::new(Bucket::new())).await;
 }

@@ -197,7 +197,7 @@ async fn moments(place: &Place, seed: u64, count: u64) {
     let mut rng = Rng::with_seed(seed);
     let mut whole = 0;
     for n in 0..count {
-        let length = if n % 4 == 0 { LONG } else { 10 };
+        let length = if n % 8 == 0 { LONG } else { 10 };
         let limit = if length == LONG { longest } else { longest / 4 };
         let delay = Duration::from_micros(rng.u64(0..limit.as_micros() as u64 + 1000));
         let case = format!("seed {seed}, version {n}, killed after {delay:?}");

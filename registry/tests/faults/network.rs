@@ -40,9 +40,9 @@ async fn nothing_is_lost_or_doubled_in_a_bad_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: a bad network with a hundred more seeds"]
+#[ignore = "takes minutes: a bad network with thirty more seeds"]
 async fn nothing_is_lost_or_doubled_in_a_bad_network_for_long() {
-    weather(1000..1100).await;
+    weather(1000..1030).await;
 }
 
 /// A bad network is not taken for a bad store.
