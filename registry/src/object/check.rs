@@ -318,10 +318,9 @@ impl Scratch<'_> {
                 Ok((n, Ok(true))) => winners.push(n),
                 Ok((_, Ok(false))) => {}
                 Ok((_, Err(error))) => failed = Some(error),
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => return Err(Failure::JoinError { source: error }.into()),
-                },
+                Err(error) => std::panic::resume_unwind(
+                    error.try_into_panic().expect("a writer is stopped only together with the others"),
+                ),
             }
         }
         let there = self.read(path).await?;
