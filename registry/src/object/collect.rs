@@ -59,7 +59,8 @@ impl Default for Collection {
 
 impl ObjectBacked {
     /// Removes the blobs and manifests of a model that no version uses: what broken-off publications left,
-    /// and what deleted versions had. Whatever one that was stopped has left is removed by the next.
+    /// and what deleted versions had. In a directory that includes hidden files of killed programs; in a
+    /// bucket, parts of uploads that were never completed are for a lifecycle rule. Whatever one that was stopped has left is removed by the next.
     ///
     /// Beside two listings it reads the manifests of versions that share blobs with deleted ones.
     ///
@@ -100,6 +101,11 @@ impl ObjectBacked {
                     let collected = Collected {
                         objects: objects.len(),
                         bytes: objects.iter().map(|meta| meta.size).sum(),
+                    };
+                    let hidden = self.sweep(name, &patience, collection.rehearse).await?;
+                    let collected = Collected {
+                        objects: collected.objects + hidden.objects,
+                        bytes: collected.bytes + hidden.bytes,
                     };
                     if !collection.rehearse {
                         self.remove(objects).await?;
@@ -145,6 +151,27 @@ impl ObjectBacked {
             Err(Failure::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(failure(self, "list what there is of a model")(error)),
         }
+    }
+
+    /// Removes hidden files of killed programs from a directory. Unfinished uploads to a bucket cannot be
+    /// listed by way of `object_store`; a lifecycle rule is for those.
+    #[cfg_attr(
+        not(feature = "fs"),
+        expect(clippy::unused_async, reason = "only a directory has hidden files")
+    )]
+    async fn sweep(&self, name: &ModelName, patience: &Patience, rehearse: bool) -> Result<Collected> {
+        #[cfg(feature = "fs")]
+        if let super::place::Place::Directory(directory) = &self.place {
+            let blobs = directory.file(&keys::blobs(name))?;
+            let (grace, at) = (patience.grace, patience.at);
+            return crate::transfer::blocking::blocking(move || {
+                let model = blobs.parent().expect("blobs lie below their model");
+                super::sweep::sweep(model, grace, at, rehearse)
+            })
+            .await;
+        }
+        let _ = (name, patience, rehearse);
+        Ok(Collected::default())
     }
 
     async fn remove(&self, objects: Vec<ObjectMeta>) -> Result<()> {

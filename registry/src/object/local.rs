@@ -101,12 +101,21 @@ impl BlobFile {
         let begun = hidden(&path);
         let open = || {
             let whole = resume && path.try_exists()?;
-            let there = whole || resume && begun.try_exists()?;
-            if !there {
-                fs::File::create_new(&begun)?;
+            if whole {
+                return Ok((Output::open(&path, true)?, Some(vec![0; BLOCK]), None));
             }
-            let output = Output::open(if whole { &path } else { &begun }, true)?;
-            Ok((output, there.then(|| vec![0; BLOCK]), (!whole).then_some(begun)))
+            loop {
+                let there = resume && begun.try_exists()?;
+                if !there {
+                    fs::File::create_new(&begun)?;
+                }
+                let output = Output::open(&begun, true)?;
+                output.hold();
+                // A sweep may have taken it for abandoned before it was held.
+                if begun.try_exists()? {
+                    return Ok((output, there.then(|| vec![0; BLOCK]), Some(begun)));
+                }
+            }
         };
         match open() {
             Ok((output, scratch, hidden)) => {

@@ -35,6 +35,8 @@ mod proven;
 mod publish;
 mod read;
 mod stored;
+#[cfg(feature = "fs")]
+mod sweep;
 mod unfinished;
 mod url;
 mod written;

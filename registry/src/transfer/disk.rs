@@ -26,6 +26,12 @@ impl Output {
         Ok(Self { file, unbuffered: if unbuffered { system::open_unbuffered(path, true) } else { None } })
     }
 
+    /// Shows others that it is in use, until this is dropped or the program ends; where the file system can.
+    #[cfg(feature = "fs")]
+    pub(crate) fn hold(&self) {
+        let _ = self.file.lock();
+    }
+
     /// Makes sure that `bytes` are at `at`.
     pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         if at.is_multiple_of(ALIGNMENT as u64)

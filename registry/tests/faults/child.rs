@@ -53,6 +53,14 @@ impl Place {
         Self::S3 { endpoint: server.endpoint(), prefix: prefix.to_owned() }
     }
 
+    /// The directory, if it is one on this machine.
+    pub(crate) fn root(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::S3 { .. } => None,
+        }
+    }
+
     pub(crate) async fn open(&self) -> ObjectBacked {
         match self {
             Self::Directory(path) => ObjectBacked::directory(path).await.unwrap(),

@@ -19,7 +19,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart, path::Path,
 };
 use tidegate_registry::{
-    Error, Filter, Log as _, LogKey, ModelRef, ModelStore as _, ModelStoreExt as _, Seq,
+    Collection, Error, Filter, Log as _, LogKey, ModelRef, ModelStore as _, ModelStoreExt as _, Reread, Seq,
+    Stamp,
 };
 
 use crate::{
@@ -150,6 +151,33 @@ async fn all_are_there(place: &Place, versions: usize) {
     let name = "m".parse().unwrap();
     assert_eq!(registry.list(&name, Filter::default()).await.unwrap().len(), versions);
     assert_eq!(registry.read(&LogKey::model(&name), Seq::FIRST).await.unwrap().len(), versions);
+
+    // What the killed ones left is garbage, and nothing else is.
+    let now = Collection { grace: Duration::ZERO, retention: Duration::ZERO, rehearse: false };
+    let mut later = Stamp::now("test");
+    later.at += Duration::from_secs(7200);
+    registry.collect(&name, &now, &later).await.unwrap();
+    let inspection = registry.inspect(&name, Reread::All, &()).await.unwrap();
+    assert!(inspection.is_sound() && inspection.unused == 0, "{inspection:?}");
+    assert_eq!(inspection.versions, versions);
+    assert_eq!(registry.collect(&name, &now, &later).await.unwrap().objects, 0);
+    if let Some(root) = place.root() {
+        assert!(hidden(root).is_empty(), "{:?}", hidden(root));
+    }
+}
+
+/// Files that nobody sees who lists the registry.
+fn hidden(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(hidden(&path));
+        } else if path.to_str().unwrap().contains('#') {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// After each write of a publication, and before the first.

@@ -3,7 +3,6 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use object_store::Error as Failure;
 use tidegate_registry::{
     Cause, Channel, Channels, Content, Draft, Error, Expect, Filter, Log as _, LogKey, ModelRef,
     ModelStore as _, ModelStoreExt as _, ObjectBacked, Seq, Stamp,
@@ -95,8 +94,9 @@ async fn until_done<T>(case: &str, mut call: impl AsyncFnMut() -> Result<T, Erro
 fn is_honest(error: &Error) -> bool {
     match error {
         Error::CommitUnknown { .. } | Error::Unavailable { .. } => true,
-        // An upload that was completed before, when the answer was lost, is not there any more.
-        Error::Refused { source, .. } => matches!(source.downcast_ref(), Some(Failure::NotFound { .. })),
+        // An upload that was completed before, when the answer was lost, is there no more. What that is called
+        // differs from store to store.
+        Error::Refused { action: "complete a blob", .. } => true,
         _ => false,
     }
 }
