@@ -15,8 +15,9 @@ use tidegate::registry::{
 use crate::{
     Session,
     answer::{Answer, Status},
+    arguments::{label, moment},
     failure::{self, Failure},
-    location::Registry,
+    registry::Registry,
     words::{bytes, row, short, table, time},
 };
 
@@ -58,10 +59,10 @@ struct Wanted {
     #[arg(long = "channel", value_name = "CHANNEL", requires = "name")]
     channels: Vec<Channel>,
     /// Published at this time or later, for example 2026-11-01T00:00:00Z
-    #[arg(long, value_name = "TIME", requires = "name", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", requires = "name", value_parser = moment)]
     since: Option<SystemTime>,
     /// Published before this time
-    #[arg(long, value_name = "TIME", requires = "name", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", requires = "name", value_parser = moment)]
     until: Option<SystemTime>,
     /// With a metric within a bound, for example accuracy>=0.9; can be repeated
     #[arg(long = "metric", value_name = "BOUND", requires = "name")]
@@ -104,11 +105,6 @@ impl Wanted {
             metrics: self.metrics,
         })
     }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, for example team=risk")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 async fn models(registry: &Registry) -> Result<Answer> {

@@ -19,7 +19,10 @@ impl Bar {
 impl Progress for Bar {
     fn tell(&self, transfer: Transfer<'_>) {
         match transfer {
-            Transfer::Start { bytes: Some(bytes), .. } => self.0.set_length(bytes),
+            // One after the other, where several versions are read.
+            Transfer::Start { bytes: Some(bytes), .. } => {
+                self.0.set_length(self.0.length().unwrap_or(0).saturating_add(bytes));
+            }
             Transfer::Bytes(bytes) => self.0.inc(bytes),
             Transfer::File(path) => self.0.set_message(path.to_string()),
             _ => {}

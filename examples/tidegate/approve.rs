@@ -1,0 +1,59 @@
+//! `tidegate approve SELECTOR`
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use tidegate::registry::{Attestation, Selector};
+
+use crate::{Session, answer::Answer, attest::recorded, failure::Failure, words::plain};
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Approve {
+    /// Which version
+    #[arg(value_name = "SELECTOR")]
+    selector: Selector,
+    /// What you looked at
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Take an approval of yours back
+    #[arg(long)]
+    withdraw: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate approve fraud-scorer@1.4.0 --comment \"read the report, tried ten payments\"
+  tidegate approve fraud-scorer@1.4.0 --withdraw --comment \"the report was of 1.3\"
+
+The policy of a channel can ask for approvals by different people, of whom who published the version is
+none. What counts is the name in --by, and of each the last word.";
+
+impl Approve {
+    pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
+        if session.is_nobody() {
+            let why = "an approval needs a name; say with --by whose it is";
+            return Err(Failure::Misused(why.to_owned()).into());
+        }
+        let registry = session.location()?.open().await?;
+        let model = registry.resolve(&self.selector).await?;
+        let published = registry.published(&model).await?;
+        let mut predicate = json!({ "result": if self.withdraw { "FAILED" } else { "PASSED" } });
+        if let Some(comment) = self.comment {
+            predicate["comment"] = comment.into();
+        }
+        let predicate_type = Attestation::APPROVAL.to_owned();
+        let attestation = Attestation { predicate_type, stamp: session.stamp(), predicate };
+        registry.attestations.attest(&model, attestation.clone()).await?;
+
+        let mut answer = recorded(&model, &attestation);
+        let done = if self.withdraw { "withdrew the approval of" } else { "approved of" };
+        answer.text = format!("{} {done} {model}", plain(&attestation.stamp.by));
+        let counts = published.stamp.by != attestation.stamp.by;
+        if !counts && !self.withdraw {
+            answer.text.push_str(", which no policy counts: the same person published it");
+        }
+        answer.json["counts"] = counts.into();
+        Ok(answer)
+    }
+}
