@@ -79,6 +79,16 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
         .map_err(|_| "write numbers with their units, for example 90s, 12h or 7d".to_owned())
 }
 
+/// How many.
+pub(crate) fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number".to_owned())
+}
+
+/// How many, at least one.
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
+    number(text).ok().filter(|n| *n > 0).ok_or_else(|| "write a whole number from 1 on".to_owned())
+}
+
 /// The number of a record.
 pub(crate) fn seq(text: &str) -> Result<Seq, String> {
     let n: u64 = text.parse().map_err(|_| "write a number from the column SEQ of `tidegate history`")?;

@@ -33,8 +33,8 @@ impl Delete {
 /// What is left of deleted versions with files of `size` bytes.
 pub(crate) fn remains(size: u64, name: &impl std::fmt::Display) -> String {
     format!(
-        "the files, {}, stay in the store until `tidegate gc {name}`, which leaves them for 7 days unless \
-         --retention says less; files that other versions have too stay as long as those do",
+        "the files, {}, stay in the store for `tidegate gc {name}`, which leaves those of deleted versions for \
+         7 days unless --retention says less",
         bytes(size)
     )
 }

@@ -7,7 +7,13 @@ use clap::Args;
 use serde_json::json;
 use tidegate::registry::{Filter, ModelName, ModelStoreExt as _, Retention};
 
-use crate::{Session, answer::Answer, arguments::span, delete::remains, words::count};
+use crate::{
+    Session,
+    answer::Answer,
+    arguments::{number, span},
+    delete::remains,
+    words::count,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -16,16 +22,16 @@ pub(crate) struct Expire {
     #[arg(value_name = "NAME")]
     name: ModelName,
     /// Keep so many of the highest releases
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     releases: usize,
     /// Keep so many of the highest pre-releases
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pre_releases: usize,
     /// Keep what was published so recently
     #[arg(long, value_name = "TIME", value_parser = span)]
     within: Duration,
     /// Keep what each channel pointed to before and after so many of its last moves
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number, allow_negative_numbers = true)]
     moves: usize,
     /// Only say what would be deleted
     #[arg(long)]

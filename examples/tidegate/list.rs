@@ -15,13 +15,14 @@ use tidegate::registry::{
 use crate::{
     Session,
     answer::{Answer, Status},
-    arguments::{label, moment},
+    arguments::{label, moment, positive},
     failure::{self, Failure},
     registry::Registry,
     words::{bytes, row, short, table, time},
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct List {
     /// The model whose versions are listed; without it, the models
     #[arg(value_name = "NAME")]
@@ -29,7 +30,7 @@ pub(crate) struct List {
     #[command(flatten)]
     wanted: Wanted,
     /// At most so many, the highest first
-    #[arg(long, value_name = "N", requires = "name")]
+    #[arg(long, value_name = "N", requires = "name", value_parser = positive, allow_negative_numbers = true)]
     limit: Option<usize>,
 }
 
@@ -68,6 +69,15 @@ struct Wanted {
     #[arg(long = "metric", value_name = "BOUND", requires = "name")]
     metrics: Vec<Bound>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate list
+  tidegate list fraud-scorer --matching ^1.2 --eligible --limit 5
+  tidegate list fraud-scorer --label team=risk --metric 'auc>=0.95' --since 2026-11-01
+  tidegate list fraud-scorer --channel production --json | jq -r '.versions[].version'
+
+Deleted versions are not listed.";
 
 impl List {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
@@ -168,7 +178,11 @@ async fn versions(registry: &Registry, name: &ModelName, filter: Filter, limit: 
         document["channels"] = json!(here);
         documents.push(document);
     }
-    Ok(Answer::done(table(&rows), json!({ "name": name, "versions": documents })))
+    let text = match versions.is_empty() {
+        true => format!("{name} has no version like that; `tidegate list {name}` lists all there are"),
+        false => table(&rows),
+    };
+    Ok(Answer::done(text, json!({ "name": name, "versions": documents })))
 }
 
 fn line(published: &Published, channels: &[&str]) -> Vec<String> {

@@ -15,7 +15,7 @@ use tidegate::registry::{Channel, ModelName, Moved, Poll, Seq};
 use crate::{
     Session,
     answer::{self, Answer},
-    arguments::{self, seq},
+    arguments::{self, positive, seq},
     failure::{self, Failure},
     registry::Registry,
     words::stamp,
@@ -38,8 +38,8 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = interval)]
     every: Duration,
     /// End after so many lines
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
+    count: Option<usize>,
     /// End after the first move from now on, or after --after
     #[arg(long, conflicts_with = "count")]
     until_change: bool,
@@ -62,7 +62,7 @@ impl Watch {
         let after = self.begin(&registry).await?;
         let poll = Poll { every: self.every, seed: seed(session.stamp().at) };
         let mut moves = pin!(registry.channels.watch(&self.name, &self.channel, after, poll));
-        let mut left = if self.until_change { 1 } else { self.count.unwrap_or(u64::MAX) };
+        let mut left = if self.until_change { 1 } else { self.count.unwrap_or(usize::MAX) };
         while left > 0
             && let Some(moved) = moves.next().await
         {
@@ -110,7 +110,7 @@ impl Watch {
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = arguments::span(text)?;
     if interval < Duration::from_millis(100) || interval > Duration::from_secs(24 * 3600) {
-        return Err("look every 100ms at most and once a day at least".to_owned());
+        return Err("write a time from 100ms to 1day".to_owned());
     }
     Ok(interval)
 }

@@ -34,9 +34,11 @@ impl Show {
             }
         }
         if lines.is_empty() {
-            let of =
-                channel.map_or_else(|| "no channel".to_owned(), |channel| format!("{channel} is a channel"));
-            lines.push(format!("{of} of {name} has a policy; `tidegate policy set` sets one"));
+            let of = channel.map_or_else(
+                || format!("no channel of {name} has a policy"),
+                |channel| format!("{channel} of {name} has no policy"),
+            );
+            lines.push(format!("{of}; `tidegate policy set` sets one"));
         }
         Ok(Answer::done(lines.join("\n"), json!({ "name": name, "policies": policies })))
     }
