@@ -10,7 +10,7 @@ use crate::{Session, answer::Answer, attest::recorded, failure::Failure, words::
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Approve {
-    /// Which version
+    /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
     /// What you looked at
@@ -26,8 +26,8 @@ Examples:
   tidegate approve fraud-scorer@1.4.0 --comment \"read the report, tried ten payments\"
   tidegate approve fraud-scorer@1.4.0 --withdraw --comment \"the report was of 1.3\"
 
-The policy of a channel can ask for approvals by different people, of whom who published the version is
-none. What counts is the name in --by, and of each the last word.";
+The policy of a channel can ask for approvals by different people; that of whoever published the version
+does not count. It goes by the name in --by, and of each by the last word.";
 
 impl Approve {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {

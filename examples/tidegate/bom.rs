@@ -12,7 +12,7 @@ use crate::{Session, answer::Answer, registry::Registry};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Bom {
-    /// Which version
+    /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
     /// Write it to this file, in the place of what is there

@@ -27,11 +27,11 @@ pub(crate) struct List {
     /// The model whose versions are listed; without it, the models
     #[arg(value_name = "NAME")]
     name: Option<ModelName>,
-    #[command(flatten)]
-    wanted: Wanted,
     /// At most so many, the highest first
     #[arg(long, value_name = "N", requires = "name", value_parser = positive, allow_negative_numbers = true)]
     limit: Option<usize>,
+    #[command(flatten)]
+    wanted: Wanted,
 }
 
 /// Which versions.

@@ -25,7 +25,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Which version
+    /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
     /// The checks to make: a .toml or .json file

@@ -49,10 +49,10 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate watch fraud-scorer --channel production
   tidegate watch fraud-scorer --channel production --until-change && systemctl reload scorer
-  tidegate watch fraud-scorer --channel production --json | while read -r move; do …; done
+  tidegate watch fraud-scorer --channel production --json | while read -r move; do echo \"$move\"; done
 
-A line a move, written out at once: its number, when, where the channel points from then on, and who moved
-it. With --json a document a line. While the store is away, standard error says so, and watching goes on.
+A line a move, written out at once: its number, where the channel points from then on, when and by
+whom. With --json a document a line. While the store is away, standard error says so, and watching goes on.
 It ends at Ctrl-C, quietly and with status 130; with 0 if what --count or --until-change wait for has come.";
 
 impl Watch {

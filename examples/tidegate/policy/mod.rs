@@ -34,7 +34,7 @@ Examples:
   tidegate policy set fraud-scorer --channel production policy.toml
   tidegate policy check fraud-scorer@1.4.0 --channel production
 
-A policy in TOML; all of its rules have to hold, each is optional:
+A policy in TOML; all of its rules have to hold, and these are the kinds there are:
   [[rules]]
   approved = { by = 2, of = [\"alice\", \"bob\", \"carol\"] }
   [[rules]]
