@@ -28,7 +28,7 @@ fn desk() -> Desk {
 fn found(desk: &Desk, filter: &[&str]) -> Vec<String> {
     let listed = desk.json(&[&["list", "m"], filter].concat());
     let versions = listed["versions"].as_array().unwrap_or_else(|| panic!("{filter:?}: {listed}"));
-    versions.iter().map(|there| there["version"].as_str().unwrap().to_owned()).collect()
+    versions.iter().map(|there| there["version"].as_str().expect("a version").to_owned()).collect()
 }
 
 #[test]

@@ -12,17 +12,18 @@ fn profiled(profile: &Value) -> Desk {
     let desk = Desk::published();
     let directory = desk.path("registry/models/m");
     let (path, document) = files(&directory.join("manifests")).remove(0);
-    let mut document: Value = serde_json::from_slice(&document).unwrap();
+    let mut document: Value = serde_json::from_slice(&document).expect("a document");
     document["manifest"]["profile"] = profile.clone();
     let document = document.to_string();
     let digest = Digest::of(&document);
-    fs::remove_file(path).unwrap();
-    fs::write(directory.join(format!("manifests/{}.json", digest.hex())), document).unwrap();
+    fs::remove_file(path).expect("a writable registry");
+    fs::write(directory.join(format!("manifests/{}.json", digest.hex())), document)
+        .expect("a writable registry");
     let (path, record) = files(&directory.join("log")).remove(0);
-    let mut record: Value = serde_json::from_slice(&record).unwrap();
+    let mut record: Value = serde_json::from_slice(&record).expect("a record");
     record["facts"][0]["publish"]["manifest"] = json!(digest);
-    fs::remove_file(&path).unwrap();
-    fs::write(path, record.to_string()).unwrap();
+    fs::remove_file(&path).expect("a writable registry");
+    fs::write(path, record.to_string()).expect("a writable registry");
     desk
 }
 

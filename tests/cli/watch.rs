@@ -20,28 +20,29 @@ impl Watch {
     fn new(desk: &Desk, more: &[&str]) -> Self {
         let watch = ["watch", "m", "--channel", "production", "--every", "100ms"];
         let mut command = desk.command(&[&watch, more].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, out }
     }
 
     /// The next line, as soon as it is there.
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
+        self.out.read_line(&mut line).expect("text");
         line
     }
 
     fn signal(&self, signal: &str) {
         let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
+        assert!(kill.expect("kill runs").success());
     }
 
     /// What it said besides the lines that were read, and its status.
     fn end(mut self) -> Run {
         let mut out = String::new();
-        self.out.read_to_string(&mut out).unwrap();
-        let run = Run::of(&self.child.wait_with_output().unwrap());
+        self.out.read_to_string(&mut out).expect("text");
+        let run = Run::of(&self.child.wait_with_output().expect("a child"));
         Run { out, ..run }
     }
 }
