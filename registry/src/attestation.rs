@@ -1,9 +1,12 @@
-//! What is said about a version after it was published.
+//! What is said about a version: a statement, the envelope it may have come in, and the log of them.
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
 use crate::{
-    Attestation, Attested, Log, ModelRef, Result,
+    Attested, Digest, Envelope, Invalid, Log, ModelRef, ResourceDescriptor, Result, Stamp, Statement,
     catalogue::{Catalogues, Entry, Fact, corrupt},
     log::LogKey,
 };
@@ -73,5 +76,147 @@ pub(crate) async fn read(
     match Entry::decode(&key, seq, &record)?.facts.into_iter().nth(at) {
         Some(Fact::Attest { version, attestation }) if version == *model.version() => Ok(Some(attestation)),
         _ => Err(corrupt(&key, seq, "it does not hold the statement that was recorded there")),
+    }
+}
+
+/// A statement about a version, made by somebody at some time: "the safety suite passed".
+///
+/// It may be bare, which is as good as the log that it stands in, or in a signed [`Envelope`], which is
+/// as good as the key. In an envelope, `predicate_type` and `predicate` are those of the in-toto
+/// statement inside; one that says something else has no constructor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "Written")]
+#[non_exhaustive]
+pub struct Attestation {
+    /// What kind of statement it is: a URI, as in-toto's `predicateType`.
+    pub predicate_type: String,
+    /// Who says so, and when.
+    pub stamp: Stamp,
+    /// The statement itself, nested at most 64 levels deep.
+    pub predicate: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    envelope: Option<Envelope>,
+}
+
+/// An attestation as it was written, not yet checked.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    predicate_type: String,
+    stamp: Stamp,
+    predicate: Value,
+    #[serde(default)]
+    envelope: Option<Envelope>,
+}
+
+impl Attestation {
+    /// Levels of arrays and objects in a predicate. `serde_json` reads 128, of which the records around it
+    /// need some.
+    const DEEPEST: usize = 64;
+
+    /// A bare statement.
+    #[must_use]
+    pub fn new(predicate_type: impl Into<String>, stamp: Stamp, predicate: Value) -> Self {
+        Self { predicate_type: predicate_type.into(), stamp, predicate, envelope: None }
+    }
+
+    /// What the in-toto statement in `envelope` says. Nothing is verified, and the envelope may be about
+    /// another artifact, such as one file of the version.
+    ///
+    /// # Errors
+    ///
+    /// When there is no in-toto Statement v1 in it.
+    pub fn enveloped(envelope: Envelope, stamp: Stamp) -> Result<Self, Invalid> {
+        let Statement { predicate_type, predicate, .. } = envelope.statement()?;
+        Ok(Self { predicate_type, stamp, predicate, envelope: Some(envelope) })
+    }
+
+    /// What the statement comes to: `PASSED`, `WARNED` or `FAILED`, or what it says itself, as far as its
+    /// predicate says so in one of these ways: the string `result`, as of a [`TestResult`](crate::TestResult);
+    /// the `decision` of an [`Approval`](crate::Approval); the boolean `accepted`.
+    #[must_use]
+    pub fn result(&self) -> Option<String> {
+        const LONGEST: usize = 64;
+        let outcome = |good| if good { "PASSED" } else { "FAILED" };
+        let text = |name| self.predicate.get(name).and_then(Value::as_str);
+        let result = text("result").filter(|result| result.len() <= LONGEST);
+        let decision = || match text("decision")? {
+            "approve" => Some(outcome(true)),
+            "reject" => Some(outcome(false)),
+            _ => None,
+        };
+        let accepted = || self.predicate.get("accepted").and_then(Value::as_bool).map(outcome);
+        result.or_else(decision).or_else(accepted).map(ToOwned::to_owned)
+    }
+
+    /// The envelope that it came in, if it did.
+    #[must_use]
+    pub const fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
+    }
+
+    /// This as an in-toto statement about the version `model` with the content identity `content`
+    /// ([`Manifest::digest`](crate::Manifest::digest)).
+    #[must_use]
+    pub fn statement(&self, model: &ModelRef, content: &Digest) -> Statement {
+        let subject = ResourceDescriptor::version(model, content);
+        Statement::new([subject], &self.predicate_type, self.predicate.clone())
+    }
+
+    /// The predicate as a `T`, if it is of the type `predicate_type`.
+    pub(crate) fn read<T: DeserializeOwned>(&self, predicate_type: &'static str) -> Result<T, Invalid> {
+        let wrong = |why| Invalid::new("attestation", &self.predicate_type, why);
+        if self.predicate_type != predicate_type {
+            return Err(wrong(format!("its type is not {predicate_type}")));
+        }
+        T::deserialize(&self.predicate).map_err(|error| wrong(format!("its predicate is malformed: {error}")))
+    }
+
+    /// Whether it can be written down and read back.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        const LONGEST: usize = 256;
+        let wrong = |why| Invalid::new("attestation", &self.predicate_type, why);
+        if self.predicate_type.is_empty() || self.predicate_type.len() > LONGEST {
+            return Err(wrong("its type has to be a URI of 1 to 256 bytes".to_owned()));
+        }
+        self.stamp.check()?;
+        if is_nested_deeper(&self.predicate, Self::DEEPEST) {
+            return Err(wrong(format!(
+                "its predicate is nested more than {} levels deep; flatten it, or put it into a file of the version",
+                Self::DEEPEST
+            )));
+        }
+        self.agrees()
+    }
+
+    /// Whether it says what the statement in its envelope says.
+    fn agrees(&self) -> Result<(), Invalid> {
+        let Some(envelope) = &self.envelope else { return Ok(()) };
+        let inside = envelope.statement()?;
+        if inside.predicate_type != self.predicate_type || inside.predicate != self.predicate {
+            let why = "it says something else than the statement in its envelope";
+            return Err(Invalid::new("attestation", &self.predicate_type, why));
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<Written> for Attestation {
+    type Error = Invalid;
+
+    fn try_from(written: Written) -> Result<Self, Invalid> {
+        let Written { predicate_type, stamp, predicate, envelope } = written;
+        let attestation = Self { predicate_type, stamp, predicate, envelope };
+        attestation.agrees()?;
+        Ok(attestation)
+    }
+}
+
+fn is_nested_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(values) => values.iter().any(|value| is_nested_deeper(value, below)),
+        Value::Object(values) => values.values().any(|value| is_nested_deeper(value, below)),
+        _ => false,
     }
 }

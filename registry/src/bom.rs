@@ -51,7 +51,7 @@ pub fn cyclonedx(manifest: &Manifest) -> Value {
 
     let mut metadata = Map::new();
     if manifest.created.check().is_ok() {
-        let at = humantime_serde::re::humantime::format_rfc3339(manifest.created.at);
+        let at = humantime::format_rfc3339(manifest.created.at);
         metadata.insert("timestamp".to_owned(), at.to_string().into());
     }
     let reference = format!("tidegate:{}", manifest.model);

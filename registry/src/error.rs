@@ -158,6 +158,11 @@ pub enum Error {
         /// The last failure.
         source: BoxError,
     },
+    /// A signature does not hold, or what is signed is something else. Do not use it.
+    #[cfg(feature = "signing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "signing")))]
+    #[error("{0}")]
+    Untrusted(#[from] crate::signing::Untrusted),
 }
 
 impl Error {

@@ -6,8 +6,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{
     Channels, Error, Filter, Manifest, ModelName, ModelRef, ModelStore, Progress, Published, Result,
-    Selector,
-    transfer::{download::download, verify::verify},
+    Selector, Stamp,
+    transfer::{copy::copy, download::download, verify::verify},
 };
 
 /// Conveniences over [`ModelStore`], implemented for every store and never by hand.
@@ -91,6 +91,29 @@ pub trait ModelStoreExt: ModelStore {
         progress: &dyn Progress,
     ) -> impl Future<Output = Result<Manifest>> + Send {
         verify(self, model, progress)
+    }
+
+    /// Publishes a version in another store, with the same content and card; `stamp` says who copies it.
+    ///
+    /// Each file is read once, when the other store asks for it, and compared with the manifest on the way:
+    /// what is not what was published is not published there either.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DigestMismatch`] when this store does not hold what was published, [`Error::Corrupt`] when
+    /// the other one says that it holds something else, [`Error::AlreadyPublished`] when it has the version
+    /// with other content; and those of [`ModelStore::open`] here and [`ModelStore::publish`] there.
+    fn copy_to(
+        &self,
+        to: &dyn ModelStore,
+        model: &ModelRef,
+        stamp: Stamp,
+        progress: &dyn Progress,
+    ) -> impl Future<Output = Result<Manifest>> + Send
+    where
+        Self: Clone + Sized,
+    {
+        copy(self, model, to, stamp, progress)
     }
 }
 

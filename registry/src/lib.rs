@@ -55,12 +55,14 @@
 //! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know what is in its files | [`Profile`], [`Inspector`] |
-//! | know which there are | [`Versions`], [`Published`] |
-//! | promote and look back | [`Channels`], [`Move`], [`Cause`], [`Expect`] |
+//! | know which there are | [`Filter`], [`Published`] |
+//! | promote, demand, watch and look back | [`Channels`], [`Policy`], [`Move`], [`Cause`], [`Expect`] |
+//! | take versions back | [`Lifecycle`], [`Retention`] |
 //! | say what a version is made of, for other tools | [`bom`] |
-//! | vouch for a version | [`Attestations`], [`Attestation`] |
+//! | vouch for a version | [`Attestations`], [`Attestation`], [`TestResult`], [`Approval`] |
+//! | sign and verify | [`Envelope`], [`Statement`], and `signing` with the feature of that name |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
-//! | choose a backend | [`InMemory`], and `ObjectBacked` with the feature `object-store` |
+//! | choose a backend | [`InMemory`], `ObjectBacked` with the feature `object-store`, `OciBacked` with `oci` |
 //! | test a backend | `testkit`, with the feature of that name |
 //!
 //! Everything said about a model is in one log: versions published, channels moved, attestations.
@@ -77,16 +79,22 @@
 //! |---|---|
 //! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
 //! | `fs` | `ObjectBacked::directory`: a registry in a local directory |
+//! | `oci` | `OciBacked`: models as [ModelPack](https://github.com/modelpack/model-spec) artifacts in an OCI registry, over your [`reqwest`](https://docs.rs/reqwest) client |
+//! | `signing` | `signing`: model signatures in the OpenSSF format and signed attestations, with ECDSA keys |
 //! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
 //!
 //! None is on by default, and none changes what another does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod approval;
 mod attestation;
+mod base64;
 pub mod bom;
+mod bounded;
 mod catalogue;
 mod channel;
 mod digest;
+mod envelope;
 mod error;
 mod ext;
 mod journal;
@@ -97,12 +105,19 @@ mod memory;
 mod model;
 #[cfg(feature = "object-store")]
 mod object;
+#[cfg(feature = "oci")]
+mod oci;
 mod path;
 mod profile;
 mod progress;
 mod selector;
+#[cfg(feature = "signing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signing")))]
+pub mod signing;
 mod stamp;
+mod statement;
 mod store;
+mod test_result;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
@@ -110,16 +125,18 @@ mod transfer;
 
 pub(crate) use crate::catalogue::Entry;
 pub use crate::{
-    attestation::Attestations,
+    approval::{Approval, Decision},
+    attestation::{Attestation, Attestations},
     catalogue::{Attested, Bound, Filter, Published, Summary, Withdrawal},
     channel::{Cause, Channels, Expect, Move, Moved, Policy, Poll, Rule, Unmet},
     digest::{Digest, Hasher},
+    envelope::{Envelope, Signature},
     error::{BoxError, Error, Invalid, Result},
     ext::ModelStoreExt,
     journal::Journal,
     lifecycle::{Lifecycle, Retention},
     log::{Log, LogKey, Seq, Snapshot},
-    manifest::{Ancestor, Attestation, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
+    manifest::{Ancestor, Card, File, Framework, Manifest, PART_SIZE, Relation, content_digest},
     memory::InMemory,
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
@@ -127,9 +144,15 @@ pub use crate::{
     progress::{Progress, Transfer},
     selector::Selector,
     stamp::Stamp,
+    statement::{ResourceDescriptor, Statement},
     store::{ByteStream, Content, Draft, ModelStore, OpenOptions},
+    test_result::{TestOutcome, TestResult},
 };
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use crate::object::{Collected, Collection, Inspection, ObjectBacked, Problem, Reread};
+
+#[cfg(feature = "oci")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oci")))]
+pub use crate::oci::{OciArtifact, OciAuth, OciBacked};

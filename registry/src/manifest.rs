@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Error, FilePath, Hasher, Invalid, ModelRef, Profile, Result, Stamp, transfer::source::check_paths,
+    Attestation, Digest, Error, FilePath, Hasher, ModelRef, Profile, Result, Stamp,
+    transfer::source::check_paths,
 };
 
 /// Bytes of a part: every file is hashed whole and in parts of this size, so that a download can
@@ -87,19 +88,6 @@ pub struct Framework {
     pub version: String,
 }
 
-/// A statement about a version, made by somebody at some time: "the safety suite passed".
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Attestation {
-    /// What kind of statement it is: a URI, as in-toto's `predicateType`.
-    pub predicate_type: String,
-    /// Who says so, and when.
-    pub stamp: Stamp,
-    /// The statement itself, nested at most 64 levels deep.
-    pub predicate: serde_json::Value,
-}
-
 /// Where a version comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "passive data")]
@@ -130,60 +118,6 @@ pub enum Relation {
     QuantizedFrom,
     /// The ancestor is a data set that it was trained on.
     TrainedOn,
-}
-
-impl Attestation {
-    /// The predicate type of an approval: somebody vouches for the version. Its [`result`](Self::result)
-    /// `FAILED` takes an earlier one back.
-    pub const APPROVAL: &'static str = "https://tidegate.dev/approval/v1";
-
-    /// Levels of arrays and objects in a predicate. `serde_json` reads 128, of which the records around it
-    /// need some.
-    const DEEPEST: usize = 64;
-
-    /// What the statement comes to, as far as its predicate says so in one of these ways: the string `result`
-    /// of an in-toto [test result](https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md)
-    /// (`PASSED`, `WARNED` or `FAILED`), or the boolean `accepted`, which is `PASSED` or `FAILED`.
-    #[must_use]
-    pub fn result(&self) -> Option<String> {
-        const LONGEST: usize = 64;
-        let result = self.predicate.get("result").and_then(serde_json::Value::as_str);
-        let accepted = || match self.predicate.get("accepted")?.as_bool()? {
-            true => Some("PASSED"),
-            false => Some("FAILED"),
-        };
-        result.filter(|result| result.len() <= LONGEST).or_else(accepted).map(ToOwned::to_owned)
-    }
-
-    /// Whether it can be written down and read back.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        const LONGEST: usize = 256;
-        if self.predicate_type.is_empty() || self.predicate_type.len() > LONGEST {
-            return Err(Invalid::new(
-                "predicate type",
-                &self.predicate_type,
-                "write a URI of 1 to 256 bytes",
-            ));
-        }
-        self.stamp.check()?;
-        if is_nested_deeper(&self.predicate, Self::DEEPEST) {
-            let why = format!(
-                "its predicate is nested more than {} levels deep; flatten it, or put it into a file of the version",
-                Self::DEEPEST
-            );
-            return Err(Invalid::new("attestation", &self.predicate_type, why));
-        }
-        Ok(())
-    }
-}
-
-fn is_nested_deeper(value: &serde_json::Value, levels: usize) -> bool {
-    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
-    match value {
-        serde_json::Value::Array(values) => values.iter().any(|value| is_nested_deeper(value, below)),
-        serde_json::Value::Object(values) => values.values().any(|value| is_nested_deeper(value, below)),
-        _ => false,
-    }
 }
 
 impl Manifest {

@@ -201,10 +201,9 @@ async fn selectors_resolve_and_say_what_exists_instead() {
 async fn attestations_add_up() {
     let (store, _) = three_versions().await;
     let attestations = Attestations::new(Arc::new(store));
-    let says = |n: u64| Attestation {
-        predicate_type: "https://example.com/load-test/v1".to_owned(),
-        stamp: stamp(n),
-        predicate: serde_json::json!({ "p95": 0.25, "run": n }),
+    let says = |n: u64| {
+        let predicate = serde_json::json!({ "p95": 0.25, "run": n });
+        Attestation::new("https://example.com/load-test/v1", stamp(n), predicate)
     };
     assert!(attestations.of(&model("1.0.0")).await.unwrap().is_empty());
     for n in [1, 2, 1] {
@@ -214,7 +213,7 @@ async fn attestations_add_up() {
     assert!(attestations.of(&model("1.1.0")).await.unwrap().is_empty());
     assert!(matches!(attestations.attest(&model("9.0.0"), says(1)).await, Err(Error::NotFound { .. })));
     let deep = (0..130).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]));
-    let deep = Attestation { predicate: deep, ..says(3) };
+    let deep = Attestation::new("https://example.com/load-test/v1", stamp(3), deep);
     assert!(matches!(attestations.attest(&model("1.0.0"), deep).await, Err(Error::Invalid(_))));
 }
 

@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use tidegate_registry::{
-    Attestation, Attestations, Cause, Channel, Channels, Content, Draft, Error, Expect, Filter, InMemory,
-    Lifecycle, ModelName, ModelRef, ModelStore as _, ModelStoreExt as _, Move, Policy, Result, Retention,
-    Rule, Stamp,
+    Approval, Attestation, Attestations, Cause, Channel, Channels, Content, Decision, Draft, Error, Expect,
+    Filter, InMemory, Lifecycle, ModelName, ModelRef, ModelStore as _, ModelStoreExt as _, Move, Policy,
+    Result, Retention, Rule, Stamp,
 };
 
 const TEST: &str = "https://in-toto.io/attestation/test-result/v0.1";
@@ -80,7 +80,7 @@ impl Desk {
     }
 
     async fn attest(&self, version: &str, kind: &str, predicate: serde_json::Value, stamp: Stamp) {
-        let attestation = Attestation { predicate_type: kind.to_owned(), stamp, predicate };
+        let attestation = Attestation::new(kind, stamp, predicate);
         self.attestations.attest(&model(version), attestation).await.unwrap();
     }
 
@@ -111,21 +111,22 @@ async fn the_last_test_result_counts_and_not_for_ever() {
 #[tokio::test]
 async fn approvals_are_of_different_people_and_not_of_the_publisher() {
     let desk = Desk::new(&["1.0.0"]).await;
-    let approve = async |who, seconds, result: &str| {
-        let said = serde_json::json!({ "result": result, "comment": format!("at {seconds}") });
-        desk.attest("1.0.0", Attestation::APPROVAL, said, by(who, seconds)).await;
+    let decide = async |who, seconds, decision| {
+        let approval = Approval { stamp: by(who, seconds), decision, comment: String::new() };
+        desk.attestations.attest(&model("1.0.0"), approval.attestation().unwrap()).await.unwrap();
     };
+    let approve = async |who, seconds| decide(who, seconds, Decision::Approve).await;
     desk.demand(&[Rule::Approved { by: 2, of: ["ada", "bo", "cy", "di"].map(String::from).into() }]).await;
-    approve("ada", 20, "PASSED").await;
-    approve("eve", 21, "PASSED").await;
-    approve("bo", 22, "PASSED").await;
-    approve("bo", 23, "PASSED").await;
+    approve("ada", 20).await;
+    approve("eve", 21).await;
+    approve("bo", 22).await;
+    approve("bo", 23).await;
     let text = desk.refused("1.0.0", 30).await;
     assert!(text.contains("bo approved of it (have it approved by 1 more of ada, cy, di)"), "{text}");
-    approve("cy", 31, "PASSED").await;
-    approve("bo", 32, "FAILED").await;
+    approve("cy", 31).await;
+    decide("bo", 32, Decision::Reject).await;
     assert!(desk.refused("1.0.0", 33).await.contains("cy approved of it"));
-    approve("bo", 34, "PASSED").await;
+    approve("bo", 34).await;
     desk.promote("1.0.0", &Channel::production(), 35).await.unwrap();
 }
 
@@ -152,11 +153,11 @@ async fn a_publication_that_promotes_obeys_the_policy() {
         let mut draft =
             Draft::new(model("1.1.0"), by("ada", 20)).promoted_to(Channel::production(), Expect::Any);
         if attested {
-            draft.card.attestations.push(Attestation {
-                predicate_type: TEST.to_owned(),
-                stamp: by("ci", 19),
-                predicate: serde_json::json!({ "result": "PASSED" }),
-            });
+            draft.card.attestations.push(Attestation::new(
+                TEST,
+                by("ci", 19),
+                serde_json::json!({ "result": "PASSED" }),
+            ));
         }
         desk.store.publish(draft, Content::bytes([("f".parse().unwrap(), Bytes::from("x"))]), &()).await
     };
@@ -293,4 +294,39 @@ async fn retention_keeps_what_is_used() {
     assert_eq!(expire(false).await, expected);
     assert!(expire(false).await.is_empty());
     assert_eq!(desk.store.list(&name(), Filter::default()).await.unwrap().len(), 6);
+}
+
+#[cfg(feature = "signing")]
+#[tokio::test]
+async fn a_signature_counts_if_it_is_by_the_key_and_of_the_content() {
+    use tidegate_registry::signing::{Curve, ModelSignature, SigningKey};
+
+    let desk = Desk::new(&["1.0.0", "1.1.0"]).await;
+    let [ours, other] = [(); 2].map(|()| SigningKey::generate(Curve::P256).unwrap());
+    desk.demand(&[Rule::Signed { by: vec![ours.verifying_key().to_pem()] }]).await;
+    let name = &ours.verifying_key().id()[..12];
+    assert!(desk.refused("1.0.0", 10).await.contains(&format!("none of the keys {name} signed its content")));
+    let sign = async |of: &str, key, onto: &str, seconds| {
+        let manifest = desk.store.manifest(&model(of)).await.unwrap();
+        let signature = ModelSignature::sign(&manifest, "m", key).unwrap();
+        let attestation = Attestation::enveloped(signature.envelope().clone(), by("ci", seconds)).unwrap();
+        desk.attestations.attest(&model(onto), attestation).await.unwrap();
+    };
+    sign("1.0.0", &other, "1.0.0", 20).await;
+    desk.refused("1.0.0", 21).await;
+    sign("1.1.0", &ours, "1.0.0", 22).await;
+    desk.refused("1.0.0", 23).await;
+    desk.attest(
+        "1.0.0",
+        ModelSignature::PREDICATE_TYPE,
+        serde_json::json!({ "resources": [] }),
+        by("ci", 24),
+    )
+    .await;
+    desk.refused("1.0.0", 25).await;
+    sign("1.0.0", &ours, "1.0.0", 26).await;
+    desk.promote("1.0.0", &Channel::production(), 27).await.unwrap();
+    let policy = Some(Policy { rules: vec![Rule::Signed { by: vec!["no key".to_owned()] }] });
+    let set = desk.channels.set_policy(&self::name(), &Channel::production(), policy, by("ada", 28)).await;
+    assert!(matches!(set, Err(Error::Invalid(_))), "{set:?}");
 }

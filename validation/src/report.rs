@@ -67,7 +67,7 @@ impl Report {
             "accepted": self.accepted(),
             "report": brief,
         });
-        Attestation { predicate_type: Self::PREDICATE_TYPE.to_owned(), stamp, predicate }
+        Attestation::new(Self::PREDICATE_TYPE, stamp, predicate)
     }
 }
 

@@ -42,6 +42,7 @@ impl Catalogue {
         })
     }
 
+    #[cfg(feature = "object-store")]
     /// Every version there ever was, the highest first.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row>> {
         self.rows.descending(None).map(|row| row.map_err(|error| self.damaged(error)))

@@ -175,6 +175,7 @@ impl Catalogue {
         &self.ledger.quarantined
     }
 
+    #[cfg(feature = "object-store")]
     /// What was condemned and is not known to be gone.
     pub(crate) fn garbage(&self) -> &Garbage {
         &self.ledger.garbage

@@ -153,6 +153,7 @@ impl Publish {
         }
     }
 
+    #[cfg(feature = "object-store")]
     /// With the publication that wrote so many blobs for it, and those whose blobs it uses besides.
     pub(crate) fn written_by(self, publication: Uuid, blobs: usize, borrows: Vec<Uuid>) -> Self {
         Self { publication: Some(publication), blobs, borrows, ..self }
@@ -172,6 +173,7 @@ impl Publish {
 }
 
 impl Garbage {
+    #[cfg(feature = "object-store")]
     pub(crate) fn is_empty(&self) -> bool {
         self.publications.is_empty() && self.blobs.is_empty() && self.manifests.is_empty()
     }

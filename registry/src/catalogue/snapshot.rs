@@ -71,6 +71,7 @@ impl Catalogue {
         })
     }
 
+    #[cfg(feature = "object-store")]
     /// Whether `snapshot`, which lies where it was found, says what this catalogue says, which was folded
     /// from the first record to the one it was made at.
     pub(crate) fn agrees_with(&self, snapshot: &Snapshot) -> Result<(), BoxError> {

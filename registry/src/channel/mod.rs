@@ -2,6 +2,7 @@
 
 mod moves;
 mod policy;
+mod signed;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};

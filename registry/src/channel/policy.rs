@@ -8,9 +8,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Move};
+use super::{
+    Cause, Move,
+    signed::{self, Evidence},
+};
 use crate::{
-    Attestation, Channel, Error, Invalid, ModelRef, Published, Result, Stamp,
+    Approval, Channel, Error, Invalid, Published, Result, Stamp,
     catalogue::{Catalogue, Publish},
 };
 
@@ -31,9 +34,8 @@ pub struct Policy {
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Rule {
-    /// So many different people approved of the version: they recorded an
-    /// [approval](Attestation::APPROVAL) of it, and none of them has since recorded one with the result
-    /// `FAILED`. Who published the version is not counted.
+    /// So many different people approved of the version: the last [`Approval`] that each
+    /// recorded of it approves. Who published the version is not counted.
     Approved {
         /// How many.
         by: usize,
@@ -41,7 +43,7 @@ pub enum Rule {
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         of: BTreeSet<String>,
     },
-    /// The last statement of this kind comes to this [result](Attestation::result).
+    /// The last statement of this kind comes to this [result](crate::Attestation::result).
     Attested {
         /// What kind of statement: a URI.
         predicate_type: String,
@@ -51,6 +53,13 @@ pub enum Rule {
         /// How old it may be when the channel is moved; as old as may be, if that is not said.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde::option")]
         within: Option<Duration>,
+    },
+    /// One of these keys signed the version's content: a
+    /// [`ModelSignature`](crate::signing::ModelSignature) by it was recorded as an attestation. Only a
+    /// program with the feature `signing` can tell; others refuse.
+    Signed {
+        /// Public keys in PEM, at most 16.
+        by: Vec<String>,
     },
     /// Another channel has pointed to the version, so long altogether.
     Soaked {
@@ -73,10 +82,6 @@ pub struct Unmet {
     /// What would satisfy it.
     pub remedy: String,
 }
-
-/// What was read of the statements about a version before its promotion is decided.
-#[derive(Debug, Default)]
-pub(super) struct Evidence {}
 
 impl Policy {
     /// Rules that a policy may have.
@@ -102,6 +107,7 @@ impl Policy {
                 Rule::Attested { predicate_type, .. } if predicate_type.is_empty() => {
                     return wrong("attested", "name a predicate type");
                 }
+                Rule::Signed { by } => signed::check(by)?,
                 Rule::Soaked { channel: other, .. } if other == channel => {
                     return wrong(other.as_str(), "a channel cannot wait for itself; name another one");
                 }
@@ -109,14 +115,6 @@ impl Policy {
             }
         }
         Ok(())
-    }
-}
-
-impl super::Channels {
-    /// What the policy of `channel` needs to know of `model` besides what the catalogue says.
-    #[expect(clippy::unused_async, reason = "signatures are read from the log")]
-    pub(super) async fn evidence(&self, _: &ModelRef, _: &Channel) -> Result<Evidence> {
-        Ok(Evidence {})
     }
 }
 
@@ -161,7 +159,7 @@ pub(super) fn unmet(
     published: &Published,
     channel: &Channel,
     at: SystemTime,
-    _: &Evidence,
+    evidence: &Evidence,
 ) -> Vec<Unmet> {
     let quarantined = published.quarantined.as_ref().map(|quarantined| Unmet {
         rule: None,
@@ -169,30 +167,38 @@ pub(super) fn unmet(
         remedy: "lift the quarantine once its reason is gone, or promote other content".to_owned(),
     });
     let rules = catalogue.policy(channel).map_or(&[][..], |policy| &policy.rules);
-    let broken = rules.iter().filter_map(|rule| rule.unmet(catalogue, published, at));
+    let broken = rules.iter().filter_map(|rule| rule.unmet(catalogue, published, at, evidence));
     quarantined.into_iter().chain(broken).collect()
 }
 
 impl Rule {
-    fn unmet(&self, catalogue: &Catalogue, published: &Published, at: SystemTime) -> Option<Unmet> {
+    fn unmet(
+        &self,
+        catalogue: &Catalogue,
+        published: &Published,
+        at: SystemTime,
+        evidence: &Evidence,
+    ) -> Option<Unmet> {
         let (found, remedy) = match self {
             Self::Approved { by, of } => approved(published, *by, of)?,
             Self::Attested { predicate_type, result, within } => {
                 attested(published, predicate_type, result.as_deref(), *within, at)?
             }
+            Self::Signed { by } => evidence.missing(by)?,
             Self::Soaked { channel, at_least } => soaked(catalogue, published, channel, *at_least, at)?,
         };
         Some(Unmet { rule: Some(self.clone()), found, remedy })
     }
 }
 
-type Finding = Option<(String, String)>;
+/// What was found and what would satisfy the rule, if it does not hold.
+pub(super) type Finding = Option<(String, String)>;
 
 fn approved(published: &Published, by: usize, of: &BTreeSet<String>) -> Finding {
     let mut people = BTreeSet::new();
     for said in &published.attested {
         let who = said.stamp.by.as_str();
-        let counts = said.predicate_type == Attestation::APPROVAL
+        let counts = said.predicate_type == Approval::PREDICATE_TYPE
             && said.fact.is_some()
             && who != published.stamp.by
             && (of.is_empty() || of.contains(who));

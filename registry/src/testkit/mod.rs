@@ -37,21 +37,26 @@ pub mod store;
 pub use self::flaky::Flaky;
 pub use crate::{log::MockLog, log_conformance, model_store_conformance, store::MockModelStore};
 
-/// A test for each of `$check` in `$suite`.
+/// A test for each of `$check` in `$suite`, with the attributes in brackets.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance {
+    (@ $suite:ident $check:ident $factory:expr, [$($attribute:tt)*]) => {
+        #[::tokio::test]
+        $($attribute)*
+        async fn $check() {
+            $crate::testkit::$suite::$check($factory).await;
+        }
+    };
     ($module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+        $crate::__conformance! { $module, $factory, [], $suite: $($check)* }
+    };
+    ($module:ident, $factory:expr, $attributes:tt, $suite:ident: $($check:ident)*) => {
         mod $module {
             #[allow(unused_imports, reason = "a factory may need nothing from around it")]
             use super::*;
 
-            $(
-                #[::tokio::test]
-                async fn $check() {
-                    $crate::testkit::$suite::$check($factory).await;
-                }
-            )*
+            $($crate::__conformance! { @ $suite $check $factory, $attributes })*
         }
     };
 }

@@ -76,6 +76,12 @@ impl FileHasher {
         }
     }
 
+    /// The digest of everything taken in.
+    pub(crate) fn digest(self) -> Digest {
+        let Self { whole, open, .. } = self;
+        whole.unwrap_or(open).finish()
+    }
+
     /// Everything that a manifest says about the file.
     pub(crate) fn finish(self, path: FilePath) -> File {
         let mut parts = self.closed;

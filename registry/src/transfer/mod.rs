@@ -1,6 +1,7 @@
 //! Bytes on their way: read and hashed when they are published, verified when they are delivered.
 
 pub(crate) mod blocking;
+pub(crate) mod copy;
 mod destination;
 pub(crate) mod directories;
 pub(crate) mod download;
