@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
-use tidegate::registry::{Attestation, Selector};
+use tidegate::registry::{Approval, Decision, Error, Selector};
 
 use crate::{Session, answer::Answer, attest::recorded, failure::Failure, words::plain};
 
@@ -38,12 +37,10 @@ impl Approve {
         let registry = session.location()?.open().await?;
         let model = registry.resolve(&self.selector).await?;
         let published = registry.published(&model).await?;
-        let mut predicate = json!({ "result": if self.withdraw { "FAILED" } else { "PASSED" } });
-        if let Some(comment) = self.comment {
-            predicate["comment"] = comment.into();
-        }
-        let predicate_type = Attestation::APPROVAL.to_owned();
-        let attestation = Attestation { predicate_type, stamp: session.stamp(), predicate };
+        let decision = if self.withdraw { Decision::Reject } else { Decision::Approve };
+        let comment = self.comment.unwrap_or_default();
+        let attestation =
+            Approval { stamp: session.stamp(), decision, comment }.attestation().map_err(Error::from)?;
         registry.attestations.attest(&model, attestation.clone()).await?;
 
         let mut answer = recorded(&model, &attestation);

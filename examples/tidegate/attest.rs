@@ -41,8 +41,7 @@ impl Attest {
         let predicate = read(&self.file)?;
         let registry = session.location()?.open().await?;
         let model = registry.resolve(&self.selector).await?;
-        let attestation =
-            Attestation { predicate_type: self.predicate_type, stamp: session.stamp(), predicate };
+        let attestation = Attestation::new(self.predicate_type, session.stamp(), predicate);
         registry.attestations.attest(&model, attestation.clone()).await?;
         Ok(recorded(&model, &attestation))
     }
@@ -80,6 +79,9 @@ fn read(path: &std::path::Path) -> Result<Value, Failure> {
         return Err(misused(
             "is a whole in-toto statement; write its `predicate` alone, and its type to --type",
         ));
+    }
+    if ["payload", "payloadType", "signatures"].iter().all(|field| predicate.get(field).is_some()) {
+        return Err(misused("is a signed envelope; write the `predicate` of the statement inside of it"));
     }
     if !predicate.is_object() {
         return Err(misused("is no JSON object; write {\"result\": \"PASSED\"}, for example"));

@@ -56,7 +56,6 @@ async fn record(registry: &Registry, model: &ModelRef, document: &Value, session
     if said.iter().any(|said| said.predicate_type == bom::PREDICATE_TYPE && said.predicate == *document) {
         return Ok(());
     }
-    let predicate_type = bom::PREDICATE_TYPE.to_owned();
-    let attestation = Attestation { predicate_type, stamp: session.stamp(), predicate: document.clone() };
+    let attestation = Attestation::new(bom::PREDICATE_TYPE, session.stamp(), document.clone());
     Ok(registry.attestations.attest(model, attestation).await?)
 }

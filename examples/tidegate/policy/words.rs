@@ -24,6 +24,10 @@ pub(super) fn rule(rule: &Rule) -> String {
                 within.map_or_else(String::new, |age| format!(", not older than {}", format_duration(age)));
             format!("attested {predicate_type}{result}{within}")
         }
+        Rule::Signed { by } => match by.len() {
+            1 => "signed by the key of the policy".to_owned(),
+            n => format!("signed by one of the {n} keys of the policy"),
+        },
         Rule::Soaked { channel, at_least } => {
             format!("{channel} has pointed to it for {}", format_duration(*at_least))
         }
