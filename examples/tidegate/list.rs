@@ -162,6 +162,7 @@ async fn known(
 }
 
 async fn versions(registry: &Registry, name: &ModelName, filter: Filter, limit: usize) -> Result<Answer> {
+    let all = filter == Filter::default();
     let found = registry.store.versions(name, filter).take(limit);
     let versions: Vec<Published> = found.try_collect().await?;
     let heads = registry.channels.all(name).await?;
@@ -179,6 +180,7 @@ async fn versions(registry: &Registry, name: &ModelName, filter: Filter, limit: 
         documents.push(document);
     }
     let text = match versions.is_empty() {
+        true if all => format!("all versions of {name} were deleted"),
         true => format!("{name} has no version like that; `tidegate list {name}` lists all there are"),
         false => table(&rows),
     };

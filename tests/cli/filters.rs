@@ -79,6 +79,9 @@ fn nothing_found_is_said() {
     let desk = desk();
     let said = desk.run(&["list", "m", "--tag", "fr"]).is(0);
     assert!(said.out.contains("no version like that"), "{said:?}");
+    desk.run(&["publish", "n@1.0.0", "model"]).is(0);
+    desk.run(&["delete", "n@1.0.0", "--reason", "x"]).is(0);
+    assert_eq!(desk.run(&["list", "n"]).is(0).out, "all versions of n were deleted\n");
     let shown = desk.run(&["list", "m"]).is(0).out;
     assert_eq!(shown.lines().count(), 5, "a heading and four versions: {shown}");
     assert!(shown.lines().any(|line| line.starts_with("1.0.0 ") && line.contains("yanked")), "{shown}");
