@@ -6,13 +6,18 @@
 //! disk favour one of them, and nothing can be skipped. A registry is opened anew for each command, within
 //! the time that counts.
 //!
-//! `TIDEGATE_BENCH_MIB` sets the size of the large file, 512 otherwise. Needs `cp`, `sync` and `du` of GNU
+//! A last table has the peak memory (`VmHWM` of Linux) of a process that does nothing but publish, or pull,
+//! the large file.
+//!
+//! `TIDEGATE_BENCH_MIB` sets the size of the large file, 512 otherwise; `TIDEGATE_BENCH_FILES` the number of
+//! files of 100 KiB, 2 000 otherwise; `TIDEGATE_BENCH_ROUNDS` the rounds, 5 otherwise. Needs `cp`, `sync` and `du` of GNU
 //! coreutils; without `openssl` the columns about hashing say `NaN`.
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -41,11 +46,16 @@ struct Round {
 fn main() -> Result<()> {
     // Under `cargo test` only whether it works is of interest.
     let in_earnest = std::env::args().any(|argument| argument == "--bench");
-    let mib = std::env::var("TIDEGATE_BENCH_MIB").map_or(Ok(512), |mib| mib.parse())?;
-    let (rounds, large, small) = if in_earnest { (5, mib, 2_000) } else { (1, 1, 10) };
-    let loads = [Load { files: 1, bytes: large << 20 }, Load { files: small, bytes: 16 << 10 }];
+    if let Ok(told) = std::env::var(CHILD) {
+        return child(&told);
+    }
+    let of = |name, otherwise: usize| std::env::var(name).map_or(Ok(otherwise), |number| number.parse());
+    let mib = of("TIDEGATE_BENCH_MIB", 512)?;
+    let (files, rounds) = (of("TIDEGATE_BENCH_FILES", 2_000)?, of("TIDEGATE_BENCH_ROUNDS", 5)? as u64);
+    let (rounds, large, small) = if in_earnest { (rounds, mib, files) } else { (1, 1, 10) };
+    let loads = [Load { files: 1, bytes: large << 20 }, Load { files: small, bytes: 100 << 10 }];
 
-    println!("| load | command | MiB/s | s | cp+sync s | sha256 s | ÷ cp+sync | ÷ (cp+sync+sha256) |");
+    println!("| load | command | MiB/s | s | cp+sync s | sha256 s | ÷ the slower | ÷ (cp+sync+sha256) |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
     let runtime = Runtime::new()?;
     for load in loads {
@@ -53,6 +63,54 @@ fn main() -> Result<()> {
         let hash = |round: &Round| round.hash;
         load.report("publish", rounds.iter().map(|round| (round.publish, hash(round))).collect());
         load.report("pull", rounds.iter().map(|round| (round.pull, hash(round))).collect());
+    }
+    if cfg!(target_os = "linux") {
+        memory(large)?;
+    }
+    Ok(())
+}
+
+/// What tells a child process what to do.
+const CHILD: &str = "TIDEGATE_BENCH_CHILD";
+
+/// Publishes or pulls, and prints the most memory that took, in KiB.
+fn child(told: &str) -> Result<()> {
+    let mut told = told.split('\n');
+    let mut next = || told.next().context("three lines");
+    let (what, registry, directory) = (next()?, next()?, next()?);
+    let model: ModelRef = "bench@1.0.0".parse()?;
+    Runtime::new()?.block_on(async {
+        let registry = ObjectBacked::directory(registry).await?;
+        if what == "pull" {
+            return registry.download(&model, Path::new(directory), &()).await;
+        }
+        let draft = Draft::new(model, Stamp::now("bench"));
+        registry.publish(draft, Content::directory(directory), &()).await
+    })?;
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    println!("{}", peak.trim().trim_end_matches(" kB"));
+    Ok(())
+}
+
+fn memory(mib: usize) -> Result<()> {
+    println!("\n| load | command | peak MiB |\n|---|---|--:|");
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    // Never in memory as a whole, here neither.
+    fs::create_dir(path("files"))?;
+    let (mut rng, mut block) = (Rng::with_seed(1), vec![0; 1 << 20]);
+    let mut file = fs::File::create(Path::new(&path("files")).join("large.bin"))?;
+    for _ in 0..mib {
+        rng.fill(&mut block);
+        file.write_all(&block)?;
+    }
+    for (what, directory) in [("publish", "files"), ("pull", "pulled")] {
+        let told = [what, &path("registry"), &path(directory)].join("\n");
+        let output = Command::new(std::env::current_exe()?).env(CHILD, told).output()?;
+        ensure!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let peak: f64 = std::str::from_utf8(&output.stdout)?.trim().parse()?;
+        println!("| 1 × {mib} MiB | {what} | {:.0} |", peak / 1024.0);
     }
     Ok(())
 }
@@ -159,7 +217,7 @@ impl Load {
             over(&|command, _, _| command),
             over(&|_, copy, _| copy),
             over(&|_, _, hash| hash),
-            over(&|command, copy, _| command / copy),
+            over(&|command, copy, hash| command / if copy > hash { copy } else { hash }),
             over(&|command, copy, hash| command / (copy + hash)),
         );
     }

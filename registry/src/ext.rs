@@ -60,8 +60,11 @@ pub trait ModelStoreExt: ModelStore {
     /// files that the version does not name are left alone. Everything is staged in a hidden directory
     /// on the same file system, synced, and only then renamed into place, all at once where the
     /// directory did not exist. Nothing wrong or partial ever lies under its final name, and after an
-    /// error the staging directory and whatever else was made is gone; what a killed program left staged
-    /// there goes with the next download. Dropping the future stops the download, unless it has come to
+    /// error the staging directory and whatever else was made is gone, unless
+    /// [`Transfers::journal`](crate::Transfers::journal) has it kept. What a killed program left staged is
+    /// found by the next download of the same content, hashed again, and completed; what nobody comes back
+    /// for goes with another download after a week. A connection that breaks in the middle of a part is gone
+    /// on with where it broke. Dropping the future stops the download, unless it has come to
     /// the renaming, which is then finished.
     ///
     /// # Errors

@@ -52,7 +52,8 @@
 //! | to | look at |
 //! |---|---|
 //! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
-//! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`], [`Progress`] |
+//! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`] |
+//! | limit, watch and resume transfers | [`Transfers`], [`Progress`], [`events`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know what is in its files | [`Profile`], [`Inspector`] |
 //! | know which there are | [`Filter`], [`Published`] |
@@ -96,6 +97,7 @@ mod channel;
 mod digest;
 mod envelope;
 mod error;
+mod events;
 mod ext;
 mod journal;
 mod lifecycle;
@@ -132,6 +134,7 @@ pub use crate::{
     digest::{Digest, Hasher},
     envelope::{Envelope, Signature},
     error::{BoxError, Error, Invalid, Result},
+    events::{Event, EventSender, Events, events},
     ext::ModelStoreExt,
     journal::Journal,
     lifecycle::{Lifecycle, Retention},
@@ -141,12 +144,13 @@ pub use crate::{
     model::{Channel, ModelName, ModelRef},
     path::FilePath,
     profile::{Inspector, Onnx, Profile, Reading, Tokenizer},
-    progress::{Progress, Transfer},
+    progress::{Phase, Progress, Transfer},
     selector::Selector,
     stamp::Stamp,
     statement::{ResourceDescriptor, Statement},
     store::{ByteStream, Content, Draft, ModelStore, OpenOptions},
     test_result::{TestOutcome, TestResult},
+    transfer::options::Transfers,
 };
 
 #[cfg(feature = "object-store")]

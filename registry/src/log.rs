@@ -51,7 +51,7 @@ pub trait Log: fmt::Debug + Send + Sync + 'static {
 pub struct Snapshot {
     /// The last record that is folded in.
     pub seq: Seq,
-    /// At most 1 GiB.
+    /// At most 256 MiB.
     pub bytes: Bytes,
 }
 

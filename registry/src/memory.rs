@@ -11,10 +11,13 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    ByteStream, Content, Digest, Draft, Error, File, FilePath, Filter, Invalid, Log, LogKey, Manifest,
-    ModelName, ModelRef, ModelStore, OpenOptions, Progress, Published, Result, Seq, Snapshot, Transfer,
+    ByteStream, Content, Digest, Draft, Error, FilePath, Filter, Invalid, Log, LogKey, Manifest, ModelName,
+    ModelRef, ModelStore, OpenOptions, Phase, Profile, Progress, Published, Result, Seq, Snapshot, Transfer,
     catalogue::{Catalogues, Publish},
-    transfer::{hashing::hash, source::Source},
+    transfer::{
+        hashing::{Hashed, hash},
+        source::Source,
+    },
 };
 
 /// A [`ModelStore`] and [`Log`] that keeps everything in memory. Clones share it.
@@ -64,13 +67,16 @@ impl ModelStore for InMemory {
         self.catalogues.fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
         let bytes = sources.iter().map(|source| source.size).sum();
         progress.tell(Transfer::Start { files: sources.len(), bytes });
-        let (mut files, mut contents) = (Vec::new(), Vec::new());
+        progress.tell(Transfer::Phase(Phase::Uploading));
+        let (mut files, mut readings, mut contents) = (Vec::new(), Vec::new(), Vec::new());
         for source in sources {
-            let (file, content) = take(source, progress).await?;
+            let ((file, reading), content) = take(source, progress).await?;
             files.push(file);
+            readings.extend(reading);
             contents.push(content);
         }
-        let manifest = Manifest::new(draft.model.clone(), files, draft.stamp.clone(), draft.card.clone());
+        let manifest = Manifest::new(draft.model.clone(), files, draft.stamp.clone(), draft.card.clone())
+            .with_profile(Profile::of(readings));
         let document = serde_json::to_vec(&manifest).map_err(|error| {
             Invalid::new("card", draft.model.to_string(), format!("it cannot be written as JSON ({error})"))
         })?;
@@ -169,16 +175,16 @@ impl Log for InMemory {
     }
 }
 
-async fn take(source: Source, progress: &dyn Progress) -> Result<(File, Bytes)> {
+async fn take(source: Source, progress: &dyn Progress) -> Result<(Hashed, Bytes)> {
     let path = source.path.clone();
     let mut bytes = BytesMut::new();
     let keep = |block: &Bytes| {
         bytes.extend_from_slice(block);
         Ok(())
     };
-    let file = hash(source.open().await?, path, progress, keep).await?;
-    progress.tell(Transfer::File(&file.path));
-    Ok((file, bytes.freeze()))
+    let hashed = hash(source.open().await?, path, progress, keep).await?;
+    progress.tell(Transfer::File(&hashed.0.path));
+    Ok((hashed, bytes.freeze()))
 }
 
 impl fmt::Debug for InMemory {

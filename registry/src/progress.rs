@@ -11,11 +11,13 @@ pub trait Progress: Send + Sync {
     fn tell(&self, transfer: Transfer<'_>);
 }
 
-/// What happened in a transfer, in this order: [`Start`](Self::Start), then bytes and files in any
-/// order. There is no event for the end: the call returns.
+/// What happened in a transfer: [`Start`](Self::Start) once, then bytes and files in any order, and phases
+/// between. There is no event for the end: the call returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transfer<'a> {
+    /// From here on it does this.
+    Phase(Phase),
     /// The size of the whole is known: so many files, so many bytes, where streams have not hidden it.
     Start {
         /// Files.
@@ -27,6 +29,26 @@ pub enum Transfer<'a> {
     Bytes(u64),
     /// This file is complete and verified.
     File(&'a FilePath),
+}
+
+/// What a transfer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It looks at what there is, on both sides.
+    Preparing,
+    /// It reads and hashes what is offered, because the version exists already: nothing is sent.
+    Hashing,
+    /// It reads, hashes and sends what is offered.
+    Uploading,
+    /// It writes the manifest and the record that makes a version.
+    Committing,
+    /// It fetches, verifies and writes files.
+    Downloading,
+    /// It reads and verifies what is stored.
+    Verifying,
+    /// It makes durable what was moved, and gives files their names.
+    Finishing,
 }
 
 impl Progress for () {

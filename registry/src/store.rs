@@ -8,13 +8,14 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     Attestation, Card, Channel, Expect, FilePath, Filter, Invalid, Manifest, ModelName, ModelRef, Progress,
-    Published, Result, Stamp, Summary, transfer::source::check_files,
+    Published, Result, Stamp, Summary,
+    transfer::{options::Transfers, source::check_files},
 };
 
 /// Bytes of a file, in order.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
-/// Where versions live. Five methods; what users call besides is in
+/// Where versions live. Five methods that every store has to have; what users call besides is in
 /// [`ModelStoreExt`](crate::ModelStoreExt).
 ///
 /// # Contract
@@ -58,6 +59,11 @@ pub trait ModelStore: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// Every model that has a version, ascending by name.
     fn models(&self) -> BoxStream<'_, Result<ModelName>>;
+
+    /// How this moves bytes; downloads from it follow it too.
+    fn transfers(&self) -> Transfers {
+        Transfers::default()
+    }
 }
 
 /// What is to be published, besides its bytes.
@@ -168,6 +174,17 @@ impl Content {
     }
 }
 
+#[cfg(feature = "object-store")]
+impl Content {
+    /// The same once more, if it can be read twice.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Directory(directory) => Some(Self::Directory(directory.clone())),
+            Self::Streams(_) => None,
+        }
+    }
+}
+
 impl OpenOptions {
     /// Only `range` of the file.
     #[must_use]
@@ -215,6 +232,10 @@ impl<T: ModelStore + ?Sized> ModelStore for Arc<T> {
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
         (**self).models()
+    }
+
+    fn transfers(&self) -> Transfers {
+        (**self).transfers()
     }
 }
 

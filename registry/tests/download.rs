@@ -116,7 +116,7 @@ async fn a_dropped_download_leaves_nothing_partial() {
             break;
         }
     }
-    assert!(nothing > 3 && whole_ones > 0, "{nothing} times nothing, {whole_ones} times all");
+    assert!(nothing > 2 && whole_ones > 0, "{nothing} times nothing, {whole_ones} times all");
 }
 
 #[tokio::test]
@@ -129,7 +129,8 @@ async fn only_what_is_missing_is_fetched() {
     let progress = |transfer: Transfer<'_>| told.lock().unwrap().push(format!("{transfer:?}"));
     store.download(&model(), root.path(), &progress).await.unwrap();
     let told = told.into_inner().unwrap();
-    assert_eq!(told[0], "Start { files: 3, bytes: Some(5) }");
+    let start = told.iter().find(|event| event.starts_with("Start"));
+    assert_eq!(start.unwrap(), "Start { files: 3, bytes: Some(5) }");
     assert!(!told.iter().any(|event| event.contains("w/1")), "{told:?}");
     let found = tree(root.path());
     assert_eq!(found.len(), FILES.len() + 1);

@@ -9,8 +9,33 @@ use crate::Error;
 
 /// What `error` means to the caller who wanted to `action`.
 pub(super) fn failure(store: &ObjectBacked, action: &'static str) -> impl FnOnce(Failure) -> Error {
-    let store = store.to_string();
+    failure_of(store.to_string(), action)
+}
+
+/// The same for a failure of the file system that a registry lies in.
+#[cfg(feature = "fs")]
+pub(super) fn local_failure(store: String, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |error| {
+        failure_of(store, action)(Failure::Generic { store: "LocalFileSystem", source: error.into() })
+    }
+}
+
+/// An error of ours on its way through what fails as the store does; [`failure`] gives it back.
+pub(super) fn ours(error: Error) -> Failure {
+    Failure::Generic { store: OURS, source: error.into() }
+}
+
+const OURS: &str = "tidegate";
+
+fn failure_of(store: String, action: &'static str) -> impl FnOnce(Failure) -> Error {
+    move |error| {
+        let error = match error {
+            Failure::Generic { store: OURS, source } => match source.downcast::<Error>() {
+                Ok(error) => return *error,
+                Err(source) => Failure::Generic { store: OURS, source },
+            },
+            error => error,
+        };
         if is_refusal(&error) {
             Error::Refused { store, action, source: error.into() }
         } else {

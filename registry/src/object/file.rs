@@ -1,7 +1,8 @@
-//! Reading local files in large blocks; `object_store` itself would read 8 KiB at a time.
+//! Reading blobs that are plain files; `object_store` itself would read 8 KiB at a time.
 
 use std::{
     fs::File,
+    io,
     io::{Read as _, Seek as _, SeekFrom},
     ops::Range,
     path::PathBuf,
@@ -12,24 +13,34 @@ use futures::{StreamExt as _, stream};
 
 use crate::{
     ByteStream, Result,
-    transfer::blocking::{blocking, local, sync_directory},
+    transfer::{
+        block::{ALIGNMENT, BLOCK, Blocks},
+        blocking::{blocking, local, sync_directory},
+        disk::open_unbuffered,
+        source::fill,
+    },
 };
-
-/// Large enough that the hop to a blocking thread does not count.
-const BLOCK: u64 = 1 << 20;
 
 /// The bytes of a range of `file`, which lies at `path`.
 pub(super) fn stream(file: File, path: PathBuf, range: Range<u64>) -> ByteStream {
-    let left = Left { file, path, range };
-    stream::try_unfold(left, |left| async move {
-        if left.range.is_empty() {
-            return Ok(None);
+    Left::new(file, path, range).stream()
+}
+
+/// Opens the file at `path`. Returns its size, and if that is `size`, the bytes of a range of it, of which
+/// the first are read already: one trip to a blocking thread is all that a small file takes.
+pub(super) async fn open(path: PathBuf, size: u64, range: Range<u64>) -> io::Result<(u64, ByteStream)> {
+    let opened = move || {
+        let file = File::open(&path)?;
+        let found = file.metadata()?.len();
+        if found != size || range.is_empty() {
+            return Ok((found, None));
         }
-        let (block, left) = blocking(move || left.read()).await?;
-        // A file that has been cut off since ends the stream early, and the reader notices.
-        Ok((!block.is_empty()).then_some((block, left)))
-    })
-    .boxed()
+        Left::new(file, path, range).read().map(|read| (found, Some(read)))
+    };
+    let (found, read) = blocking(opened).await?;
+    let first = stream::iter(read.filter(|(first, _)| !first.is_empty()));
+    let rest = |(first, left): (Bytes, Left)| stream::iter([Ok(first)]).chain(left.stream());
+    Ok((found, first.flat_map(rest).boxed()))
 }
 
 /// Makes the name of `file` durable, and those of as many directories as its key has segments.
@@ -42,18 +53,67 @@ struct Left {
     file: File,
     path: PathBuf,
     range: Range<u64>,
+    blocks: Blocks,
+    /// Reads past the page cache, which a model read once does not need and most often does not fit.
+    unbuffered: Option<File>,
+    looked: bool,
 }
 
 impl Left {
-    fn read(mut self) -> Result<(Bytes, Self)> {
-        let wanted = BLOCK.min(self.range.end - self.range.start);
-        let mut block = Vec::with_capacity(usize::try_from(wanted).expect("a block fits the address space"));
-        let mut read = || {
-            self.file.seek(SeekFrom::Start(self.range.start))?;
-            (&self.file).take(wanted).read_to_end(&mut block)
-        };
-        let n = read().map_err(local("read", &self.path))?;
-        self.range.start += n as u64;
-        Ok((block.into(), self))
+    fn new(file: File, path: PathBuf, range: Range<u64>) -> Self {
+        Self { file, path, range, blocks: Blocks::new(2), unbuffered: None, looked: false }
+    }
+
+    fn stream(self) -> ByteStream {
+        stream::try_unfold(self, |left| async move {
+            if left.range.is_empty() {
+                return Ok(None);
+            }
+            let path = left.path.clone();
+            let (block, left) = blocking(move || left.read()).await.map_err(local("read", &path))?;
+            // A file that has been cut off since ends the stream early, and the reader notices.
+            Ok((!block.is_empty()).then_some((block, left)))
+        })
+        .boxed()
+    }
+
+    fn read(mut self) -> io::Result<(Bytes, Self)> {
+        let wanted = self.range.end - self.range.start;
+        let bytes = if wanted < BLOCK as u64 { self.rest(wanted)? } else { self.block()? };
+        self.range.start += bytes.len() as u64;
+        Ok((bytes, self))
+    }
+
+    fn rest(&mut self, wanted: u64) -> io::Result<Bytes> {
+        let mut bytes = Vec::with_capacity(usize::try_from(wanted).expect("it is less than a block"));
+        self.file.seek(SeekFrom::Start(self.range.start))?;
+        (&self.file).take(wanted).read_to_end(&mut bytes)?;
+        Ok(bytes.into())
+    }
+
+    fn block(&mut self) -> io::Result<Bytes> {
+        // Who reads may keep all of them, so they are not counted.
+        let mut block = self.blocks.extra();
+        if self.unbuffered.is_none() && !self.looked {
+            self.unbuffered = open_unbuffered(&self.path);
+        }
+        self.looked = true;
+        if self.range.start.is_multiple_of(ALIGNMENT as u64)
+            && let Some(file) = &mut self.unbuffered
+        {
+            file.seek(SeekFrom::Start(self.range.start))?;
+            match file.read(block.room()) {
+                Ok(BLOCK) => {
+                    block.fill(BLOCK);
+                    return Ok(block.freeze());
+                }
+                // It ends here, or cannot be read so; the other handle tells.
+                Ok(_) => {}
+                Err(_) => self.unbuffered = None,
+            }
+        }
+        self.file.seek(SeekFrom::Start(self.range.start))?;
+        fill(&mut self.file, &mut block)?;
+        Ok(block.freeze())
     }
 }

@@ -19,7 +19,7 @@ use crate::{LogKey, Result, Seq, Snapshot};
 const LONGEST: u64 = 4096;
 
 /// Bytes of the longest snapshot.
-pub(super) const LONGEST_SNAPSHOT: u64 = 1 << 30;
+pub(super) const LONGEST_SNAPSHOT: u64 = 256 << 20;
 
 /// A hint follows so many records. More often would mean another request for each record; some stores
 /// slow down whoever writes the same object more than once a second.

@@ -86,6 +86,11 @@ pub(super) fn publication(key: &str) -> Option<Uuid> {
     Uuid::try_parse(publication).ok().filter(|_| is_number)
 }
 
+/// Which blob of its publication it is.
+pub(super) fn number(key: &str) -> Option<usize> {
+    key.rsplit_once('.')?.1.parse().ok()
+}
+
 /// Whether this can be the key of a blob.
 pub(super) fn is_blob(key: &str) -> bool {
     publication(key).is_some() || Uuid::try_parse(key).is_ok()

@@ -14,6 +14,7 @@
 //! store. Nothing is found by listing but the names of models.
 
 mod blob;
+mod bucket;
 mod collect;
 mod failure;
 #[cfg(feature = "fs")]
@@ -21,12 +22,17 @@ mod file;
 mod fsck;
 mod garbage;
 mod hint;
+mod journal;
 mod keys;
+#[cfg(feature = "fs")]
+mod local;
 mod log;
+mod place;
 mod publish;
 mod read;
 mod stored;
 mod unfinished;
+mod written;
 
 pub use self::{
     collect::{Collected, Collection},
@@ -41,18 +47,19 @@ use futures::{
     FutureExt as _, TryStreamExt as _,
     stream::{self, BoxStream, StreamExt as _},
 };
-use object_store::{Error as Failure, ObjectStore, PutMode};
+use object_store::{Error as Failure, ObjectStore, PutMode, multipart::MultipartStore};
 use serde::{Deserialize, Serialize};
 
 use self::{
     failure::{failure, is_forbidden},
     hint::Heads,
+    place::Place,
     stored::Cache,
     unfinished::Cleanups,
 };
 use crate::{
     ByteStream, Content, Draft, Error, FilePath, Filter, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Published, Result, catalogue::Catalogues,
+    OpenOptions, Progress, Published, Result, Transfers, catalogue::Catalogues,
 };
 
 /// Models looked at together when all are listed.
@@ -70,14 +77,23 @@ const MODELS: usize = 16;
 /// * A publication that fails, or whose future is dropped, removes the blobs it has begun, unless they
 ///   may be part of a version; see [`clean_up`](Self::clean_up).
 ///
+/// * Bytes move as [`Transfers`] say. With a journal, a publication that was killed or dropped leaves what
+///   it has begun, and the next one of the same version goes on with it.
+///
 /// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
-/// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
+/// client's own timeouts and retries apply to each request, which carries at most one part: 16 MiB up (more in
+/// files of more than 148 GiB), what is left of 64 MiB down. A download whose request is too slow for the
+/// timeout (30 s in `object_store`) goes on where it ended; an upload sends the part again, one at a time, if
+/// it was opened with [`resumable`](Self::resumable) and has a journal. Otherwise give the client a longer
+/// timeout on slow lines. In a bucket, have unfinished multipart
 /// uploads removed by a lifecycle rule.
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
     /// The same place, for what may be lost when the power fails.
     soft: Arc<dyn ObjectStore>,
+    place: Place,
+    transfers: Transfers,
     heads: Arc<Heads>,
     catalogues: Arc<Catalogues>,
     cache: Arc<Cache>,
@@ -106,7 +122,7 @@ impl ObjectBacked {
     /// something else, [`Error::Refused`] when the store overwrites what was to be created, or cannot
     /// create, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
     pub async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let opened = Self::new(store);
+        let opened = Self::new(store, Place::Bucket { multipart: None });
         let marker = opened.begin().await?;
         match opened.create_marker(marker).await {
             Ok(()) => Err(Error::Refused {
@@ -149,10 +165,47 @@ impl ObjectBacked {
         .await?;
         // Hard links are never made over anything, so this store need not be tried out as others are.
         let soft = Arc::new(store.clone());
-        let opened = Self { soft, ..Self::new(Arc::new(store.with_fsync(true))) };
+        let store = Arc::new(store.with_fsync(true));
+        let place = Place::Directory(local::LocalBlobs::new(Arc::clone(&store)));
+        let opened = Self { soft, ..Self::new(store, place) };
         opened.begin().await?;
         made.keep();
         Ok(opened)
+    }
+
+    /// Opens the registry in the bucket that `client` reaches, as [`open`](Self::open) does; but a
+    /// publication that was killed can be gone on with here, if [`Transfers::journal`] says where to keep what
+    /// that needs. (A `dyn ObjectStore` does not let one process send parts of what another has begun.)
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn resumable<S: ObjectStore + MultipartStore>(client: Arc<S>) -> Result<Self> {
+        let opened = Self::open(Arc::clone(&client) as Arc<dyn ObjectStore>).await?;
+        Ok(Self { place: Place::Bucket { multipart: Some(client) }, ..opened })
+    }
+
+    /// The same registry, moving bytes as `transfers` says.
+    #[must_use]
+    pub fn with_transfers(mut self, transfers: Transfers) -> Self {
+        self.transfers = transfers;
+        self
+    }
+
+    /// Publishes several versions of one model in one record: all of them come into being together, or none
+    /// does. For bulk imports, which are bound by the number of records otherwise. Drafts of versions that
+    /// exist with the same content change nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelStore::publish`]; [`Error::Invalid`] also when the drafts are of several models, have
+    /// different stamps, or are too many for one record of 16 MiB.
+    pub async fn publish_all(
+        &self,
+        drafts: Vec<(Draft, Content)>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Manifest>> {
+        publish::publish(self, drafts, progress).await
     }
 
     /// Waits until everything has been removed that publications left whose futures were dropped. A
@@ -161,10 +214,12 @@ impl ObjectBacked {
         self.cleanups.finish().await;
     }
 
-    fn new(store: Arc<dyn ObjectStore>) -> Self {
+    fn new(store: Arc<dyn ObjectStore>, place: Place) -> Self {
         Self {
             soft: Arc::clone(&store),
             store,
+            place,
+            transfers: Transfers::default(),
             heads: Arc::default(),
             catalogues: Arc::default(),
             cache: Arc::default(),
@@ -212,7 +267,8 @@ impl ObjectBacked {
 #[async_trait]
 impl ModelStore for ObjectBacked {
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
-        publish::publish(self, draft, content, progress).await
+        let published = publish::publish(self, vec![(draft, content)], progress).await?;
+        Ok(published.into_iter().next().expect("one draft makes one version"))
     }
 
     async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {
@@ -228,6 +284,10 @@ impl ModelStore for ObjectBacked {
 
     fn versions(&self, name: &ModelName, filter: Filter) -> BoxStream<'_, Result<Published>> {
         self.catalogues.list(self, name.clone(), filter)
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.transfers.clone()
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {

@@ -1,130 +1,224 @@
-//! Publishing: blobs, then the manifest, then one record that makes them a version.
+//! Publishing: blobs and manifests first, then one record that makes them versions.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-use object_store::ObjectStoreExt as _;
-use uuid::Uuid;
 
-use super::{
-    ObjectBacked,
-    blob::Budget,
-    failure::failure,
-    keys,
-    stored::Stored,
-    unfinished::{Unfinished, discard},
-};
+use super::{ObjectBacked, written::Written};
 use crate::{
-    Content, Digest, Draft, Error, File, Manifest, Progress, Result, Transfer,
-    catalogue::Publish,
-    transfer::{hashing::hash, source::Source},
+    Content, Draft, Error, Invalid, Manifest, Phase, Progress, Result, Transfer,
+    catalogue::{Catalogue, Fact},
+    transfer::{
+        hashing::{Hashed, hash},
+        source::Source,
+    },
 };
 
-/// Files under way at once. Many small ones are bound by latency and by syncs, not by bytes.
-const FILES: usize = 8;
+/// Files read and hashed at once.
+const FILES: usize = 4;
 
+/// How often what was written is written again because a garbage collection took it meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// What there is of a draft before the record is written.
+enum Prepared {
+    /// A version with the same content, since long.
+    There(Manifest),
+    Written(Box<Written>),
+}
+
+/// Publishes all of them in one record, or none.
 pub(super) async fn publish(
     registry: &ObjectBacked,
-    draft: Draft,
-    content: Content,
+    drafts: Vec<(Draft, Content)>,
     progress: &dyn Progress,
-) -> Result<Manifest> {
-    draft.check()?;
-    let (model, stamp, card) = (draft.model.clone(), draft.stamp.clone(), draft.card.clone());
-    let sources = content.sources().await?;
-    let catalogue = registry.catalogues.fold(registry, model.name()).await?;
-    let there = catalogue.equal_precedence(&model)?.is_some();
-    let bytes = sources.iter().map(|source| source.size).sum();
-    progress.tell(Transfer::Start { files: sources.len(), bytes });
-    if there {
-        let files = each(sources, |source| Box::pin(look(source, progress))).await?;
-        catalogue.admits(&model, &Manifest::new(model.clone(), files, stamp, card).digest)?;
-        return Ok(registry.stored(&model).await?.manifest.clone());
+) -> Result<Vec<Manifest>> {
+    check(&drafts)?;
+    let (drafts, mut contents): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
+    for _ in 1..ATTEMPTS {
+        // A directory can be read again; a stream is read once.
+        let again: Option<Vec<_>> = contents.iter().map(Content::again).collect();
+        if let Some(published) = attempt(registry, &drafts, contents, progress).await? {
+            return Ok(published);
+        }
+        let Some(again) = again else { return Err(collected(registry)) };
+        contents = again;
     }
+    attempt(registry, &drafts, contents, progress).await?.ok_or_else(|| collected(registry))
+}
 
-    let unfinished = Unfinished::new(registry);
-    let publication = Uuid::now_v7();
-    let written = write(registry, &unfinished, publication, draft.clone(), sources, progress);
-    let (stored, key) = match written.await {
-        Ok(written) => written,
-        Err(error) => {
-            unfinished.remove().await;
-            return Err(error);
-        }
+fn collected(registry: &ObjectBacked) -> Error {
+    Error::Unavailable {
+        store: registry.to_string(),
+        action: "keep what a publication wrote",
+        source: "a garbage collection took it for abandoned; publish again, or give it a longer grace".into(),
+    }
+}
+
+/// Whether the drafts can be in one record.
+fn check(drafts: &[(Draft, Content)]) -> Result<()> {
+    let [(first, _), ..] = drafts else {
+        return Err(Invalid::new("publication", "", "it has no version; offer at least one").into());
     };
-    let blobs = unfinished.release();
-    let (digest, own) = (stored.manifest.digest, stored.segments.len());
-    let commit = registry.catalogues.commit(registry, model.name(), &stamp, |catalogue| {
-        if !catalogue.admits(&model, &digest)? {
-            return Ok(Vec::new());
+    let mut versions = BTreeSet::new();
+    for (draft, _) in drafts {
+        draft.check()?;
+        let model = draft.model.to_string();
+        if draft.model.name() != first.model.name() {
+            let why = format!("one record is about one model; publish {} by itself", draft.model.name());
+            return Err(Invalid::new("publication", model, why).into());
         }
-        if catalogue.is_dead(&publication) {
-            return Err(Error::Unavailable {
-                store: registry.to_string(),
-                action: "keep what a publication wrote",
-                source: "a garbage collection took it for abandoned; publish again".into(),
-            });
+        if draft.stamp != first.stamp {
+            let why = "one record has one stamp; give all drafts the same";
+            return Err(Invalid::new("publication", model, why).into());
         }
-        let publish = Publish::of(&stored.manifest, key, catalogue.next());
-        draft.facts(catalogue, publish.written_by(publication, own, Vec::new()))
-    });
-    let committed = commit.await;
-    match committed {
-        Ok((_, Some(_))) => Ok(stored.manifest),
-        // Somebody published the same content meanwhile.
-        Ok((_, None)) => {
-            discard(&*registry.store, blobs).await;
-            Ok(registry.stored(&model).await?.manifest.clone())
+        if !versions.insert(draft.model.version()) {
+            return Err(Invalid::new("publication", model, "it is in there twice").into());
         }
-        Err(error) => {
-            // Only these say that no record can name the blobs. After any other failure one may.
-            if matches!(error, Error::AlreadyPublished { .. } | Error::Invalid(_)) {
-                discard(&*registry.store, blobs).await;
+    }
+    Ok(())
+}
+
+/// Nothing, when something that was written or borrowed is garbage by now.
+async fn attempt(
+    registry: &ObjectBacked,
+    drafts: &[Draft],
+    contents: Vec<Content>,
+    progress: &dyn Progress,
+) -> Result<Option<Vec<Manifest>>> {
+    let name = drafts[0].model.name();
+    progress.tell(Transfer::Phase(Phase::Preparing));
+    let mut offers = Vec::new();
+    for (draft, content) in std::iter::zip(drafts, contents) {
+        offers.push((draft, content.sources().await?));
+    }
+    let catalogue = registry.catalogues.fold(registry, name).await?;
+    let files = offers.iter().map(|(_, sources)| sources.len()).sum();
+    let bytes = offers.iter().flat_map(|(_, sources)| sources).map(|source| source.size).sum();
+    progress.tell(Transfer::Start { files, bytes });
+    let mut prepared = Vec::new();
+    for (draft, sources) in offers {
+        match prepare(registry, &catalogue, draft, sources, progress).await {
+            Ok(more) => prepared.push(more),
+            Err(error) => {
+                abandon(prepared).await;
+                return Err(error);
             }
-            Err(error)
+        }
+    }
+    progress.tell(Transfer::Phase(Phase::Committing));
+    commit(registry, drafts, prepared).await
+}
+
+async fn prepare(
+    registry: &ObjectBacked,
+    catalogue: &Catalogue,
+    draft: &Draft,
+    sources: Vec<Source>,
+    progress: &dyn Progress,
+) -> Result<Prepared> {
+    if catalogue.equal_precedence(&draft.model)?.is_none() {
+        progress.tell(Transfer::Phase(Phase::Uploading));
+        let written = Written::write(registry, catalogue, draft.clone(), sources, progress).await?;
+        return Ok(Prepared::Written(Box::new(written)));
+    }
+    progress.tell(Transfer::Phase(Phase::Hashing));
+    let looked = each(FILES, sources, |source| Box::pin(look(source, progress))).await?;
+    let files = looked.into_iter().map(|(file, _)| file).collect();
+    let offered = Manifest::new(draft.model.clone(), files, draft.stamp.clone(), draft.card.clone());
+    catalogue.admits(&draft.model, &offered.digest)?;
+    Ok(Prepared::There(registry.stored(&draft.model).await?.manifest.clone()))
+}
+
+async fn abandon(prepared: Vec<Prepared>) {
+    for one in prepared {
+        if let Prepared::Written(written) = one {
+            written.abandon().await;
         }
     }
 }
 
-/// Writes the blobs and the manifest that names them. Returns the manifest and its digest, by which it
-/// is found.
-async fn write(
+/// Writes the record.
+async fn commit(
     registry: &ObjectBacked,
-    unfinished: &Unfinished,
-    publication: Uuid,
-    draft: Draft,
-    sources: Vec<Source>,
-    progress: &dyn Progress,
-) -> Result<(Stored, Digest)> {
-    let Draft { model, stamp, card, .. } = draft;
-    let budget = &Budget::new();
-    let name = model.name();
-    let written = AtomicUsize::new(0);
-    let upload = |source| -> BoxFuture<'_, _> {
-        let key = keys::new_blob(&publication, written.fetch_add(1, Ordering::Relaxed));
-        Box::pin(registry.upload(name, key, source, budget, unfinished, progress))
+    drafts: &[Draft],
+    mut prepared: Vec<Prepared>,
+) -> Result<Option<Vec<Manifest>>> {
+    // From here on a record may name the blobs: they stay, whatever happens, unless it is known that none does.
+    let mut blobs = Vec::new();
+    for one in &mut prepared {
+        blobs.push(match one {
+            Prepared::There(_) => Vec::new(),
+            Prepared::Written(written) => written.release(),
+        });
+    }
+    let (mut stale, mut said) = (false, Vec::new());
+    let committed = registry
+        .catalogues
+        .commit(registry, drafts[0].model.name(), &drafts[0].stamp, |catalogue| {
+            (stale, said) = (false, Vec::new());
+            let mut facts: Vec<Fact> = Vec::new();
+            for one in &prepared {
+                let more = match one {
+                    Prepared::There(_) => None,
+                    Prepared::Written(written) if written.is_stale(catalogue)? => {
+                        stale = true;
+                        return Ok(Vec::new());
+                    }
+                    Prepared::Written(written) => written.facts(catalogue)?,
+                };
+                said.push(more.is_some());
+                facts.extend(more.into_iter().flatten());
+            }
+            Ok(facts)
+        })
+        .await;
+    // Only these say that no record can name the blobs. After any other failure one may.
+    let nothing_said = match &committed {
+        Ok((_, written)) => written.is_none(),
+        Err(error) => {
+            !error.is_transient() && !matches!(error, Error::Refused { .. } | Error::Corrupt { .. })
+        }
     };
-    let (files, segments): (Vec<_>, Vec<_>) = each(sources, upload).await?.into_iter().unzip();
-    // `Manifest::new` sorts by path; sources come sorted, so segments stay beside their files.
-    let stored = Stored::new(Manifest::new(model.clone(), files, stamp, card), publication, segments);
-    let document = stored.encode()?;
-    let key = Digest::of(&document);
-    let path = keys::manifest(name, &key);
-    registry.store.put(&path, document.into()).await.map_err(failure(registry, "write a manifest"))?;
-    Ok((stored, key))
+    for ((one, blobs), said) in
+        prepared.iter_mut().zip(blobs).zip(said.into_iter().chain(std::iter::repeat(false)))
+    {
+        let Prepared::Written(written) = one else { continue };
+        // What somebody else published meanwhile needs no second copy.
+        let is_waste = nothing_said || (committed.is_ok() && !said);
+        if is_waste {
+            registry.place.discard(&*registry.store, blobs).await;
+        }
+        if is_waste || committed.is_ok() {
+            written.forget();
+        }
+    }
+    committed?;
+    if stale {
+        return Ok(None);
+    }
+    let mut published = Vec::new();
+    for (one, draft) in std::iter::zip(prepared, drafts) {
+        published.push(match one {
+            Prepared::There(manifest) => manifest,
+            Prepared::Written(_) => registry.stored(&draft.model).await?.manifest.clone(),
+        });
+    }
+    Ok(Some(published))
 }
 
 /// Does `work` to several sources at once and keeps their order.
-async fn each<'a, T: Send>(
+pub(super) async fn each<'a, T: Send>(
+    at_once: usize,
     sources: Vec<Source>,
     work: impl Fn(Source) -> BoxFuture<'a, Result<T>> + Send,
 ) -> Result<Vec<T>> {
-    stream::iter(sources).map(work).buffered(FILES).try_collect().await
+    stream::iter(sources).map(work).buffered(at_once).try_collect().await
 }
 
-async fn look(source: Source, progress: &dyn Progress) -> Result<File> {
+async fn look(source: Source, progress: &dyn Progress) -> Result<Hashed> {
     let path = source.path.clone();
-    let file = hash(source.open().await?, path, progress, |_| Ok(())).await?;
-    progress.tell(Transfer::File(&file.path));
-    Ok(file)
+    let hashed = hash(source.open().await?, path, progress, |_| Ok(())).await?;
+    progress.tell(Transfer::File(&hashed.0.path));
+    Ok(hashed)
 }

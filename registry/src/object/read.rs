@@ -1,5 +1,7 @@
 //! Reading objects: small ones whole, blobs as streams.
 
+#[cfg(feature = "fs")]
+use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -7,7 +9,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error as Failure, GetOptions, GetResult, ObjectStoreExt as _, path::Path};
 
 use super::{ObjectBacked, failure::failure, stored::Segment};
-use crate::{ByteStream, Error, File, ModelRef, Result, transfer::source::Reader};
+#[cfg(feature = "fs")]
+use super::{failure::local_failure, place::Place};
+use crate::{ByteStream, Error, File, ModelRef, Result, transfer::source::whole};
 
 impl ObjectBacked {
     /// A small object, or nothing when it does not exist. One that is longer than `longest` was not
@@ -26,14 +30,10 @@ impl ObjectBacked {
         if got.meta.size > longest {
             return Err(too_long());
         }
-        let mut reader = Reader::of(self.stream(got));
-        let bytes = reader.block(size).await?;
-        if bytes.len() != size || !reader.block(1).await?.is_empty() {
-            return Err(Error::Corrupt {
-                what: format!("{path} in {self}"),
-                source: format!("it does not have the {size} bytes that the store says").into(),
-            });
-        }
+        let bytes = whole(self.stream(got), size).await?.ok_or_else(|| Error::Corrupt {
+            what: format!("{path} in {self}"),
+            source: format!("it does not have the {size} bytes that the store says").into(),
+        })?;
         Ok(Some(bytes))
     }
 
@@ -86,6 +86,16 @@ impl ObjectBacked {
         };
         if range.is_empty() && file.size > 0 {
             return Ok(futures::stream::empty().boxed());
+        }
+        #[cfg(feature = "fs")]
+        if let Place::Directory(directory) = &self.place {
+            let opened = super::file::open(directory.file(&path)?, file.size, range).await;
+            return match opened {
+                Ok((found, stream)) if found == file.size => Ok(stream),
+                Ok((found, _)) => Err(damaged(&format!("it has {found} bytes instead of {}", file.size))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged("it is not there")),
+                Err(error) => Err(local_failure(self.to_string(), "read a blob")(error)),
+            };
         }
         match self.store.get_opts(&path, options).await {
             Ok(got) if got.meta.size != file.size => {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{ObjectBacked, keys};
-use crate::{Digest, Error, Invalid, Manifest, ModelName, ModelRef, Result};
+use crate::{Digest, Error, File, Invalid, Manifest, ModelName, ModelRef, Result};
 
 const FORMAT: u32 = 1;
 
@@ -68,6 +68,12 @@ impl Stored {
             publication: Uuid,
         }
         serde_json::from_slice(document).ok().map(|Outline { publication }| publication)
+    }
+
+    /// Its files, each with the key of the blob that holds it.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (File, String)> {
+        let keys = self.segments.iter().map(|segment| segment.key.clone());
+        self.manifest.files.iter().cloned().zip(keys)
     }
 
     /// The document, which reads back as what it was made of.

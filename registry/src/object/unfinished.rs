@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{StreamExt as _, stream};
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, path::Path};
 use tokio::{
     runtime::Handle,
@@ -14,7 +13,8 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::ObjectBacked;
+use super::{ObjectBacked, place::Place};
+use crate::transfer::blocking::joined;
 
 /// Every blob that a publication has begun. Dropping this removes them in a task of its own, once
 /// everything that may still write one has ended.
@@ -25,15 +25,18 @@ use super::ObjectBacked;
 #[derive(Debug)]
 pub(super) struct Unfinished {
     store: Arc<dyn ObjectStore>,
+    place: Place,
     cleanups: Arc<Cleanups>,
     runtime: Handle,
     blobs: Mutex<Vec<Path>>,
+    /// Whether a journal says how to go on, so that what was begun stays.
+    kept: bool,
     alive: Alive,
     ended: mpsc::Receiver<()>,
 }
 
 /// Held by everything that may still write. Nothing is ever sent: what counts is that all are dropped.
-type Alive = mpsc::Sender<()>;
+pub(super) type Alive = mpsc::Sender<()>;
 
 /// How many removals are under way, in all clones of a registry.
 #[derive(Debug, Default)]
@@ -52,14 +55,16 @@ pub(super) struct Upload {
 }
 
 impl Unfinished {
-    /// Nothing begun yet.
-    pub(super) fn new(registry: &ObjectBacked) -> Self {
+    /// Nothing begun yet. What will be is `kept` if the publication ends before its record, or not.
+    pub(super) fn new(registry: &ObjectBacked, kept: bool) -> Self {
         let (alive, ended) = mpsc::channel(1);
         Self {
             store: Arc::clone(&registry.store),
+            place: registry.place.clone(),
             cleanups: Arc::clone(&registry.cleanups),
             runtime: Handle::current(),
             blobs: Mutex::default(),
+            kept,
             alive,
             ended,
         }
@@ -67,8 +72,7 @@ impl Unfinished {
 
     /// Puts a whole blob.
     pub(super) async fn put(&self, blob: &Path, bytes: PutPayload) -> object_store::Result<()> {
-        self.note(blob);
-        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.alive.clone());
+        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.note(blob));
         unstoppable(async move {
             let put = store.put(&blob, bytes).await.map(drop);
             drop(alive);
@@ -79,8 +83,7 @@ impl Unfinished {
 
     /// Begins a blob in parts.
     pub(super) async fn begin(&self, blob: &Path) -> object_store::Result<Upload> {
-        self.note(blob);
-        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.alive.clone());
+        let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.note(blob));
         let runtime = self.runtime.clone();
         unstoppable(async move {
             let upload = store.put_multipart(&blob).await?;
@@ -104,23 +107,26 @@ impl Unfinished {
 
     fn start_removal(&mut self) -> Option<JoinHandle<()>> {
         let blobs = mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner));
-        if blobs.is_empty() {
+        if blobs.is_empty() || self.kept {
             return None;
         }
         // Ours ends here, so that only writers are waited for.
         let (alive, ended) = mpsc::channel(1);
         drop(mem::replace(&mut self.alive, alive));
         let mut ended = mem::replace(&mut self.ended, ended);
-        let (store, cleanup) = (Arc::clone(&self.store), Cleanup::start(&self.cleanups));
+        let (store, place) = (Arc::clone(&self.store), self.place.clone());
+        let cleanup = Cleanup::start(&self.cleanups);
         Some(self.runtime.spawn(async move {
             while ended.recv().await.is_some() {}
-            discard(&*store, blobs).await;
+            place.discard(&*store, blobs).await;
             drop(cleanup);
         }))
     }
 
-    fn note(&self, blob: &Path) {
+    /// This blob is going to be begun, by whoever holds what is returned.
+    pub(super) fn note(&self, blob: &Path) -> Alive {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner).push(blob.clone());
+        self.alive.clone()
     }
 }
 
@@ -158,10 +164,12 @@ impl Upload {
     }
 
     /// Makes the blob of its parts.
-    pub(super) async fn complete(mut self) -> object_store::Result<()> {
+    pub(super) async fn complete(&mut self) -> object_store::Result<()> {
+        let upload = self.upload.take();
+        let mut own = Self { upload, runtime: self.runtime.clone(), alive: self.alive.clone() };
         unstoppable(async move {
-            self.parts().complete().await?;
-            drop(self.upload.take());
+            own.parts().complete().await?;
+            drop(own.upload.take());
             Ok(())
         })
         .await
@@ -180,24 +188,9 @@ impl Drop for Upload {
     }
 }
 
-/// Removes blobs that no record names, as far as the store lets us; what stays is invisible.
-pub(super) async fn discard(store: &dyn ObjectStore, blobs: Vec<Path>) {
-    let mut deleted = store.delete_stream(stream::iter(blobs.into_iter().map(Ok)).boxed());
-    while let Some(deleted) = deleted.next().await {
-        if let Err(error) = deleted {
-            tracing::debug!(%error, "a blob of an abandoned publication stays behind");
-        }
-    }
-}
-
 /// Runs `work` to its end, also when this future is dropped.
 async fn unstoppable<T: Send + 'static>(
     work: impl Future<Output = object_store::Result<T>> + Send + 'static,
 ) -> object_store::Result<T> {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(
-            error.try_into_panic().expect("a task is cancelled only when the runtime itself ends"),
-        ),
-    }
+    joined(tokio::spawn(work)).await
 }

@@ -65,7 +65,7 @@ impl OciArtifact {
                 what: what.clone(),
                 source: format!("its bytes are {actual} instead of {}", blob.digest).into(),
             };
-            (layer.path.clone(), verified(open.boxed(), blob.size, blob.digest, mismatch))
+            (layer.path.clone(), verified(open.boxed(), layer.path.clone(), blob.size, blob.digest, mismatch))
         };
         Content::Streams(self.files.iter().map(stream).collect())
     }

@@ -135,8 +135,8 @@ impl OciBacked {
         let manifest = from.manifest(model).await?;
         manifest.check(model)?;
         let sources = Content::Streams(copies(from, &manifest)).sources().await?;
-        let draft = Draft::new(model.clone(), stamp).with_card(manifest.card);
-        publish::publish(self, draft, sources, Some(manifest.files), progress).await
+        let draft = Draft::new(model.clone(), stamp).with_card(manifest.card.clone());
+        publish::publish(self, draft, sources, Some(manifest), progress).await
     }
 
     /// Reads the artifact of a model that has this tag, or `sha256:` digest, whoever made it: to see what is

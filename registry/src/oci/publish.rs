@@ -18,19 +18,23 @@ use super::{
     place::{Name, tag},
 };
 use crate::{
-    Digest, Draft, File, Invalid, Manifest, ModelRef, Progress, Result, Transfer,
-    transfer::{hashing::hash, source::Source},
+    Digest, Draft, Invalid, Manifest, ModelRef, Profile, Progress, Result, Transfer,
+    transfer::{
+        hashing::{Hashed, hash},
+        source::Source,
+    },
 };
 
 /// Files under way at once. With two chunks of each this bounds the memory to 128 MiB.
 const FILES: usize = 8;
 
-/// Publishes `sources`, which are `known` to be these files if their digests were taken elsewhere.
+/// Publishes `sources`, which are `known` to be the files of this manifest if their digests were taken
+/// elsewhere.
 pub(super) async fn publish(
     store: &OciBacked,
     draft: Draft,
     sources: Vec<Source>,
-    known: Option<Vec<File>>,
+    known: Option<Manifest>,
     progress: &dyn Progress,
 ) -> Result<Manifest> {
     draft.check()?;
@@ -39,14 +43,17 @@ pub(super) async fn publish(
     let tag = tag(model.version())?;
     let there = is_there(store, repository, &model, &tag).await?;
     let bytes = match &known {
-        Some(known) => Some(known.iter().map(|file| file.size).sum()),
+        Some(known) => Some(known.size),
         None => sources.iter().map(|source| source.size).sum(),
     };
     progress.tell(Transfer::Start { files: sources.len(), bytes });
     if there {
         let files = match known {
-            Some(known) => known,
-            None => each(sources.into_iter().map(|source| look(source, progress))).await?,
+            Some(known) => known.files,
+            None => {
+                let looked = each(sources.into_iter().map(|source| look(source, progress))).await?;
+                looked.into_iter().map(|(file, _)| file).collect()
+            }
         };
         let offered = Manifest::new(model.clone(), files, stamp, card).digest;
         store.facts.admits(&model, &offered).await?;
@@ -55,15 +62,15 @@ pub(super) async fn publish(
         return Ok(Manifest::clone(&*manifest));
     }
 
-    let known = known.map_or_else(
-        || iter::repeat_with(|| None).take(sources.len()).collect(),
-        |known| known.into_iter().map(Some).collect::<Vec<_>>(),
-    );
+    let (known, profile) = known.map_or_else(Default::default, |known| (known.files, known.profile));
+    let known = known.into_iter().map(Some).chain(iter::repeat_with(|| None));
     let uploads = iter::zip(sources, known).map(|(source, known)| -> BoxFuture<'_, _> {
         Box::pin(store.upload(repository, source, known, progress))
     });
-    let files = each(uploads).await?;
-    let manifest = Manifest::new(model.clone(), files, stamp, card);
+    let (files, readings): (Vec<_>, Vec<_>) = each(uploads).await?.into_iter().unzip();
+    // What is not sent is not looked into either, so what was found there once counts.
+    let profile = profile.unwrap_or_else(|| Profile::of(readings.into_iter().flatten()));
+    let manifest = Manifest::new(model.clone(), files, stamp, card).with_profile(profile);
     let document = document::encode(&manifest)?;
     let document = store.put(repository, &Digest::of(&document), document).await?;
     let config = media::config(&manifest, &document.digest);
@@ -129,9 +136,9 @@ async fn each<T: Send, F: Future<Output = Result<T>> + Send>(
     stream::iter(work).buffered(FILES).try_collect().await
 }
 
-async fn look(source: Source, progress: &dyn Progress) -> Result<File> {
+async fn look(source: Source, progress: &dyn Progress) -> Result<Hashed> {
     let path = source.path.clone();
-    let file = hash(source.open().await?, path, progress, |_| Ok(())).await?;
-    progress.tell(Transfer::File(&file.path));
-    Ok(file)
+    let hashed = hash(source.open().await?, path, progress, |_| Ok(())).await?;
+    progress.tell(Transfer::File(&hashed.0.path));
+    Ok(hashed)
 }

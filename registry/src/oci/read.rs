@@ -18,9 +18,7 @@ use super::{
     place::Name,
     wire::Download,
 };
-use crate::{
-    BoxError, ByteStream, Digest, Error, File, Manifest, ModelRef, Result, transfer::source::Reader,
-};
+use crate::{BoxError, ByteStream, Digest, Error, File, Manifest, ModelRef, Result, transfer::source::whole};
 
 /// Manifests by version. Neither ever changes, so what is here is true for ever.
 #[derive(Debug, Default)]
@@ -92,11 +90,10 @@ impl OciBacked {
         if blob.size > longest {
             return Err(damaged("a part of it that is read whole is longer than it can be"));
         }
-        let mut reader = Reader::of(self.stream(repository, blob, 0..blob.size, what()).await?);
-        let bytes = reader.block(size).await?;
-        if bytes.len() != size || !reader.block(1).await?.is_empty() {
+        let stream = self.stream(repository, blob, 0..blob.size, what()).await?;
+        let Some(bytes) = whole(stream, size).await? else {
             return Err(damaged("a part of it does not have the size that its manifest says"));
-        }
+        };
         if Digest::of(&bytes) != blob.digest {
             return Err(damaged("a part of it does not have the digest that its manifest says"));
         }

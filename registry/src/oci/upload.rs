@@ -1,6 +1,6 @@
 //! Sending blobs.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     OciBacked,
@@ -11,7 +11,8 @@ use super::{
 use crate::{
     Digest, File, Progress, Result, Transfer,
     transfer::{
-        hashing::FileHasher,
+        block::{BLOCK, Blocks},
+        hashing::{Digests, Hashed},
         source::{Reader, Source},
     },
 };
@@ -32,35 +33,36 @@ impl OciBacked {
         source: Source,
         known: Option<File>,
         progress: &dyn Progress,
-    ) -> Result<File> {
+    ) -> Result<Hashed> {
         if let Some(known) = known
             && self.has(repository, &known.digest).await?
         {
             progress.tell(Transfer::Bytes(known.size));
             progress.tell(Transfer::File(&known.path));
-            return Ok(known);
+            // What is in it was said where it was published first.
+            return Ok((known, None));
         }
         let path = source.path.clone();
         let mut reader = source.open().await?;
-        let first = reader.block(CHUNK).await?;
-        let mut hasher = FileHasher::default();
-        let file = if first.len() < CHUNK {
-            hasher.update(first.clone()).await;
-            let file = hasher.finish(path);
+        let first = chunk(&mut reader).await?;
+        let mut digests = Digests::new(&path);
+        let (file, reading) = if first.len() < CHUNK {
+            digests.take_in(first.clone()).await?;
+            let (file, reading) = digests.finish(path).await?;
             self.put(repository, &file.digest, first).await?;
             progress.tell(Transfer::Bytes(file.size));
-            file
+            (file, reading)
         } else {
             let mut session = self.wire.begin(repository).await.map_err(failure(self, "begin a blob"))?;
-            let sent = self.chunks(repository, &mut session, first, &mut reader, hasher, progress);
+            let sent = self.chunks(repository, &mut session, first, &mut reader, digests, progress);
             match sent.await {
-                Ok(hasher) => {
-                    let file = hasher.finish(path);
+                Ok(digests) => {
+                    let (file, reading) = digests.finish(path).await?;
                     self.wire
                         .complete(repository, &session, &file.digest, Bytes::new())
                         .await
                         .map_err(failure(self, "complete a blob"))?;
-                    file
+                    (file, reading)
                 }
                 Err(error) => {
                     if let Err(failed) = self.wire.cancel(repository, &session).await {
@@ -71,7 +73,7 @@ impl OciBacked {
             }
         };
         progress.tell(Transfer::File(&file.path));
-        Ok(file)
+        Ok((file, reading))
     }
 
     /// Stores a small blob that is at hand, if the registry does not have it.
@@ -97,21 +99,21 @@ impl OciBacked {
         session: &mut Session,
         mut chunk: Bytes,
         reader: &mut Reader,
-        mut hasher: FileHasher,
+        mut digests: Digests,
         progress: &dyn Progress,
-    ) -> Result<FileHasher> {
+    ) -> Result<Digests> {
         while !chunk.is_empty() {
             let length = chunk.len() as u64;
             let next = async {
-                hasher.update(chunk.clone()).await;
-                if chunk.len() < CHUNK { Ok(Bytes::new()) } else { reader.block(CHUNK).await }
+                digests.take_in(chunk.clone()).await?;
+                if chunk.len() < CHUNK { Ok(Bytes::new()) } else { self::chunk(reader).await }
             };
             let (sent, next) = futures::join!(self.chunk(repository, session, chunk.clone()), next);
             sent?;
             progress.tell(Transfer::Bytes(length));
             chunk = next?;
         }
-        Ok(hasher)
+        Ok(digests)
     }
 
     /// Sends one chunk. After a failure that may pass, the registry is asked how much of it has arrived, and
@@ -141,4 +143,17 @@ impl OciBacked {
         }
         self.wire.chunk(repository, session, rest).await.map_err(failure(self, "write a blob"))
     }
+}
+
+/// The next bytes of a file, as many as are sent at once; fewer only at its end.
+async fn chunk(reader: &mut Reader) -> Result<Bytes> {
+    let (blocks, mut chunk) = (Blocks::new(1), BytesMut::new());
+    while chunk.len() < CHUNK {
+        let block = reader.block(blocks.take().await).await?;
+        chunk.extend_from_slice(&block);
+        if block.len() < BLOCK {
+            break;
+        }
+    }
+    Ok(chunk.freeze())
 }

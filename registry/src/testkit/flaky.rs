@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
     ByteStream, Content, Draft, Error, FilePath, Filter, Log, LogKey, Manifest, ModelName, ModelRef,
-    ModelStore, OpenOptions, Progress, Published, Result, Seq, Snapshot,
+    ModelStore, OpenOptions, Progress, Published, Result, Seq, Snapshot, Transfers,
 };
 
 /// Wraps a [`ModelStore`] or a [`Log`] and makes calls fail, by a schedule that follows from a seed.
@@ -127,6 +127,10 @@ impl<T: ModelStore> ModelStore for Flaky<T> {
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
         self.listing(self.inner.models())
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.inner.transfers()
     }
 }
 

@@ -2,14 +2,21 @@
 
 use std::{io, path::Path};
 
+use tokio::task::JoinHandle;
+
 use crate::{Error, Result};
 
-/// Runs `work` on a thread that may block.
+/// Runs `work` on a thread that may block. It runs to its end, also when this future is dropped.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    joined(tokio::task::spawn_blocking(work)).await
+}
+
+/// Waits for a task that nobody aborts.
+pub(crate) async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(
-            error.try_into_panic().expect("blocking work is cancelled only when the runtime itself ends"),
+            error.try_into_panic().expect("a task is cancelled only when the runtime itself ends"),
         ),
     }
 }

@@ -2,14 +2,14 @@
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
-use super::{hashing::FileHasher, source::Reader};
+use super::{block::Blocks, hashing::Digests, source::Reader};
 use crate::{
     ByteStream, Content, Digest, Draft, Error, FilePath, Manifest, ModelRef, ModelStore, OpenOptions,
     Progress, Result, Stamp,
 };
 
-/// Bytes that are hashed at once.
-const BLOCK: usize = 4 << 20;
+/// Blocks of a file that are held at once: one is hashed while the next one is read.
+const BLOCKS: usize = 4;
 
 pub(crate) async fn copy<S: ModelStore + Clone>(
     from: &S,
@@ -43,7 +43,7 @@ pub(crate) fn copies<S: ModelStore + Clone>(from: &S, manifest: &Manifest) -> Ve
             move |actual| Error::DigestMismatch { model: model.clone(), file: path.clone(), expected, actual }
         };
         let open = async move { from.open(&model, &path, OpenOptions::default()).await };
-        (file.path.clone(), verified(open.boxed(), file.size, file.digest, mismatch))
+        (file.path.clone(), verified(open.boxed(), file.path.clone(), file.size, file.digest, mismatch))
     };
     manifest.files.iter().map(copy).collect()
 }
@@ -52,24 +52,28 @@ pub(crate) fn copies<S: ModelStore + Clone>(from: &S, manifest: &Manifest) -> Ve
 /// unless it had `size` bytes whose SHA-256 is `expected`; so whoever publishes it publishes nothing else.
 pub(crate) fn verified(
     open: BoxFuture<'static, Result<ByteStream>>,
+    path: FilePath,
     size: u64,
     expected: Digest,
     mismatch: impl Fn(Digest) -> Error + Send + Sync + Clone + 'static,
 ) -> ByteStream {
     let verify = move |stream| {
-        let (mismatch, start) = (mismatch.clone(), (Reader::of(stream), FileHasher::default(), 0_u64));
-        stream::try_unfold(start, move |(mut reader, mut hasher, mut read)| {
-            let mismatch = mismatch.clone();
+        let (mismatch, path) = (mismatch.clone(), path.clone());
+        let start = (Reader::of(stream), Blocks::new(BLOCKS), Some(Digests::new(&path)), 0_u64);
+        stream::try_unfold(start, move |(mut reader, blocks, mut digests, mut read)| {
+            let (mismatch, path) = (mismatch.clone(), path.clone());
             async move {
-                let block = reader.block(BLOCK).await?;
+                let Some(hashing) = &mut digests else { return Ok(None) };
+                let block = reader.block(blocks.take().await).await?;
                 read += block.len() as u64;
-                hasher.update(block.clone()).await;
+                hashing.take_in(block.clone()).await?;
                 if read <= size && !block.is_empty() {
-                    return Ok(Some((block, (reader, hasher, read))));
+                    return Ok(Some((block, (reader, blocks, digests, read))));
                 }
                 // Of a stream that is too long, the rest is not read: what came until then is wrong enough.
-                let found = hasher.digest();
-                if read == size && found == expected { Ok(None) } else { Err(mismatch(found)) }
+                let hashing = digests.take().expect("it is there until the end");
+                let (found, _) = hashing.finish(path).await?;
+                if read == size && found.digest == expected { Ok(None) } else { Err(mismatch(found.digest)) }
             }
         })
     };

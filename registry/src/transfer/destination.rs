@@ -10,16 +10,17 @@ use std::{
 use super::{
     blocking::{local, sync_directory},
     directories::{NewDirectories, open_for_lock},
-    staging::Staging,
+    disk::Together,
+    staging::{Notes, Staging, Verified, make_room},
 };
-use crate::{Error, File, FilePath, Hasher, Result};
+use crate::{Digest, Error, File, FilePath, Hasher, Result};
 
 /// A directory being filled. Dropping it removes what is staged.
 #[derive(Debug)]
 pub(crate) struct Destination {
     directory: PathBuf,
     staging: Staging,
-    /// Whether the staging directory becomes the directory itself, because that does not exist yet.
+    /// Whether what is staged becomes the directory itself, because that does not exist yet.
     whole: bool,
     /// What had to be made to stage there. After the staging, so that it is empty when dropped.
     above: NewDirectories,
@@ -33,9 +34,15 @@ struct Delivered {
 }
 
 impl Destination {
-    /// Looks at everything in the way, then stages empty files for those of `files` that are missing.
-    /// Returns their positions.
-    pub(crate) fn prepare(directory: &Path, files: &[File]) -> Result<(Self, Vec<usize>)> {
+    /// Looks at everything in the way, then makes room for those of `files` that are missing, unless there is
+    /// some from another time. Returns their positions, and where to note which of their parts are verified.
+    /// What is staged is `kept` when this is dropped, or not.
+    pub(crate) fn prepare(
+        directory: &Path,
+        content: &Digest,
+        files: &[File],
+        kept: bool,
+    ) -> Result<(Self, Vec<usize>, Notes)> {
         // Absolute, because `x` has the parent ``, which cannot be opened.
         let directory = std::path::absolute(directory).map_err(local("find", directory))?;
         let whole = match fs::metadata(&directory) {
@@ -56,24 +63,33 @@ impl Destination {
                 }
             }
         }
-        let staging = Staging::create(beside)?;
+        let (staging, notes) = Staging::open(beside, content, kept)?;
         let made = Self { directory, staging, whole, above };
         for &at in &missing {
-            let path = made.staged(&files[at].path);
-            let parent = path.parent().expect("a file below a directory has a parent");
-            fs::create_dir_all(parent).map_err(local("create", parent))?;
-            fs::File::create_new(&path).map_err(local("create", &path))?;
+            make_room(&made.staged(&files[at].path), files[at].size)?;
         }
-        Ok((made, missing))
+        Ok((made, missing, notes))
     }
 
     /// Where a file is put together.
     pub(crate) fn staged(&self, path: &FilePath) -> PathBuf {
-        path.below(self.staging.path())
+        path.below(self.staging.files())
+    }
+
+    /// Whether a part of a file, both by their positions, was put together another time.
+    pub(crate) fn was_verified(&self, part: Verified) -> bool {
+        self.staging.was_verified(part)
+    }
+
+    /// What can sync everything that is staged at once, if that can be done.
+    pub(crate) fn together(&self) -> Option<Together> {
+        Together::of(&self.staging.files())
     }
 
     /// Moves the staged files, complete and synced, to their names, over nothing that is there.
-    pub(crate) fn deliver(self, files: &[File], missing: &[usize]) -> Result<()> {
+    pub(crate) fn deliver(mut self, files: &[File], missing: &[usize]) -> Result<()> {
+        // Everything is here, so if it cannot be delivered, having it once more would not help.
+        self.staging.give_up();
         let staged: Vec<_> = missing.iter().map(|&at| &files[at]).collect();
         if !(self.whole && self.deliver_whole(&staged)?) {
             self.deliver_each(&staged)?;
@@ -83,14 +99,15 @@ impl Destination {
         Ok(())
     }
 
-    /// Makes the staging directory the directory itself, unless that has come into being since, perhaps by
+    /// Makes what is staged the directory itself, unless that has come into being since, perhaps by
     /// another download.
     fn deliver_whole(&self, staged: &[&File]) -> Result<bool> {
         if fs::symlink_metadata(&self.directory).is_ok() {
             return Ok(false);
         }
-        sync_directories(self.staging.path(), staged)?;
-        match fs::rename(self.staging.path(), &self.directory) {
+        let ready = self.staging.files();
+        sync_directories(&ready, staged)?;
+        match fs::rename(&ready, &self.directory) {
             Ok(()) => {
                 self.directory.parent().map_or(Ok(()), sync_directory)?;
                 Ok(true)
@@ -104,7 +121,7 @@ impl Destination {
             {
                 Ok(false)
             }
-            Err(error) => Err(local("rename", self.staging.path())(error)),
+            Err(error) => Err(local("rename", &ready)(error)),
         }
     }
 
@@ -210,7 +227,6 @@ fn sync_directories(root: &Path, files: &[&File]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
 
     #[test]
     fn a_delivery_that_fails_takes_back_its_files_and_directories() {

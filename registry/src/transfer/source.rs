@@ -2,15 +2,18 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     io::Read as _,
     path::{Path, PathBuf},
 };
 
-use bytes::{Bytes, BytesMut};
+#[cfg(any(feature = "object-store", feature = "oci"))]
+use bytes::BytesMut;
+use bytes::{Buf as _, Bytes};
 use futures::StreamExt as _;
 
 use super::{
+    block::Block,
     blocking::{blocking, local},
     staging::STAGING,
 };
@@ -37,6 +40,9 @@ enum Origin {
 }
 
 /// Reads a [`Source`] once, in blocks.
+///
+/// Whatever has to see the bytes of a file as they are published belongs into [`block`](Self::block): each
+/// block passes there, once and in order.
 #[derive(Debug)]
 pub(crate) struct Reader(Input);
 
@@ -64,68 +70,106 @@ impl Content {
 impl Source {
     pub(crate) async fn open(self) -> Result<Reader> {
         match self.origin {
-            Origin::File(path) => {
-                let open = move || match fs::File::open(&path) {
-                    Ok(file) => Ok(Reader(Input::File { file: Some(file), path })),
-                    Err(error) => Err(local("open", &path)(error)),
-                };
-                blocking(open).await
-            }
+            Origin::File(path) => blocking(move || Reader::file(path)).await,
             Origin::Stream(stream) => Ok(Reader::of(stream)),
+        }
+    }
+
+    /// A file that is offered.
+    #[cfg(feature = "object-store")]
+    pub(crate) const fn of_file(path: FilePath, size: Option<u64>, from: PathBuf) -> Self {
+        Self { path, size, origin: Origin::File(from) }
+    }
+
+    /// Where it lies, if it is a file, which can be read more than once.
+    #[cfg(feature = "object-store")]
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path) => Some(path),
+            Origin::Stream(_) => None,
         }
     }
 }
 
 impl Reader {
+    /// Opens a file.
+    pub(crate) fn file(path: PathBuf) -> Result<Self> {
+        match fs::File::open(&path) {
+            Ok(file) => Ok(Self(Input::File { file: Some(file), path })),
+            Err(error) => Err(local("open", &path)(error)),
+        }
+    }
+
     /// Reads a stream that is at hand.
     pub(crate) fn of(stream: ByteStream) -> Self {
         Self(Input::Stream { stream, left: Bytes::new() })
     }
 
-    /// The next `size` bytes; fewer, and in the end none, only at the end.
-    pub(crate) async fn block(&mut self, size: usize) -> Result<Bytes> {
+    /// The next bytes, in `block`; fewer than it holds, and in the end none, only at the end.
+    pub(crate) async fn block(&mut self, mut block: Block) -> Result<Bytes> {
         match &mut self.0 {
             Input::File { file, path } => {
                 let mut opened = file.take().expect("a reader that failed is not read again");
-                let (opened, block) = blocking(move || {
-                    let mut block = Vec::with_capacity(size.min(opened.metadata().map_or(size, fits)));
-                    let read = opened.by_ref().take(size as u64).read_to_end(&mut block);
-                    (opened, read.map(|_| Bytes::from(block)))
+                let (opened, read) = blocking(move || {
+                    let read = fill(&mut opened, &mut block).map(|()| block);
+                    (opened, read)
                 })
                 .await;
                 *file = Some(opened);
-                block.map_err(local("read", path))
+                Ok(read.map_err(local("read", path))?.freeze())
             }
-            Input::Stream { stream, left } => fill(stream, left, size).await,
+            Input::Stream { stream, left } => {
+                loop {
+                    let taken = block.copy(left);
+                    left.advance(taken);
+                    if !left.is_empty() {
+                        break;
+                    }
+                    let Some(chunk) = stream.next().await.transpose()? else { break };
+                    *left = chunk;
+                }
+                Ok(block.freeze())
+            }
+        }
+    }
+
+    /// The same on this thread, if these bytes come from a file.
+    #[cfg(feature = "fs")]
+    pub(crate) fn block_now(&mut self, block: &mut Block) -> Option<Result<()>> {
+        match &mut self.0 {
+            Input::File { file, path } => {
+                let opened = file.as_mut().expect("a reader that failed is not read again");
+                Some(fill(opened, block).map_err(local("read", path)))
+            }
+            Input::Stream { .. } => None,
         }
     }
 }
 
-/// A capacity for reading a whole file at once; one byte more lets `read_to_end` see the end without
-/// growing.
-fn fits(metadata: fs::Metadata) -> usize {
-    usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_add(1)
+/// Reads until the block is full or the file ends.
+pub(crate) fn fill(file: &mut fs::File, block: &mut Block) -> io::Result<()> {
+    while !block.room().is_empty() {
+        match file.read(block.room()) {
+            Ok(0) => break,
+            Ok(n) => block.fill(n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
-async fn fill(stream: &mut ByteStream, left: &mut Bytes, size: usize) -> Result<Bytes> {
-    // A stream of large chunks is passed on without copying.
-    if left.len() >= size {
-        return Ok(left.split_to(size));
-    }
-    let mut block = BytesMut::with_capacity(left.len());
-    block.extend_from_slice(left);
-    left.clear();
-    while block.len() < size {
-        let Some(chunk) = stream.next().await.transpose()? else { break };
-        if block.is_empty() && chunk.len() >= size {
-            *left = chunk;
-            return Ok(left.split_to(size));
+/// All bytes of a stream, if it has just `size` of them. Never holds more than one more.
+#[cfg(any(feature = "object-store", feature = "oci"))]
+pub(crate) async fn whole(mut stream: ByteStream, size: usize) -> Result<Option<Bytes>> {
+    let mut bytes = BytesMut::with_capacity(size);
+    while let Some(chunk) = stream.next().await.transpose()? {
+        if chunk.len() > size - bytes.len() {
+            return Ok(None);
         }
-        let (now, later) = chunk.split_at(chunk.len().min(size - block.len()));
-        block.extend_from_slice(now);
-        *left = chunk.slice_ref(later);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(block.freeze())
+    Ok((bytes.len() == size).then(|| bytes.freeze()))
 }
 
 /// Paths that can be those of a version, in any order.
@@ -179,7 +223,7 @@ fn walk(root: &Path) -> Result<Vec<Source>> {
     let refused =
         |path: &Path, why: &str| -> Error { Invalid::new("content", path.to_string_lossy(), why).into() };
     match fs::metadata(root) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(refused(root, "there is no such directory; check the path"));
         }
         Err(error) => return Err(local("read", root)(error)),

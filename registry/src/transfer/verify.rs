@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 
 use super::{hashing::hash, source::Reader};
-use crate::{Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer};
+use crate::{Error, File, Manifest, ModelRef, ModelStore, OpenOptions, Phase, Progress, Result, Transfer};
 
 /// Files read at once. Each is read and hashed on threads of its own, so a few fill the processors.
 const FILES: usize = 4;
@@ -14,9 +14,11 @@ pub(crate) async fn verify<S: ModelStore + ?Sized>(
     model: &ModelRef,
     progress: &dyn Progress,
 ) -> Result<Manifest> {
+    progress.tell(Transfer::Phase(Phase::Preparing));
     let manifest = store.manifest(model).await?;
     manifest.check(model)?;
     progress.tell(Transfer::Start { files: manifest.files.len(), bytes: Some(manifest.size) });
+    progress.tell(Transfer::Phase(Phase::Verifying));
     let check =
         |at: usize| -> BoxFuture<'_, _> { Box::pin(check(store, model, &manifest.files[at], progress)) };
     stream::iter((0..manifest.files.len()).map(check)).buffer_unordered(FILES).try_collect::<()>().await?;
@@ -38,7 +40,7 @@ async fn check<S: ModelStore + ?Sized>(
         }
         Err(wrong_length(model, file, &format!("it has more than {} bytes", file.size)))
     };
-    let found = hash(reader, file.path.clone(), progress, within).await?;
+    let (found, _) = hash(reader, file.path.clone(), progress, within).await?;
     if found.size < file.size {
         return Err(wrong_length(
             model,
