@@ -34,7 +34,7 @@ impl Delete {
 pub(crate) fn remains(size: u64, name: &impl std::fmt::Display) -> String {
     format!(
         "the files, {}, stay in the store for `tidegate gc {name}`, which leaves those of deleted versions for \
-         7 days unless --retention says less",
+         7 days unless --retention says less, and those that other versions share as long as these are there",
         bytes(size)
     )
 }

@@ -28,6 +28,27 @@ fn profiled(profile: &Value) -> Desk {
 }
 
 #[test]
+fn a_published_file_says_what_is_in_it() {
+    let desk = Desk::new();
+    let header = r#"{"w":{"dtype":"BF16","shape":[40,30],"data_offsets":[0,2400]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 2400]].concat();
+    desk.write("model/model.safetensors", &bytes);
+    desk.write("model/config.json", br#"{"architectures": ["BertModel"], "model_type": "bert"}"#);
+    desk.run(&["publish", "m@1.0.0", "model"]).is(0);
+    let shown = desk.run(&["show", "m@1.0.0"]).is(0).out;
+    let lines = [
+        "format        safetensors",
+        "architecture  BertModel (family bert)",
+        "parameters    1.2 K",
+        "data types    BF16 1.2 K",
+    ];
+    for line in lines {
+        assert!(shown.lines().any(|shown| shown == line), "{line:?} is missing: {shown}");
+    }
+    assert_eq!(desk.json(&["show", "m@1.0.0"])["manifest"]["profile"]["parameters"], 1200);
+}
+
+#[test]
 fn a_profile_is_shown_a_line_a_fact() {
     let profile = json!({
         "formats": ["safetensors"],
