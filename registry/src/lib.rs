@@ -155,7 +155,10 @@ pub use crate::{
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
-pub use crate::object::{Collected, Collection, Inspection, ObjectBacked, Problem, Reread};
+pub use crate::object::{
+    Collected, Collection, Inspection, ObjectBacked, Problem, Reread,
+    check::{StoreCheck, Trial, Unfit},
+};
 
 #[cfg(feature = "oci")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oci")))]

@@ -192,9 +192,10 @@ impl ObjectStore for Dying {
     }
 }
 
+/// The same place as without it, so that it need not be tried out again.
 impl fmt::Display for Dying {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dying")
+        self.bucket.fmt(f)
     }
 }
 
@@ -231,6 +232,7 @@ async fn crash<Guard>(make: impl Fn() -> (Arc<dyn ObjectStore>, Guard)) {
         let mut struck = false;
         for death in [Death::Before, Death::After, Death::Refused] {
             let (bucket, _guard) = make();
+            ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
             let dying = Dying::new(&bucket, last, death);
             let answer = match ObjectBacked::open(Arc::new(dying.clone())).await {
                 Ok(registry) => publish(&registry, model()).await,
@@ -266,9 +268,9 @@ async fn crash<Guard>(make: impl Fn() -> (Arc<dyn ObjectStore>, Guard)) {
             break;
         }
     }
-    // The marker and its second creation, two small blobs, two parts and a completion, the manifest, the
-    // record; each failing in three ways. Only the record makes a version, and only when it takes effect.
-    assert_eq!((points, invisible, whole), (27, 25, 5));
+    // Two small blobs, two parts and a completion, the manifest, the record; each failing in three ways.
+    // Only the record makes a version, and only when it takes effect.
+    assert_eq!((points, invisible, whole), (21, 19, 5));
 }
 
 #[tokio::test]
@@ -276,8 +278,7 @@ async fn a_lost_answer_to_an_append_is_found_out() {
     for (death, wanted) in [(Death::Before, 0), (Death::After, 1)] {
         let bucket: Arc<dyn ObjectStore> = Arc::new(Bucket::new());
         ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
-        // The first write is the second creation of the marker.
-        let dying = Dying::new(&bucket, 2, death);
+        let dying = Dying::new(&bucket, 1, death);
         let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
         let key = LogKey::new("route", "a").unwrap();
         let record = Bytes::from("mine");
@@ -296,7 +297,7 @@ async fn a_lost_answer_to_an_append_is_found_out() {
 async fn a_record_whose_name_cannot_be_synced_is_not_known_to_be_written() {
     let (bucket, _guard) = directory();
     ObjectBacked::open(Arc::clone(&bucket)).await.unwrap();
-    let dying = Dying::new(&bucket, 2, Death::Refused);
+    let dying = Dying::new(&bucket, 1, Death::Refused);
     let registry = ObjectBacked::open(Arc::new(dying.clone())).await.unwrap();
     let key = LogKey::new("route", "a").unwrap();
     let record = Bytes::from("mine");

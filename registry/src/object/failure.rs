@@ -44,13 +44,6 @@ fn failure_of(store: String, action: &'static str) -> impl FnOnce(Failure) -> Er
     }
 }
 
-/// Whether the caller lacks the right to do it here.
-pub(super) fn is_forbidden(error: &Failure) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(error, Failure::PermissionDenied { .. } | Failure::Unauthenticated { .. })
-        || matches!(io_kind(error), Some(Kind::PermissionDenied | Kind::ReadOnlyFilesystem))
-}
-
 /// Whether the store understood and said no, so that the same request will not be answered otherwise.
 /// It may have taken effect before the part of it that was refused.
 pub(super) fn is_refusal(error: &Failure) -> bool {

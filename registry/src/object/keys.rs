@@ -14,6 +14,16 @@ pub(super) fn marker() -> Path {
     Path::from("tidegate.json")
 }
 
+/// Where a check of the store writes; nobody else does.
+pub(super) fn scratch() -> Path {
+    Path::from("check").join(Uuid::now_v7().to_string())
+}
+
+/// Says that the store of this identity has passed a check, where `tidegate.json` came from another one.
+pub(super) fn checked(identity: &Digest) -> Path {
+    Path::from("check").join(format!("{}.json", identity.hex()))
+}
+
 pub(super) fn models() -> Path {
     Path::from("models")
 }

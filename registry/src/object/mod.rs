@@ -1,13 +1,15 @@
 //! A registry in a bucket or a directory, by way of any [`object_store`] client.
 //!
 //! ```text
-//! tidegate.json                          the format; written once
+//! tidegate.json                          the format, and that the store was tried out; written once
 //! models/<name>/log/<number>.json        the commit point: created, never overwritten or deleted
 //! models/<name>/hint.json                about where the log ends; overwritten, never relied on
 //! models/<name>/snapshots/<number>.jsonl.gz  what the log comes to at that record; never relied on
 //! models/<name>/manifests/<sha256>.json  what a version is, and which blobs hold it
 //! models/<name>/blobs/<uuid>             the bytes of one file, as they are; a key is never used again
 //! logs/<kind>/<id>/<number>.json         other logs
+//! check/<uuid>/…                         written and removed while a store is tried out
+//! check/<sha256>.json                    a store that the registry was copied to was tried out
 //! ```
 //!
 //! Versions and user's file names never become keys, so no character of theirs can mean something to a
@@ -15,6 +17,7 @@
 
 mod blob;
 mod bucket;
+pub(crate) mod check;
 mod collect;
 mod failure;
 #[cfg(feature = "fs")]
@@ -28,10 +31,12 @@ mod keys;
 mod local;
 mod log;
 mod place;
+mod proven;
 mod publish;
 mod read;
 mod stored;
 mod unfinished;
+mod url;
 mod written;
 
 pub use self::{
@@ -51,14 +56,16 @@ use object_store::{Error as Failure, ObjectStore, PutMode, multipart::MultipartS
 use serde::{Deserialize, Serialize};
 
 use self::{
-    failure::{failure, is_forbidden},
+    check::{Flaw, StoreCheck},
+    failure::failure,
     hint::Heads,
     place::Place,
+    proven::Proven,
     stored::Cache,
     unfinished::Cleanups,
 };
 use crate::{
-    ByteStream, Content, Draft, Error, FilePath, Filter, Manifest, ModelName, ModelRef, ModelStore,
+    ByteStream, Content, Digest, Draft, Error, FilePath, Filter, Manifest, ModelName, ModelRef, ModelStore,
     OpenOptions, Progress, Published, Result, Transfers, catalogue::Catalogues,
 };
 
@@ -77,19 +84,14 @@ const MODELS: usize = 16;
 /// * A publication that fails, or whose future is dropped, removes the blobs it has begun, unless they
 ///   may be part of a version; see [`clean_up`](Self::clean_up).
 ///
-/// * Bytes move as [`Transfers`] say. With a journal, a publication that was killed or dropped leaves what
-///   it has begun, and the next one of the same version goes on with it.
-///
 /// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
-/// client's own timeouts and retries apply to each request, which carries at most one part: 16 MiB up (more in
-/// files of more than 148 GiB), what is left of 64 MiB down. A download whose request is too slow for the
-/// timeout (30 s in `object_store`) goes on where it ended; an upload sends the part again, one at a time, if
-/// it was opened with [`resumable`](Self::resumable) and has a journal. Otherwise give the client a longer
-/// timeout on slow lines. In a bucket, have unfinished multipart
+/// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
 /// uploads removed by a lifecycle rule.
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,
+    /// The same store.
+    proven: Arc<Proven>,
     /// The same place, for what may be lost when the power fails.
     soft: Arc<dyn ObjectStore>,
     place: Place,
@@ -104,6 +106,21 @@ pub struct ObjectBacked {
 #[derive(Serialize, Deserialize)]
 struct Marker {
     format: u32,
+    /// Which store was tried out when the registry was made; a copy of the registry may lie in another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checked: Option<Checked>,
+}
+
+/// The part of it that every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Checked {
+    store: Digest,
+    check: StoreCheck,
 }
 
 impl Marker {
@@ -114,27 +131,18 @@ impl Marker {
 impl ObjectBacked {
     /// Opens the registry in `store`, or makes one where there is none yet.
     ///
-    /// Asks the store to create `tidegate.json` once more: everything stands on its refusal.
+    /// One request opens a registry that is there; who may only read can open it. Where there is none,
+    /// the store is tried out first, as by [`check_store`](Self::check_store), and the result is kept in
+    /// `tidegate.json`. A registry that came to this store as a copy can be read at once, and its store is
+    /// tried out before the first write.
     ///
     /// # Errors
     ///
     /// [`Error::TooNew`] for a registry of a later format, [`Error::Corrupt`] when `tidegate.json` is
-    /// something else, [`Error::Refused`] when the store overwrites what was to be created, or cannot
-    /// create, and [`Error::Refused`] or [`Error::Unavailable`] from the store.
+    /// something else, [`Error::Refused`] when there is none and the store is not fit to hold one, and
+    /// [`Error::Refused`] or [`Error::Unavailable`] from the store.
     pub async fn open(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let opened = Self::new(store, Place::Bucket { multipart: None });
-        let marker = opened.begin().await?;
-        match opened.create_marker(marker).await {
-            Ok(()) => Err(Error::Refused {
-                store: opened.to_string(),
-                action: "create an object only if it is absent",
-                source: "it overwrote tidegate.json instead; use a store with conditional writes".into(),
-            }),
-            Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => Ok(opened),
-            // Who may not write may still read.
-            Err(error) if is_forbidden(&error) => Ok(opened),
-            Err(error) => Err(failure(&opened, "create an object only if it is absent")(error)),
-        }
+        Self::begin(Proven::new(store)).await
     }
 
     /// Opens the registry in a local directory, or makes one, the directory included.
@@ -163,14 +171,13 @@ impl ObjectBacked {
             Ok::<_, Error>((store, made))
         })
         .await?;
-        // Hard links are never made over anything, so this store need not be tried out as others are.
         let soft = Arc::new(store.clone());
+        let scratch = Arc::new(store.clone().with_automatic_cleanup(true));
         let store = Arc::new(store.with_fsync(true));
-        let place = Place::Directory(local::LocalBlobs::new(Arc::clone(&store)));
-        let opened = Self { soft, ..Self::new(store, place) };
-        opened.begin().await?;
+        let proven = Proven::new(Arc::clone(&store) as _).with_scratch(scratch);
+        let opened = Self::begin(proven).await?;
         made.keep();
-        Ok(opened)
+        Ok(Self { soft, place: Place::Directory(local::LocalBlobs::new(store)), ..opened })
     }
 
     /// Opens the registry in the bucket that `client` reaches, as [`open`](Self::open) does; but a
@@ -208,53 +215,91 @@ impl ObjectBacked {
         publish::publish(self, drafts, progress).await
     }
 
+    /// Tries out whether the store keeps the promises that a registry stands on: that of many who create
+    /// an object at the same time one wins and its bytes stay, that creating it again is refused, that
+    /// what was written can be read and listed at once, that ranges are served, and that an upload in
+    /// parts is invisible until it is complete.
+    ///
+    /// [`open`](Self::open) does it where there is no registry yet. Call it after the store has been
+    /// replaced or upgraded. It takes some 120 small requests and writes below `check/`, which it
+    /// removes; whoever drops the future leaves that there. A store that fails once in hundreds of races
+    /// may pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when the store breaks a promise, with an [`Unfit`](crate::Unfit) as its source
+    /// that says what was seen; every write through this registry or a clone of it is then refused with
+    /// the same reason, and reading goes on. [`Error::Refused`] or [`Error::Unavailable`] from the store when
+    /// the check cannot be carried out, which changes nothing.
+    pub async fn check_store(&self) -> Result<StoreCheck> {
+        self.proven.check().await.map_err(|flaw| match flaw {
+            Flaw::Failed(error) => failure(self, "create an object only if it is absent")(error),
+            Flaw::Unfit(unfit) => Error::Refused {
+                store: self.to_string(),
+                action: unfit.trial.promise(),
+                source: unfit.into(),
+            },
+        })
+    }
+
     /// Waits until everything has been removed that publications left whose futures were dropped. A
     /// program that stops a publication calls this before it leaves the runtime.
     pub async fn clean_up(&self) {
         self.cleanups.finish().await;
     }
 
-    fn new(store: Arc<dyn ObjectStore>, place: Place) -> Self {
-        Self {
-            soft: Arc::clone(&store),
-            store,
-            place,
+    /// Opens what is there, or tries the store out and makes the registry.
+    async fn begin(store: Proven) -> Result<Self> {
+        let proven = Arc::new(store);
+        let opened = Self {
+            store: Arc::clone(&proven) as _,
+            soft: Arc::clone(&proven) as _,
+            proven,
+            place: Place::Bucket { multipart: None },
             transfers: Transfers::default(),
             heads: Arc::default(),
             catalogues: Arc::default(),
             cache: Arc::default(),
             cleanups: Arc::default(),
-        }
-    }
-
-    /// Makes the registry if there is none, and returns `tidegate.json`, which is of a format we know.
-    async fn begin(&self) -> Result<Bytes> {
-        let path = keys::marker();
-        let bytes = match self.get(&path, Marker::LONGEST).await? {
-            Some(there) => there,
-            None => {
-                let new = serde_json::to_vec(&Marker { format: Marker::FORMAT }).expect("a number is JSON");
-                let new = Bytes::from(new);
-                match self.create_marker(new.clone()).await {
-                    Ok(()) => new,
-                    // Somebody else is making it at the same time.
-                    Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
-                        self.get(&path, Marker::LONGEST).await?.unwrap_or(new)
-                    }
-                    Err(error) => return Err(failure(self, "create tidegate.json")(error)),
-                }
-            }
         };
-        let marker: Marker = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Corrupt { what: format!("{path} in {self}"), source: error.into() })?;
-        if marker.format != Marker::FORMAT {
-            return Err(Error::TooNew { what: self.to_string(), found: format!("format {}", marker.format) });
+        let bytes = match opened.marker().await? {
+            Some(there) => there,
+            None => opened.make().await?,
+        };
+        let corrupt = |error: serde_json::Error| Error::Corrupt {
+            what: format!("{} in {opened}", keys::marker()),
+            source: error.into(),
+        };
+        // The format first: what else a later one says is not for us to read.
+        let Format { format } = serde_json::from_slice(&bytes).map_err(corrupt)?;
+        if format != Marker::FORMAT {
+            return Err(Error::TooNew { what: opened.to_string(), found: format!("format {format}") });
         }
-        Ok(bytes)
+        let marker: Marker = serde_json::from_slice(&bytes).map_err(corrupt)?;
+        if marker.checked.is_some_and(|checked| checked.store == opened.proven.identity()) {
+            opened.proven.trust();
+        }
+        Ok(opened)
     }
 
-    async fn create_marker(&self, marker: Bytes) -> Result<(), Failure> {
-        self.store.put_opts(&keys::marker(), marker.into(), PutMode::Create.into()).await.map(drop)
+    async fn marker(&self) -> Result<Option<Bytes>> {
+        self.get(&keys::marker(), Marker::LONGEST).await
+    }
+
+    /// Makes the registry, and returns its `tidegate.json`.
+    async fn make(&self) -> Result<Bytes> {
+        let check = self.check_store().await?;
+        let checked = Some(Checked { store: self.proven.identity(), check });
+        let marker = Marker { format: Marker::FORMAT, checked };
+        let new = Bytes::from(serde_json::to_vec(&marker).expect("names and numbers are JSON"));
+        match self.store.put_opts(&keys::marker(), new.clone().into(), PutMode::Create.into()).await {
+            Ok(_) => Ok(new),
+            // Somebody else has made it at the same time.
+            Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
+                Ok(self.marker().await?.unwrap_or(new))
+            }
+            Err(error) => Err(failure(self, "create tidegate.json")(error)),
+        }
     }
 
     /// Whether a model has a version: its first record can be nothing but a publication.

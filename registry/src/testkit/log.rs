@@ -8,11 +8,12 @@ use futures::future::join_all;
 
 use crate::{Error, Journal, Log, LogKey, Seq};
 
-/// A test for each check of this suite, in a module of the given name. The factory makes an empty log.
+/// A test for each check of this suite, in a module of the given name. Attributes before the name,
+/// such as `#[ignore = "needs a server"]`, are those of each test. The factory makes an empty log.
 #[macro_export]
 macro_rules! log_conformance {
-    ($module:ident, $factory:expr) => {
-        $crate::__conformance! { $module, $factory, log:
+    ($(#[$attribute:meta])* $module:ident, $factory:expr) => {
+        $crate::__conformance! { $(#[$attribute])* $module, $factory, log:
             unknown_logs_are_empty
             records_read_back_in_order
             equal_bytes_again_succeed

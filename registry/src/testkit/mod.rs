@@ -37,26 +37,26 @@ pub mod store;
 pub use self::flaky::Flaky;
 pub use crate::{log::MockLog, log_conformance, model_store_conformance, store::MockModelStore};
 
-/// A test for each of `$check` in `$suite`, with the attributes in brackets.
+/// A test for each of `$check` in `$suite`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance {
-    (@ $suite:ident $check:ident $factory:expr, [$($attribute:tt)*]) => {
-        #[::tokio::test]
-        $($attribute)*
-        async fn $check() {
-            $crate::testkit::$suite::$check($factory).await;
-        }
+    ($(#[$attribute:meta])* $module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
+        $crate::__conformance! { @ [$(#[$attribute])*] $module, $factory, $suite: $($check)* }
     };
-    ($module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
-        $crate::__conformance! { $module, $factory, [], $suite: $($check)* }
-    };
-    ($module:ident, $factory:expr, $attributes:tt, $suite:ident: $($check:ident)*) => {
+    (@ $attributes:tt $module:ident, $factory:expr, $suite:ident: $($check:ident)*) => {
         mod $module {
             #[allow(unused_imports, reason = "a factory may need nothing from around it")]
             use super::*;
 
-            $($crate::__conformance! { @ $suite $check $factory, $attributes })*
+            $($crate::__conformance! { @ $attributes $factory, $suite, $check })*
+        }
+    };
+    (@ [$($attribute:tt)*] $factory:expr, $suite:ident, $check:ident) => {
+        #[::tokio::test]
+        $($attribute)*
+        async fn $check() {
+            $crate::testkit::$suite::$check($factory).await;
         }
     };
 }

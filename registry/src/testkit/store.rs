@@ -11,12 +11,12 @@ use crate::{
     ModelStore, ModelStoreExt as _, OpenOptions, PART_SIZE, Result, Stamp, content_digest,
 };
 
-/// A test for each check of this suite, in a module of the given name. The factory makes an empty store.
-/// `ignore = "needs …"` after it marks the tests so.
+/// A test for each check of this suite, in a module of the given name. Attributes before the name,
+/// such as `#[ignore = "needs a server"]`, are those of each test. The factory makes an empty store.
 #[macro_export]
 macro_rules! model_store_conformance {
-    ($module:ident, $factory:expr $(, ignore = $why:literal)?) => {
-        $crate::__conformance! { $module, $factory, [$(#[ignore = $why])?], store:
+    ($(#[$attribute:meta])* $module:ident, $factory:expr) => {
+        $crate::__conformance! { $(#[$attribute])* $module, $factory, store:
             published_files_read_back
             ranges_are_exact
             manifests_keep_what_was_said

@@ -29,9 +29,9 @@ macro_rules! registry {
 }
 
 model_store_conformance!(
+    #[ignore = "needs docker-registry (Debian; the binary on the PATH or in DOCKER_REGISTRY_BIN)"]
     conformance,
-    registry!(),
-    ignore = "needs docker-registry (Debian; the binary on the PATH or in DOCKER_REGISTRY_BIN)"
+    registry!()
 );
 
 #[tokio::test]

@@ -1,0 +1,136 @@
+//! An S3 server within the test: `s3s-fs`, whose conditional writes become atomic behind a lock.
+
+use std::{
+    collections::HashMap,
+    fs,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    prefix::PrefixStore,
+};
+use s3s::{
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
+use tempfile::TempDir;
+use tidegate_registry::ObjectBacked;
+use uuid::Uuid;
+
+use super::Serving;
+
+pub(crate) const BUCKET: &str = "models";
+pub(crate) const ACCESS_KEY: &str = "tidegate";
+pub(crate) const SECRET_KEY: &str = "a-secret-that-nobody-prints";
+
+/// How the server writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// One at a time under each path, so that looking and then writing is atomic.
+    InTurn,
+    /// As `s3s-fs` does it: several writers find nothing there, and all of them win.
+    Racing,
+}
+
+#[derive(Debug)]
+pub(crate) struct S3 {
+    // Before the directory, so that nothing is served from it any more when it is removed.
+    serving: Serving,
+    root: TempDir,
+}
+
+type Locks = Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>;
+
+impl S3 {
+    pub(crate) fn start(writes: Writes) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        // A bucket is a directory.
+        fs::create_dir(root.path().join(BUCKET)).unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let (service, locks) = (builder.build(), Locks::default());
+        let serving = Serving::start(move |connection| {
+            let (service, locks) = (service.clone(), Arc::clone(&locks));
+            async move {
+                let answer = service_fn(|request| serve(writes, &service, &locks, request));
+                // A client may go away at any time.
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
+            }
+        });
+        Self { serving, root }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.serving.url()
+    }
+
+    /// Where the objects of the bucket lie.
+    pub(crate) fn directory(&self) -> std::path::PathBuf {
+        self.root.path().join(BUCKET)
+    }
+
+    /// A registry that nobody has used.
+    pub(crate) async fn registry(&self) -> ObjectBacked {
+        let url = format!("s3://{BUCKET}/{}", Uuid::now_v7());
+        ObjectBacked::open_url(&url, options(&self.endpoint())).await.unwrap()
+    }
+
+    pub(crate) fn store(&self, prefix: &str) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(client(&self.endpoint()), prefix))
+    }
+}
+
+async fn serve(
+    writes: Writes,
+    service: &S3Service,
+    locks: &Locks,
+    request: Request<Incoming>,
+) -> Result<s3s::HttpResponse, s3s::HttpError> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let lock = (writes == Writes::InTurn && !reads).then(|| {
+        let mut locks = locks.lock().unwrap();
+        Arc::clone(locks.entry(request.uri().path().to_owned()).or_default())
+    });
+    let _held = match &lock {
+        Some(lock) => Some(lock.lock().await),
+        None => None,
+    };
+    hyper::service::Service::call(service, request).await
+}
+
+/// What a program passes to `open_url`.
+pub(crate) fn options(endpoint: &str) -> Vec<(String, String)> {
+    let options = [
+        ("aws_endpoint", endpoint),
+        ("aws_allow_http", "true"),
+        ("aws_region", "us-east-1"),
+        ("aws_access_key_id", ACCESS_KEY),
+        ("aws_secret_access_key", SECRET_KEY),
+    ];
+    options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+/// A client that gives up soon: what happens then is for the registry to find out.
+pub(crate) fn client(endpoint: &str) -> AmazonS3 {
+    let quick = BackoffConfig {
+        init_backoff: Duration::from_millis(1),
+        max_backoff: Duration::from_millis(8),
+        base: 2.0,
+    };
+    options(endpoint)
+        .into_iter()
+        .fold(AmazonS3Builder::new(), |builder, (key, value)| {
+            builder.with_config(key.parse().unwrap(), value)
+        })
+        .with_bucket_name(BUCKET)
+        .with_unsigned_payload(true)
+        .with_retry(RetryConfig { backoff: quick, max_retries: 2, retry_timeout: Duration::from_secs(20) })
+        .with_client_options(ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(20)))
+        .build()
+        .unwrap()
+}

@@ -1,0 +1,9 @@
+//! Which stores hold a registry, which are refused, and how one is named.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod check;
+mod conformance;
+mod odd;
+#[path = "../servers/mod.rs"]
+mod servers;
+mod url;
