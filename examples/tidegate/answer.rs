@@ -12,9 +12,20 @@ use serde_json::Value;
 pub(crate) struct Answer {
     /// For people; lines without an end of line at the end.
     pub(crate) text: String,
-    /// For machines: the same, and more.
+    /// For machines: the same, and more. Nothing is said to them if it is null.
     pub(crate) json: Value,
     pub(crate) status: Status,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One document.
+    Document,
+    /// A document a line, as they come.
+    Lines,
+    /// Text for people.
+    Text,
 }
 
 /// The exit status, as `--help` explains it.
@@ -33,10 +44,15 @@ impl Answer {
         Self { text: text.into(), json, status: Status::Done }
     }
 
-    pub(crate) fn print(&self, json: bool) -> ExitCode {
-        match json {
-            true => print_json(&self.json, self.status),
-            false => print_text(&self.text, self.status),
+    /// Everything was [said](say) already.
+    pub(crate) const fn said() -> Self {
+        Self { text: String::new(), json: Value::Null, status: Status::Done }
+    }
+
+    pub(crate) fn print(&self, form: Form) -> ExitCode {
+        match form {
+            Form::Document | Form::Lines => print_json(&self.json, form, self.status),
+            Form::Text => print_text(&self.text, self.status),
         }
     }
 }
@@ -47,8 +63,18 @@ impl From<Status> for ExitCode {
     }
 }
 
-pub(crate) fn print_json(document: &Value, status: Status) -> ExitCode {
-    print_text(&format!("{document:#}"), status)
+pub(crate) fn print_json(document: &Value, form: Form, status: Status) -> ExitCode {
+    match (document, form) {
+        (Value::Null, _) => status.into(),
+        (_, Form::Lines) => print_text(&document.to_string(), status),
+        _ => print_text(&format!("{document:#}"), status),
+    }
+}
+
+/// Says one line of an answer that goes on.
+pub(crate) fn say(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush())
 }
 
 fn print_text(text: &str, status: Status) -> ExitCode {

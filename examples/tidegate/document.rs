@@ -1,6 +1,8 @@
-//! Files that the user writes: cards and suites, in TOML or JSON.
+//! Files that the user writes: cards, suites, policies and statements, in TOML or JSON.
 
 use std::{fs::File, io::Read as _, path::Path};
+
+use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
@@ -36,5 +38,16 @@ impl Document {
             return Err(misused("is longer than 16 MiB; shorten it"));
         }
         Ok(Self { text, format })
+    }
+
+    /// Reads `path` as a `T`.
+    pub(crate) fn parse<T: DeserializeOwned>(what: &str, path: &Path) -> Result<T, Failure> {
+        let Self { text, format } = Self::read(what, path)?;
+        let parsed = match format {
+            Format::Json => serde_json::from_str(&text).map_err(|error| error.to_string()),
+            Format::Toml => toml::from_str(&text).map_err(|error| error.to_string()),
+        };
+        let wrong = |why: String| format!("{what} `{}` is wrong: {}", path.display(), why.trim());
+        parsed.map_err(|why| Failure::Misused(wrong(why)))
     }
 }

@@ -12,7 +12,10 @@ use tidegate::{
     validation::InvalidSuite,
 };
 
-use crate::answer::{self, Status};
+use crate::{
+    answer::{self, Form, Status},
+    words::plain,
+};
 
 /// What this program itself objects to.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +35,35 @@ pub(crate) enum Failure {
 }
 
 /// Prints an error for people, with `json` for machines as well, and gives the exit status.
-pub(crate) fn print(error: &anyhow::Error, json: bool) -> ExitCode {
+pub(crate) fn print(error: &anyhow::Error, form: Form) -> ExitCode {
     let texts = texts(error);
     let (message, causes) = texts.split_first().expect("an error has a message");
-    let mut lines = format!("error: {message}\n");
+    let mut lines = match unmet(error) {
+        Some((refused, rules)) => format!("error: {refused}:\n{rules}\n"),
+        None => format!("error: {message}\n"),
+    };
     causes.iter().for_each(|cause| lines.push_str(&format!("  caused by: {cause}\n")));
     let _ = io::stderr().write_all(lines.as_bytes());
 
     let (status, problem) = describe(error);
-    match json {
-        true => answer::print_json(&json!({ "error": problem }), status),
-        false => status.into(),
+    match form {
+        Form::Document | Form::Lines => answer::print_json(&json!({ "error": problem }), form, status),
+        Form::Text => status.into(),
     }
+}
+
+/// What was refused by a policy, and the rules that do not hold, a line each.
+fn unmet(error: &anyhow::Error) -> Option<(String, String)> {
+    let Some(Error::NotAllowed { model, channel, unmet }) = error.downcast_ref() else { return None };
+    let rules = unmet
+        .iter()
+        .map(|unmet| format!("  unmet: {}\n    to do: {}", plain(&unmet.found), plain(&unmet.remedy)));
+    Some((format!("{channel} may not point to {model}"), rules.collect::<Vec<_>>().join("\n")))
+}
+
+/// Says that something failed which is not the end, and what comes of it.
+pub(crate) fn warn(error: &anyhow::Error, then: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}; {then}", texts(error).join(": "));
 }
 
 /// The exit status for an error, and what machines are told about it.
@@ -51,7 +71,11 @@ pub(crate) fn describe(error: &anyhow::Error) -> (Status, Value) {
     let texts = texts(error);
     let (message, causes) = texts.split_first().expect("an error has a message");
     let (status, kind) = classify(error);
-    (status, problem(kind, message, causes))
+    let mut problem = problem(kind, message, causes);
+    if let Some(Error::NotAllowed { unmet, .. }) = error.downcast_ref() {
+        problem["unmet"] = json!(unmet);
+    }
+    (status, problem)
 }
 
 pub(crate) fn problem(kind: &str, message: &str, causes: &[String]) -> Value {
@@ -60,7 +84,9 @@ pub(crate) fn problem(kind: &str, message: &str, causes: &[String]) -> Value {
 
 /// An error and what caused it, a sentence each.
 fn texts(error: &anyhow::Error) -> Vec<String> {
-    let mut texts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // Causes may have several lines; otherwise they move no cursor either.
+    let lines = |text: String| text.lines().map(plain).collect::<Vec<_>>().join("\n");
+    let mut texts: Vec<String> = error.chain().map(|cause| lines(cause.to_string())).collect();
     texts.dedup();
     texts
 }

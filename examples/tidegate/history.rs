@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use futures::TryStreamExt as _;
 use serde_json::json;
-use tidegate::registry::{Cause, Channel, Filter, ModelName, ModelStore as _, Move};
+use tidegate::registry::{Cause, Channel, ModelName, Move};
 
 use crate::{
     Session,
@@ -27,17 +26,26 @@ impl History {
         let (name, channel) = (self.name, self.channel);
         let registry = session.location()?.open().await?;
         // A model that is not there has no empty history: it is a typo.
-        registry.store.versions(&name, Filter::default()).try_next().await?;
+        registry.expect_model(&name).await?;
         let mut moves = registry.channels.history(&name, &channel).await?;
         moves.reverse();
         let text = if moves.is_empty() {
             format!("{channel} of {name} points nowhere yet; `tidegate promote` moves it")
         } else {
             let heading = row(["SEQ", "AT", "TO", "FROM", "WHY", "SETTLED", "BY"]);
-            table(&std::iter::once(heading).chain(moves.iter().map(line)).collect::<Vec<_>>())
+            table(&std::iter::once(heading).chain(moves.iter().flat_map(lines)).collect::<Vec<_>>())
         };
         Ok(Answer::done(text, json!({ "name": name, "channel": channel, "moves": moves })))
     }
+}
+
+/// A move, below its end if that was not another move.
+fn lines(made: &Move) -> impl Iterator<Item = Vec<String>> {
+    let end = made.ended.as_ref().map(|end| {
+        let (seq, at, from) = (end.seq.to_string(), time(end.stamp.at), made.to.version().to_string());
+        row([&seq, &at, "-", &from, &format!("demoted: {}", end.reason), "-", &end.stamp.by])
+    });
+    end.into_iter().chain([line(made)])
 }
 
 fn line(made: &Move) -> Vec<String> {

@@ -15,21 +15,23 @@ use tidegate::registry::{
 use crate::{
     Session,
     answer::{Answer, Status},
+    arguments::{label, moment, positive},
     failure::{self, Failure},
-    location::Registry,
+    registry::Registry,
     words::{bytes, row, short, table, time},
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct List {
     /// The model whose versions are listed; without it, the models
     #[arg(value_name = "NAME")]
     name: Option<ModelName>,
+    /// At most so many, the highest first
+    #[arg(long, value_name = "N", requires = "name", value_parser = positive, allow_negative_numbers = true)]
+    limit: Option<usize>,
     #[command(flatten)]
     wanted: Wanted,
-    /// At most so many, the highest first
-    #[arg(long, value_name = "N", requires = "name")]
-    limit: Option<usize>,
 }
 
 /// Which versions.
@@ -58,15 +60,24 @@ struct Wanted {
     #[arg(long = "channel", value_name = "CHANNEL", requires = "name")]
     channels: Vec<Channel>,
     /// Published at this time or later, for example 2026-11-01T00:00:00Z
-    #[arg(long, value_name = "TIME", requires = "name", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", requires = "name", value_parser = moment)]
     since: Option<SystemTime>,
     /// Published before this time
-    #[arg(long, value_name = "TIME", requires = "name", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", requires = "name", value_parser = moment)]
     until: Option<SystemTime>,
     /// With a metric within a bound, for example accuracy>=0.9; can be repeated
     #[arg(long = "metric", value_name = "BOUND", requires = "name")]
     metrics: Vec<Bound>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate list
+  tidegate list fraud-scorer --matching ^1.2 --eligible --limit 5
+  tidegate list fraud-scorer --label team=risk --metric 'auc>=0.95' --since 2026-11-01
+  tidegate list fraud-scorer --channel production --json | jq -r '.versions[].version'
+
+Deleted versions are not listed.";
 
 impl List {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
@@ -104,11 +115,6 @@ impl Wanted {
             metrics: self.metrics,
         })
     }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, for example team=risk")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 async fn models(registry: &Registry) -> Result<Answer> {
@@ -156,6 +162,7 @@ async fn known(
 }
 
 async fn versions(registry: &Registry, name: &ModelName, filter: Filter, limit: usize) -> Result<Answer> {
+    let all = filter == Filter::default();
     let found = registry.store.versions(name, filter).take(limit);
     let versions: Vec<Published> = found.try_collect().await?;
     let heads = registry.channels.all(name).await?;
@@ -172,7 +179,12 @@ async fn versions(registry: &Registry, name: &ModelName, filter: Filter, limit: 
         document["channels"] = json!(here);
         documents.push(document);
     }
-    Ok(Answer::done(table(&rows), json!({ "name": name, "versions": documents })))
+    let text = match versions.is_empty() {
+        true if all => format!("all versions of {name} were deleted"),
+        true => format!("{name} has no version like that; `tidegate list {name}` lists all there are"),
+        false => table(&rows),
+    };
+    Ok(Answer::done(text, json!({ "name": name, "versions": documents })))
 }
 
 fn line(published: &Published, channels: &[&str]) -> Vec<String> {

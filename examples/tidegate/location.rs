@@ -10,24 +10,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use etcetera::BaseStrategy as _;
 use reqwest::Url;
-use tidegate::registry::{
-    Attestations, Channels, Error, Log, ModelRef, ModelStoreExt as _, ObjectBacked, Result as RegistryResult,
-    Selector,
-};
+use tidegate::registry::{Attestations, Channels, Error, Lifecycle, Log, ObjectBacked};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, registry::Registry};
 
 /// A registry in a directory, written as a path or as a `file://` URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Location(PathBuf);
-
-/// An open registry.
-#[derive(Clone, Debug)]
-pub(crate) struct Registry {
-    pub(crate) store: ObjectBacked,
-    pub(crate) channels: Channels,
-    pub(crate) attestations: Attestations,
-}
 
 /// What lies where a registry may be.
 enum Found {
@@ -108,18 +97,13 @@ impl Location {
         Ok(Registry {
             store,
             channels: Channels::new(Arc::clone(&log)),
-            attestations: Attestations::new(log),
+            attestations: Attestations::new(Arc::clone(&log)),
+            lifecycle: Lifecycle::new(log),
         })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
-    }
-}
-
-impl Registry {
-    pub(crate) async fn resolve(&self, selector: &Selector) -> RegistryResult<ModelRef> {
-        self.store.resolve(selector, &self.channels).await
     }
 }
 

@@ -1,30 +1,52 @@
-//! `tidegate`: publish, find, verify, promote and validate model versions by hand or from scripts.
+//! `tidegate`: publish, find, verify, validate, promote and take back model versions, by hand or from
+//! scripts.
 
 mod answer;
+mod approve;
+mod arguments;
+mod at;
+mod attest;
+mod bom;
+mod command;
+mod delete;
+mod demote;
 mod document;
+mod expire;
 mod failure;
+mod fsck;
+mod gc;
 mod history;
 mod interrupt;
 mod list;
 mod location;
+mod policy;
+mod profile;
 mod promote;
 mod publish;
 mod pull;
+mod quarantine;
+mod registry;
+mod revert;
 mod show;
 mod transfer;
 mod validate;
 mod verify;
+mod watch;
+mod withdrawal;
 mod words;
+mod yank;
 
 use std::{ffi::OsStr, io, process::ExitCode};
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, Parser, error::ErrorKind};
 use serde_json::json;
 use tidegate::registry::Stamp;
 use tracing_subscriber::EnvFilter;
 
-use answer::{Answer, Status};
+use answer::{Form, Status};
+use command::Command;
+use failure::Failure;
 use location::Location;
 
 const AFTER_HELP: &str = "\
@@ -32,6 +54,7 @@ Selectors:
   NAME@1.4.0       that version
   NAME@^1.2        the highest version that matches the requirement
   NAME@latest      the highest version that is not a pre-release
+                   (both pass over what was yanked or quarantined)
   NAME:production  the version that the channel points to
 
 Exit status:
@@ -43,10 +66,10 @@ Exit status:
   130  interrupted: it is done or it is not, and no version is there in part
 
 With --json there is exactly one JSON document on standard output, and everything for people is on
-standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}.
-RUST_LOG=debug tells more.";
+standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}. Only
+`watch` answers with many, a line each. RUST_LOG=debug tells more.";
 
-/// Deliver AI models: publish versions, find, verify, validate and promote them.
+/// Deliver AI models: publish versions, find, verify, validate and promote them, and take them back.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
@@ -55,6 +78,9 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// Whose name is on record where none was given.
+const NOBODY: &str = "unknown";
 
 /// What every subcommand knows.
 #[derive(Debug, Args)]
@@ -73,29 +99,9 @@ struct Session {
         value_name = "NAME",
         env = "USER",
         hide_env_values = true,
-        default_value = "unknown"
+        default_value = NOBODY
     )]
     by: String,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Publish the files of a directory as a new version
-    Publish(publish::Publish),
-    /// Download a version and verify every byte of it
-    Pull(pull::Pull),
-    /// List the models, or the versions of one
-    List(list::List),
-    /// Show what is known about a version
-    Show(show::Show),
-    /// Read a version in the registry again and compare it with its manifest
-    Verify(verify::Verify),
-    /// Point a channel to a version
-    Promote(promote::Promote),
-    /// Show where a channel pointed, the last move first
-    History(history::History),
-    /// Run a suite of checks against a version that is being served
-    Validate(validate::Validate),
 }
 
 impl Session {
@@ -106,20 +112,10 @@ impl Session {
     fn location(&self) -> Result<Location> {
         self.registry.clone().map_or_else(Location::of_user, Ok)
     }
-}
 
-impl Command {
-    async fn run(self, session: &Session) -> Result<Answer> {
-        match self {
-            Self::Publish(publish) => publish.run(session).await,
-            Self::Pull(pull) => pull.run(session).await,
-            Self::List(list) => list.run(session).await,
-            Self::Show(show) => show.run(session).await,
-            Self::Verify(verify) => verify.run(session).await,
-            Self::Promote(promote) => promote.run(session).await,
-            Self::History(history) => history.run(session).await,
-            Self::Validate(validate) => validate.run(session).await,
-        }
+    /// Whether nobody said who this is.
+    fn is_nobody(&self) -> bool {
+        matches!(self.by.trim(), "" | NOBODY)
     }
 }
 
@@ -132,10 +128,20 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
+    let form = match cli.session.json {
+        false => Form::Text,
+        true if cli.command.goes_on() => Form::Lines,
+        true => Form::Document,
+    };
+    let goes_on = cli.command.goes_on();
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads");
     match runtime.and_then(|runtime| interrupt::run(runtime, cli.command.run(&cli.session))) {
-        Ok(answer) => answer.print(cli.session.json),
-        Err(error) => failure::print(&error, cli.session.json),
+        Ok(answer) => answer.print(form),
+        // It had nothing else to wait for.
+        Err(error) if goes_on && matches!(error.downcast_ref(), Some(Failure::Interrupted)) => {
+            Status::Interrupted.into()
+        }
+        Err(error) => failure::print(&error, form),
     }
 }
 
@@ -151,7 +157,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
         let message = lines.collect::<Vec<_>>().join(" ");
         let problem = failure::problem("usage", message.trim_start_matches("error: "), &[]);
-        return answer::print_json(&json!({ "error": problem }), Status::Misused);
+        return answer::print_json(&json!({ "error": problem }), Form::Document, Status::Misused);
     }
     Status::Misused.into()
 }

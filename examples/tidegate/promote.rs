@@ -1,15 +1,14 @@
 //! `tidegate promote REF --channel C`
 
-use std::str::FromStr;
-
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
-use tidegate::registry::{Cause, Channel, Expect, ModelRef};
+use serde_json::{Value, json};
+use tidegate::registry::{Cause, Channel, ModelRef, Move, Stamp};
 
-use crate::{Session, answer::Answer, failure::Failure, words::stamp};
+use crate::{Session, answer::Answer, arguments::Expectation, words::stamp};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Promote {
     /// The version that the channel is to point to
     #[arg(value_name = "REF")]
@@ -17,52 +16,37 @@ pub(crate) struct Promote {
     /// The channel, for example production
     #[arg(long, value_name = "CHANNEL")]
     channel: Channel,
-    /// Only if the channel points here now: a version, or `none` if it points nowhere yet
-    #[arg(long, value_name = "REF|none")]
-    expect: Option<Expected>,
+    #[command(flatten)]
+    expectation: Expectation,
 }
 
-/// What the caller believes about the channel.
-#[derive(Clone, Debug)]
-enum Expected {
-    Nothing,
-    Version(ModelRef),
-}
+const EXAMPLES: &str = "\
+Examples:
+  tidegate promote fraud-scorer@1.4.0 --channel production --expect fraud-scorer@1.3.2
+  tidegate promote fraud-scorer@1.0.0 --channel production --expect none
+
+A channel may have a policy; `tidegate policy check` says beforehand whether it is satisfied.";
 
 impl Promote {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
         let (model, channel) = (self.model, self.channel);
-        let expect = match self.expect {
-            None => Expect::Any,
-            Some(Expected::Nothing) => Expect::Absent,
-            Some(Expected::Version(at)) if at.name() == model.name() => Expect::At(at),
-            Some(Expected::Version(at)) => {
-                let why = format!(
-                    "--expect {at} is another model than {model}; write {}@VERSION or none",
-                    model.name()
-                );
-                return Err(Failure::Misused(why).into());
-            }
-        };
+        let expect = self.expectation.of(model.name())?;
         let registry = session.location()?.open().await?;
         let asked = session.stamp();
         let made =
             registry.channels.promote(&model, &channel, &expect, Cause::Promote, asked.clone()).await?;
-
-        let changed = made.stamp == asked;
-        let text = match &made.from {
-            _ if !changed => format!("unchanged: {channel} is at {model} since {}", stamp(&made.stamp)),
-            Some(from) => format!("{channel} moved from {from} to {model}"),
-            None => format!("{channel} points to {model} and pointed nowhere before"),
-        };
-        Ok(Answer::done(text, json!({ "channel": channel, "changed": changed, "move": made })))
+        let (text, json) = told(&channel, &made, &asked);
+        Ok(Answer::done(text, json))
     }
 }
 
-impl FromStr for Expected {
-    type Err = tidegate::registry::Invalid;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        if s == "none" { Ok(Self::Nothing) } else { s.parse().map(Self::Version) }
-    }
+/// What came of a promotion that was asked for with the stamp `asked`.
+pub(crate) fn told(channel: &Channel, made: &Move, asked: &Stamp) -> (String, Value) {
+    let (changed, to) = (made.stamp == *asked, &made.to);
+    let text = match &made.from {
+        _ if !changed => format!("unchanged: {channel} is at {to} since {}", stamp(&made.stamp)),
+        Some(from) => format!("{channel} moved from {from} to {to}"),
+        None => format!("{channel} points to {to} and pointed nowhere before"),
+    };
+    (text, json!({ "channel": channel, "changed": changed, "move": made }))
 }

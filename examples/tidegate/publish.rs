@@ -7,20 +7,26 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
-use tidegate::registry::{Card, Content, Draft, Error, ModelRef, ModelStore as _};
+use serde_json::{Value, json};
+use tidegate::registry::{
+    Card, Cause, Channel, Content, Draft, Error, Expect, ModelRef, ModelStore as _, Stamp,
+};
 
 use crate::{
     Session,
     answer::Answer,
-    document::{Document, Format},
+    arguments::Expected,
+    document::Document,
     failure::Failure,
     location::Location,
+    promote,
+    registry::Registry,
     transfer::Bar,
     words::{bytes, count, stamp},
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Publish {
     /// The version to create, for example fraud-scorer@1.4.0
     #[arg(value_name = "REF")]
@@ -37,17 +43,42 @@ pub(crate) struct Publish {
     /// A word to find it by, beside those of the card; can be repeated
     #[arg(long = "tag", value_name = "WORD")]
     tags: Vec<String>,
+    /// Point this channel to it in the moment when it is there, or publish nothing at all
+    #[arg(long, value_name = "CHANNEL")]
+    promote: Option<Channel>,
+    /// With --promote: only if the channel is here now: a version, `none` or the SEQ of its last move
+    #[arg(long, value_name = "REF|none|SEQ", requires = "promote")]
+    expect: Option<Expected>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate publish fraud-scorer@1.4.0 model/ --card card.toml
+  tidegate publish fraud-scorer@1.5.0 model/ --promote staging --expect fraud-scorer@1.4.0
+
+A card in TOML, everything of which can be left out:
+  description = \"scores card payments\"
+  tags = [\"fraud\", \"tabular\"]
+  framework = { name = \"pytorch\", version = \"2.9.1\" }
+  metrics = { auc = 0.971 }
+  labels = { team = \"risk\" }
+  lineage = [{ relation = \"finetuned-from\", uri = \"tidegate:base-model@2.1.0\" }]
+
+Publishing the same files again changes nothing. Other files need a new version.";
 
 impl Publish {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
         let location = session.location()?;
         // Everything that can be wrong with the input is found before a registry is begun.
-        let mut card = self.card.as_deref().map(read_card).transpose()?.unwrap_or_default();
+        let card = self.card.as_deref().map(|path| Document::parse("card", path)).transpose()?;
+        let mut card: Card = card.unwrap_or_default();
         card.description = self.description.unwrap_or(card.description);
         card.tags.extend(self.tags);
 
-        let draft = Draft::new(self.model, session.stamp()).with_card(card);
+        let expect = self.expect.map_or(Ok(Expect::Any), |expected| expected.of(self.model.name()))?;
+        let promotion = self.promote.map(|channel| (channel, expect));
+        let mut draft = Draft::new(self.model, session.stamp()).with_card(card);
+        draft.promote.extend(promotion.clone());
         let offered = draft.stamp.clone();
         let content = Content::directory(&self.directory);
         expect_apart(&self.directory, &location)?;
@@ -58,6 +89,12 @@ impl Publish {
         let bar = Bar::new("publishing");
         let manifest = registry.store.publish(draft, content, &bar).await?;
         drop(bar);
+        let moved = match promotion {
+            Some((channel, expect)) => {
+                Some(moved(&registry, &manifest.model, channel, expect, &offered).await?)
+            }
+            None => None,
+        };
 
         let created = manifest.created == offered;
         let done = if created {
@@ -66,9 +103,33 @@ impl Publish {
             format!("unchanged {} (published {})", manifest.model, stamp(&manifest.created))
         };
         let files = count(manifest.files.len(), "file");
-        let text = format!("{done}: {files}, {}, {}", bytes(manifest.size), manifest.digest);
-        Ok(Answer::done(text, json!({ "published": created, "manifest": manifest })))
+        let mut text = format!("{done}: {files}, {}, {}", bytes(manifest.size), manifest.digest);
+        let mut json = json!({ "published": created, "manifest": manifest });
+        if let Some((said, document)) = moved {
+            text.push_str(&format!("\n{said}"));
+            json["promoted"] = document;
+        }
+        Ok(Answer::done(text, json))
     }
+}
+
+/// Where the channel is after a publication that was to move it. One of content that was there already
+/// moves none, and may be repeated because an answer was lost.
+async fn moved(
+    registry: &Registry,
+    model: &ModelRef,
+    channel: Channel,
+    expect: Expect,
+    asked: &Stamp,
+) -> Result<(String, Value)> {
+    let history = registry.channels.history(model.name(), &channel).await?;
+    let own = history.iter().rfind(|made| made.to == *model && made.stamp == *asked);
+    let current = history.last().filter(|made| made.to == *model && made.ended.is_none());
+    let made = match own.or(current) {
+        Some(made) => made.clone(),
+        None => registry.channels.promote(model, &channel, &expect, Cause::Promote, asked.clone()).await?,
+    };
+    Ok(promote::told(&channel, &made, asked))
 }
 
 /// A registry inside of what it publishes would publish itself, and the other way round what it stores
@@ -98,15 +159,4 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(resolved)
-}
-
-fn read_card(path: &Path) -> Result<Card> {
-    let Document { text, format } = Document::read("card", path)?;
-    let card = match format {
-        Format::Json => serde_json::from_str(&text).map_err(|error| error.to_string()),
-        Format::Toml => toml::from_str(&text).map_err(|error| error.to_string()),
-    };
-    let misused =
-        |why: String| Failure::Misused(format!("card `{}` is wrong: {}", path.display(), why.trim()));
-    Ok(card.map_err(misused)?)
 }

@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Pull {
-    /// Which version
+    /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
     /// Where its files go; created if it is not there

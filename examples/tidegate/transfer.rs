@@ -1,7 +1,7 @@
 //! Bars that show what a transfer does, on standard error if that is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tidegate::registry::{Progress, Transfer};
+use tidegate::registry::{Phase, Progress, Transfer};
 
 /// Shows a transfer until it is dropped. indicatif draws nothing where there is no terminal.
 #[derive(Debug)]
@@ -19,9 +19,15 @@ impl Bar {
 impl Progress for Bar {
     fn tell(&self, transfer: Transfer<'_>) {
         match transfer {
-            Transfer::Start { bytes: Some(bytes), .. } => self.0.set_length(bytes),
+            // One after the other, where several versions are read.
+            Transfer::Start { bytes: Some(bytes), .. } => {
+                self.0.set_length(self.0.length().unwrap_or(0).saturating_add(bytes));
+            }
             Transfer::Bytes(bytes) => self.0.inc(bytes),
             Transfer::File(path) => self.0.set_message(path.to_string()),
+            // While no byte moves, this is what the bar waits for.
+            Transfer::Phase(Phase::Committing) => self.0.set_message("committing"),
+            Transfer::Phase(Phase::Finishing) => self.0.set_message("syncing"),
             _ => {}
         }
     }

@@ -18,13 +18,14 @@ use tidegate::{
 use crate::{
     Session,
     answer::{Answer, Status},
+    arguments::span,
     document::{Document, Format},
     failure::{self, Failure},
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Which version
+    /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
     /// The checks to make: a .toml or .json file
@@ -44,7 +45,7 @@ pub(crate) struct Validate {
     #[arg(long)]
     max_completion_tokens: bool,
     /// The longest time for all checks together
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     deadline: Duration,
     /// Decides what is left to chance, so that a run can be repeated
     #[arg(long, value_name = "N", default_value_t = 0)]

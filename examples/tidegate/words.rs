@@ -15,6 +15,17 @@ pub(crate) fn bytes(n: u64) -> String {
     HumanBytes(n).to_string()
 }
 
+/// `134.5 M`: thousands (K), millions, billions (B, as in "a 7B model") and trillions.
+pub(crate) fn amount(n: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "T"), (1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K")];
+    match UNITS.iter().find(|(unit, _)| n >= *unit) {
+        None => n.to_string(),
+        // Cut off, not rounded: 999 999 is no million.
+        Some((unit, letter)) => format!("{}.{} {letter}", n / unit, n % unit * 10 / unit),
+    }
+}
+
 /// The first twelve digits: enough to tell versions apart by eye.
 pub(crate) fn short(digest: &Digest) -> String {
     digest.hex()[..12].to_owned()

@@ -1,0 +1,97 @@
+//! The subcommands.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{
+    Session, answer::Answer, approve, at, attest, bom, delete, demote, expire, fsck, gc, history, list,
+    policy, promote, publish, pull, quarantine, revert, show, validate, verify, watch, yank,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Publish the files of a directory as a new version
+    Publish(publish::Publish),
+    /// Download a version and verify every byte of it
+    Pull(pull::Pull),
+    /// List the models, or the versions of one
+    List(list::List),
+    /// Show what is known about a version
+    Show(show::Show),
+    /// Read a version in the registry again and compare it with its manifest
+    Verify(verify::Verify),
+    /// Run a suite of checks against a version that is being served
+    Validate(validate::Validate),
+    /// Record a statement about a version
+    Attest(attest::Attest),
+    /// Approve of a version, for policies that ask for it
+    Approve(approve::Approve),
+    /// Print the bill of materials of a version, as CycloneDX
+    Bom(bom::Bom),
+    /// Point a channel to a version
+    Promote(promote::Promote),
+    /// Make a channel point nowhere
+    Demote(demote::Demote),
+    /// Take the last move of a channel back
+    Revert(revert::Revert),
+    /// Show where a channel pointed, the last move first
+    History(history::History),
+    /// Say where a channel pointed at a time
+    At(at::At),
+    /// Follow a channel, a line a move
+    Watch(watch::Watch),
+    /// Show, set and check what has to hold for a promotion
+    Policy(policy::Policy),
+    /// Say that nobody should start to use a version
+    Yank(yank::Yank),
+    /// Take a yank back
+    Unyank(yank::Unyank),
+    /// Say that the content of a version must not be promoted
+    Quarantine(quarantine::Quarantine),
+    /// Take a quarantine back
+    Lift(quarantine::Lift),
+    /// Delete a version for good
+    Delete(delete::Delete),
+    /// Delete the old versions of a model
+    Expire(expire::Expire),
+    /// Remove from the store what no version uses
+    Gc(gc::Gc),
+    /// Look whether everything in the registry is as it was written
+    Fsck(fsck::Fsck),
+}
+
+impl Command {
+    pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
+        match self {
+            Self::Publish(publish) => publish.run(session).await,
+            Self::Pull(pull) => pull.run(session).await,
+            Self::List(list) => list.run(session).await,
+            Self::Show(show) => show.run(session).await,
+            Self::Verify(verify) => verify.run(session).await,
+            Self::Validate(validate) => validate.run(session).await,
+            Self::Attest(attest) => attest.run(session).await,
+            Self::Approve(approve) => approve.run(session).await,
+            Self::Bom(bom) => bom.run(session).await,
+            Self::Promote(promote) => promote.run(session).await,
+            Self::Demote(demote) => demote.run(session).await,
+            Self::Revert(revert) => revert.run(session).await,
+            Self::History(history) => history.run(session).await,
+            Self::At(at) => at.run(session).await,
+            Self::Watch(watch) => watch.run(session).await,
+            Self::Policy(policy) => policy.run(session).await,
+            Self::Yank(yank) => yank.run(session).await,
+            Self::Unyank(unyank) => unyank.run(session).await,
+            Self::Quarantine(quarantine) => quarantine.run(session).await,
+            Self::Lift(lift) => lift.run(session).await,
+            Self::Delete(delete) => delete.run(session).await,
+            Self::Expire(expire) => expire.run(session).await,
+            Self::Gc(gc) => gc.run(session).await,
+            Self::Fsck(fsck) => fsck.run(session).await,
+        }
+    }
+
+    /// Whether it ends only when it is told to, so that being told is no failure to explain.
+    pub(crate) const fn goes_on(&self) -> bool {
+        matches!(self, Self::Watch(_))
+    }
+}
