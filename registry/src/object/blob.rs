@@ -258,7 +258,7 @@ impl<'a> Uploads<'a> {
                 (reader, block, begin)
             }
         };
-        let writer = Lane::start(DEPTH, blocking(move || begin.begin()).await?, BlobFile::write);
+        let writer = Lane::start(DEPTH, blocking(move || begin.begin(true)).await?, BlobFile::write);
         let mut digests = Digests::new(&named);
         while !block.is_empty() {
             let length = block.len();
@@ -304,8 +304,8 @@ struct BeginFile {
 
 #[cfg(feature = "fs")]
 impl BeginFile {
-    fn begin(self) -> Result<BlobFile> {
-        BlobFile::begin(self.store, self.path, self.resume, self.alive)
+    fn begin(self, unbuffered: bool) -> Result<BlobFile> {
+        BlobFile::begin(self.store, self.path, self.resume, unbuffered, self.alive)
     }
 }
 
@@ -331,7 +331,7 @@ fn small(
         return Ok(Small::Grown(reader, block.freeze(), begin));
     }
     let hashed = digest(named, block.as_ref());
-    let mut blob = begin.begin()?;
+    let mut blob = begin.begin(false)?;
     blob.write(block.freeze())?;
     blob.finish(durability)?;
     Ok(Small::Done(hashed))

@@ -23,19 +23,24 @@ use crate::{
 
 /// The bytes of a range of `file`, which lies at `path`.
 pub(super) fn stream(file: File, path: PathBuf, range: Range<u64>) -> ByteStream {
-    Left::new(file, path, range).stream()
+    Left::new(file, path, Blocks::new(2), range).stream()
 }
 
 /// Opens the file at `path`. Returns its size, and if that is `size`, the bytes of a range of it, of which
 /// the first are read already: one trip to a blocking thread is all that a small file takes.
-pub(super) async fn open(path: PathBuf, size: u64, range: Range<u64>) -> io::Result<(u64, ByteStream)> {
+pub(super) async fn open(
+    path: PathBuf,
+    blocks: Blocks,
+    size: u64,
+    range: Range<u64>,
+) -> io::Result<(u64, ByteStream)> {
     let opened = move || {
         let file = File::open(&path)?;
         let found = file.metadata()?.len();
         if found != size || range.is_empty() {
             return Ok((found, None));
         }
-        Left::new(file, path, range).read().map(|read| (found, Some(read)))
+        Left::new(file, path, blocks, range).read().map(|read| (found, Some(read)))
     };
     let (found, read) = blocking(opened).await?;
     let first = stream::iter(read.filter(|(first, _)| !first.is_empty()));
@@ -60,8 +65,8 @@ struct Left {
 }
 
 impl Left {
-    fn new(file: File, path: PathBuf, range: Range<u64>) -> Self {
-        Self { file, path, range, blocks: Blocks::new(2), unbuffered: None, looked: false }
+    fn new(file: File, path: PathBuf, blocks: Blocks, range: Range<u64>) -> Self {
+        Self { file, path, range, blocks, unbuffered: None, looked: false }
     }
 
     fn stream(self) -> ByteStream {

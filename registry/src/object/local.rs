@@ -13,26 +13,38 @@ use super::{failure::local_failure, unfinished::Alive};
 use crate::{
     Error, Result,
     transfer::{
-        block::BLOCK,
+        block::{BLOCK, Blocks},
         blocking::blocking,
         disk::{Output, Together},
     },
 };
 
+/// Blocks of memory that stay for who reads next.
+const SPARE: usize = 8;
+
 /// The files of a registry in a directory.
 #[derive(Clone)]
-pub(super) struct LocalBlobs(Arc<LocalFileSystem>);
+pub(super) struct LocalBlobs {
+    store: Arc<LocalFileSystem>,
+    /// What is read is put into these, one after the other.
+    blocks: Blocks,
+}
 
 impl LocalBlobs {
     pub(super) fn new(store: Arc<LocalFileSystem>) -> Self {
-        Self(store)
+        Self { store, blocks: Blocks::new(SPARE) }
     }
 
     /// Where the blob at `path` lies.
     pub(super) fn file(&self, path: &Path) -> Result<PathBuf> {
-        self.0
+        self.store
             .path_to_filesystem(path)
             .map_err(|error| Error::Corrupt { what: path.to_string(), source: Box::new(error) })
+    }
+
+    /// The blocks to read into.
+    pub(super) const fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// Removes blobs, whole or begun.
@@ -96,20 +108,27 @@ pub(super) struct BlobFile {
 
 impl BlobFile {
     /// Begins the blob at `path`, or goes on with it if `resume` says that it may have been begun by a
-    /// publication that is still without a record.
-    pub(super) fn begin(store: String, path: PathBuf, resume: bool, alive: Alive) -> Result<Self> {
+    /// publication that is still without a record. A small one is better not `unbuffered`: it would wait for
+    /// the disk by itself.
+    pub(super) fn begin(
+        store: String,
+        path: PathBuf,
+        resume: bool,
+        unbuffered: bool,
+        alive: Alive,
+    ) -> Result<Self> {
         let begun = hidden(&path);
         let open = || {
             let whole = resume && path.try_exists()?;
             if whole {
-                return Ok((Output::open(&path, true)?, Some(vec![0; BLOCK]), None));
+                return Ok((Output::open(&path, unbuffered)?, Some(vec![0; BLOCK]), None));
             }
             loop {
                 let there = resume && begun.try_exists()?;
                 if !there {
                     fs::File::create_new(&begun)?;
                 }
-                let output = Output::open(&begun, true)?;
+                let output = Output::open(&begun, unbuffered)?;
                 output.hold();
                 // A sweep may have taken it for abandoned before it was held.
                 if begun.try_exists()? {

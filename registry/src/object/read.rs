@@ -89,7 +89,8 @@ impl ObjectBacked {
         }
         #[cfg(feature = "fs")]
         if let Place::Directory(directory) = &self.place {
-            let opened = super::file::open(directory.file(&path)?, file.size, range).await;
+            let opened =
+                super::file::open(directory.file(&path)?, directory.blocks().clone(), file.size, range).await;
             return match opened {
                 Ok((found, stream)) if found == file.size => Ok(stream),
                 Ok((found, _)) => Err(damaged(&format!("it has {found} bytes instead of {}", file.size))),

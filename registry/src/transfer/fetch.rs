@@ -65,6 +65,7 @@ struct Pour<'a> {
 /// written in parallel without sharing a position.
 struct Writer {
     output: Option<Output>,
+    unbuffered: bool,
     path: PathBuf,
     at: u64,
     hasher: Hasher,
@@ -189,7 +190,7 @@ impl Pour<'_> {
     }
 
     async fn give(&mut self, block: Bytes) -> Result<()> {
-        let writer = || Writer::new(&self.path, self.start);
+        let writer = || Writer::new(&self.path, self.start, true);
         let lane = self.lane.get_or_insert_with(|| Lane::start(1, writer(), Writer::write));
         if !lane.give(block).await
             && let Some(failed) = self.lane.take()
@@ -203,7 +204,8 @@ impl Pour<'_> {
     async fn finish(self) -> Result<Digest> {
         let last = self.block.map(Block::freeze);
         let Some(lane) = self.lane else {
-            let mut writer = Writer::new(&self.path, self.start);
+            // Small: past the page cache it would wait for the disk by itself.
+            let mut writer = Writer::new(&self.path, self.start, false);
             return blocking(move || {
                 last.map_or(Ok(()), |last| writer.write(last))?;
                 Ok(writer.hasher.finish())
@@ -218,13 +220,13 @@ impl Pour<'_> {
 }
 
 impl Writer {
-    fn new(path: &Path, at: u64) -> Self {
-        Self { output: None, path: path.to_owned(), at, hasher: Hasher::default() }
+    fn new(path: &Path, at: u64, unbuffered: bool) -> Self {
+        Self { output: None, unbuffered, path: path.to_owned(), at, hasher: Hasher::default() }
     }
 
     fn write(&mut self, bytes: Bytes) -> Result<()> {
         if self.output.is_none() {
-            self.output = Some(Output::open(&self.path, true).map_err(local("open", &self.path))?);
+            self.output = Some(Output::open(&self.path, self.unbuffered).map_err(local("open", &self.path))?);
         }
         let output = self.output.as_mut().expect("it was opened above");
         self.hasher.update(&bytes);
