@@ -223,9 +223,9 @@ impl ObjectBacked {
     /// parts is invisible until it is complete.
     ///
     /// [`open`](Self::open) does it where there is no registry yet. Call it after the store has been
-    /// replaced or upgraded. It takes some 120 small requests and writes below `check/`, which it
-    /// removes; whoever drops the future leaves that there. A store that fails once in hundreds of races
-    /// may pass.
+    /// replaced or upgraded. It takes some 150 to 350 small requests, fewer where they are slow, and
+    /// writes below `check/`, which it removes; whoever drops the future leaves that there. A store that
+    /// fails once in hundreds of races may pass.
     ///
     /// # Errors
     ///

@@ -57,7 +57,7 @@ async fn a_check_in_a_bad_network_accuses_nobody() {
         proxy.set(if seed % 2 == 0 { 60 } else { 6 });
         match registry.check_store().await {
             Ok(check) => {
-                assert_eq!(check.rounds, 5, "seed {seed}");
+                assert!(check.rounds >= 5, "seed {seed}: {check:?}");
                 passed += 1;
             }
             Err(error) => {

@@ -96,7 +96,7 @@ fn is_honest(error: &Error) -> bool {
         Error::CommitUnknown { .. } | Error::Unavailable { .. } => true,
         // An upload that was completed before, when the answer was lost, is there no more. What that is called
         // differs from store to store.
-        Error::Refused { action: "complete a blob", .. } => true,
+        Error::Refused { action: "complete a blob" | "write a blob", .. } => true,
         _ => false,
     }
 }

@@ -178,7 +178,9 @@ fn directory(file: &str, content: &str) -> PathBuf {
 
 #[expect(clippy::disallowed_methods, reason = "a live test is told by its environment where the server is")]
 fn binary(variable: &str, default: &str) -> PathBuf {
-    std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
+    let binary = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
+    must_run(&binary, variable);
+    binary
 }
 
 async fn free_port() -> u16 {
@@ -197,8 +199,17 @@ fn start(
         .args(arguments)
         .envs(environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
+        // It outlives this program for a moment, and nobody is to wait for it.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// A server that is not installed is said so at once, and not when nobody answers.
+fn must_run(binary: &FilePath, variable: &str) {
+    let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh"]).arg(binary).output().unwrap();
+    assert!(found.status.success(), "{} is not to be found; install it or set {variable}", binary.display());
 }
 
 /// Until the server has answered `request` with success.
@@ -221,7 +232,5 @@ async fn until<T>(directory: &FilePath, mut check: impl AsyncFnMut() -> Option<T
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
-    panic!(
-        "30 s passed and the server does not serve; is its binary on the PATH or named by the environment? {log}"
-    );
+    panic!("30 s passed and the server does not serve; its log: {log}");
 }

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
     prefix::PrefixStore,
 };
@@ -20,7 +21,7 @@ use s3s::{
 };
 use tempfile::TempDir;
 use tidegate_registry::ObjectBacked;
-use uuid::Uuid;
+use tokio::sync::OnceCell;
 
 use super::Serving;
 
@@ -74,10 +75,17 @@ impl S3 {
         self.root.path().join(BUCKET)
     }
 
-    /// A registry that nobody has used.
+    /// A registry that nobody has used; one a server. The servers are all alike, so only the first is tried
+    /// out.
     pub(crate) async fn registry(&self) -> ObjectBacked {
-        let url = format!("s3://{BUCKET}/{}", Uuid::now_v7());
-        ObjectBacked::open_url(&url, options(&self.endpoint())).await.unwrap()
+        static MARKER: OnceCell<Bytes> = OnceCell::const_new();
+        let (store, path) = (self.store("registry"), "tidegate.json".into());
+        let marker = MARKER.get_or_init(async || {
+            ObjectBacked::open(Arc::clone(&store)).await.unwrap();
+            store.get(&path).await.unwrap().bytes().await.unwrap()
+        });
+        store.put(&path, marker.await.clone().into()).await.unwrap();
+        ObjectBacked::open(store).await.unwrap()
     }
 
     pub(crate) fn store(&self, prefix: &str) -> Arc<dyn ObjectStore> {

@@ -43,7 +43,8 @@ async fn left(store: &Arc<dyn ObjectStore>) -> Vec<String> {
 
 async fn passes(registry: &ObjectBacked) {
     let check = registry.check_store().await.unwrap();
-    assert_eq!((check.writers, check.rounds, check.left), (16, 5, 0), "{check:?}");
+    assert_eq!((check.writers, check.left), (16, 0), "{check:?}");
+    assert!((5..=16).contains(&check.rounds), "{check:?}");
     assert_eq!(check.trials.len(), 6, "{check:?}");
 }
 
@@ -89,18 +90,27 @@ async fn azurite_passes() {
     passes(&live::azurite().await.registry().await).await;
 }
 
+/// How often a store that lets several win is tried out until it is found out. A race shows it in about every
+/// other case, so that on a busy machine one check of some hundreds passes.
+const CHECKS: usize = 4;
+
 /// `s3s-fs` looks whether an object is there and then writes it: it answers every request as it should
 /// but for those at the same time.
 #[tokio::test]
 async fn s3_that_looks_before_it_writes_is_refused() {
     let server = S3::start(Writes::Racing);
-    let error =
-        ObjectBacked::open_url(&format!("s3://{BUCKET}/a"), options(&server.endpoint())).await.unwrap_err();
-    let unfit = unfit(&error);
-    assert_eq!(unfit.trial, Trial::Race);
-    assert!(unfit.seen.starts_with("of 16 writers that created the same object "), "{unfit}");
-    assert!(error.to_string().contains("refused to create an object only if it is absent"), "{error}");
-    assert!(left(&server.store("a")).await.is_empty(), "a store that is refused is left as it was");
+    for n in 0..CHECKS {
+        let url = format!("s3://{BUCKET}/{n}");
+        let Err(error) = ObjectBacked::open_url(&url, options(&server.endpoint())).await else { continue };
+        let unfit = unfit(&error);
+        assert_eq!(unfit.trial, Trial::Race);
+        assert!(unfit.seen.starts_with("of 16 writers that created the same object "), "{unfit}");
+        assert!(error.to_string().contains("refused to create an object only if it is absent"), "{error}");
+        let left = left(&server.store(&n.to_string())).await;
+        assert!(left.is_empty(), "a store that is refused is left as it was: {left:?}");
+        return;
+    }
+    panic!("it has passed {CHECKS} checks");
 }
 
 /// A registry that lies in an unfit store can be read, and nothing is added to it.
@@ -114,6 +124,11 @@ async fn a_registry_in_an_unfit_store_is_read_and_not_written() {
     registry.verify(&"m@1.0.0".parse().unwrap(), &()).await.unwrap();
     publish(&registry, "1.0.0").await.expect("nothing has to be written for that");
 
+    for _ in 0..CHECKS {
+        if registry.check_store().await.is_err() {
+            break;
+        }
+    }
     let refused = |error: &Error| {
         assert!(matches!(error, Error::Refused { .. }), "{error}");
         let cause = error.source().unwrap().to_string();
