@@ -49,7 +49,12 @@ impl Gc {
         let one = name.is_some();
         let mut rows = vec![row(["MODEL", "OBJECTS", "SIZE"])];
         let (mut models, mut all, mut status) = (Vec::new(), (0, 0), Status::Done);
-        for name in registry.models(name).await? {
+        let names = match name {
+            Some(name) => vec![name],
+            // Also what publications left that never came to a first version.
+            None => registry.store.traces().await?,
+        };
+        for name in names {
             match collect(&registry, &name, &collection, &session.stamp()).await {
                 Ok(Collected { objects, bytes: size, .. }) => {
                     rows.push(row([name.as_str(), &objects.to_string(), &bytes(size)]));

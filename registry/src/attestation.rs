@@ -114,6 +114,10 @@ impl Attestation {
     /// need some.
     const DEEPEST: usize = 64;
 
+    /// Bytes of the longest, as JSON: whoever opens the registry may have to read some dozens of them. The
+    /// signature of a version of ten thousand files takes half of it.
+    const LONGEST: usize = 4 << 20;
+
     /// A bare statement.
     #[must_use]
     pub fn new(predicate_type: impl Into<String>, stamp: Stamp, predicate: Value) -> Self {
@@ -184,6 +188,13 @@ impl Attestation {
             return Err(wrong(format!(
                 "its predicate is nested more than {} levels deep; flatten it, or put it into a file of the version",
                 Self::DEEPEST
+            )));
+        }
+        let length = serde_json::to_vec(self).map_or(usize::MAX, |json| json.len());
+        if length > Self::LONGEST {
+            return Err(wrong(format!(
+                "it takes {length} bytes as JSON, of {} at most; put it into a file of the version, and say where it is",
+                Self::LONGEST
             )));
         }
         self.agrees()

@@ -9,7 +9,10 @@
 //!   other bytes under the same version are refused.
 //! * **Nothing wrong is delivered.** Every byte of a download is compared with the digests taken when it
 //!   was published, before it gets its final name.
-//! * **A channel has a history.** Promotion is a compare-and-set, and every move stays on record.
+//! * **A channel has a history.** Promotion is a compare-and-set, and every move stays on record. A policy
+//!   says what has to hold for a version first, and is checked in the moment of the promotion.
+//! * **Nothing is removed that is used.** Garbage is condemned in the log before it is deleted, so it can be
+//!   collected beside any number of publishers.
 //!
 //! # A short tour
 //!
@@ -56,7 +59,7 @@
 //! | limit, watch and resume transfers | [`Transfers`], [`Progress`], [`events`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know what is in its files | [`Profile`], [`Inspector`] |
-//! | know which there are | [`Filter`], [`Published`] |
+//! | know which there are | [`ModelStoreExt::list`], [`Filter`], [`Published`] |
 //! | promote, demand, watch and look back | [`Channels`], [`Policy`], [`Move`], [`Cause`], [`Expect`] |
 //! | take versions back | [`Lifecycle`], [`Retention`] |
 //! | say what a version is made of, for other tools | [`bom`] |
@@ -64,12 +67,17 @@
 //! | sign and verify | [`Envelope`], [`Statement`], and `signing` with the feature of that name |
 //! | keep facts of one's own | [`Log`], [`Journal`], [`LogKey`], [`Seq`] |
 //! | choose a backend | [`InMemory`], `ObjectBacked` with the feature `object-store`, `OciBacked` with `oci` |
+//! | remove what nobody uses, and look whether all is sound | `ObjectBacked::collect`, `ObjectBacked::inspect` |
 //! | test a backend | `testkit`, with the feature of that name |
 //!
 //! Everything said about a model is in one log: versions published, channels moved, attestations.
 //! Records are chained by hash and only ever added, at the next number, by whoever creates it first.
 //! The state is what they add up to. So a history cannot be rewritten unseen, two writers cannot both
-//! win, and a store needs no more than "create if absent".
+//! win, and a store needs no more than "create if absent". (The chain shows an alteration to whoever knows a
+//! later record; it does not tell who may write. Signatures do, and the store's own access rules.)
+//!
+//! A long log is read from a snapshot: the latest of a hundred thousand versions is found in a handful of
+//! requests, and in one when asked again.
 //!
 //! Files are read, written and hashed on the blocking threads of [`tokio`], so calls that move bytes
 //! must be made within a runtime.

@@ -64,7 +64,10 @@ impl ModelStore for InMemory {
     async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
         draft.check()?;
         let sources = content.sources().await?;
-        self.catalogues.fold(self, draft.model.name()).await?.equal_precedence(&draft.model)?;
+        let catalogue = self.catalogues.fold(self, draft.model.name()).await?;
+        if catalogue.equal_precedence(&draft.model)?.is_none() {
+            draft.check_promotions(&catalogue)?;
+        }
         let bytes = sources.iter().map(|source| source.size).sum();
         progress.tell(Transfer::Start { files: sources.len(), bytes });
         progress.tell(Transfer::Phase(Phase::Uploading));
@@ -87,7 +90,7 @@ impl ModelStore for InMemory {
             .catalogues
             .commit(self, model.name(), stamp, |catalogue| {
                 if !catalogue.admits(model, &stored.manifest.digest)? {
-                    return Ok(Vec::new());
+                    return draft.promotions(catalogue, catalogue.published(model)?);
                 }
                 self.state().manifests.insert(key, Arc::clone(&stored));
                 let publish = Publish::of(&stored.manifest, key, catalogue.next());

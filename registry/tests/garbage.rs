@@ -11,11 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use fastrand::Rng;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tempfile::TempDir;
 use tidegate_registry::{
-    Collection, Content, Draft, Error, FilePath, Filter, Lifecycle, Log as _, LogKey, ModelName, ModelRef,
-    ModelStore as _, ModelStoreExt as _, ObjectBacked, Reread, Seq, Stamp,
+    Channel, Collection, Content, Draft, Error, Expect, FilePath, Filter, Lifecycle, Log as _, LogKey,
+    ModelName, ModelRef, ModelStore as _, ModelStoreExt as _, ObjectBacked, Reread, Seq, Stamp,
 };
 
 const NOW: Collection = Collection { grace: Duration::ZERO, retention: Duration::ZERO, rehearse: false };
@@ -95,6 +95,39 @@ async fn what_no_version_uses_is_removed_and_nothing_else() {
     for version in ["1.0.0", "1.1.0"] {
         registry.verify(&model(version), &()).await.unwrap();
     }
+}
+
+/// What a first publication left is of no model that is listed, and is found all the same.
+#[tokio::test]
+async fn what_is_left_of_a_model_without_versions_is_removed() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = open(root.path()).await;
+    let blobs = root.path().join("models/m/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join("01a20521-8cce-7188-a49d-28b5deed68ce.0"), "garbage").unwrap();
+    fs::write(blobs.join("01a20521-8cce-7188-a49d-28b5deed68ce.1#1"), "half").unwrap();
+    let listed = async || registry.models().try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!((listed().await, registry.traces().await.unwrap()), (vec![], vec![name()]));
+    assert_eq!(registry.collect(&name(), &NOW, &stamp()).await.unwrap().objects, 2);
+    assert!(objects(&root).is_empty() && listed().await.is_empty());
+    publish(&registry, "1.0.0", &[("a", "one")]).await.unwrap();
+    assert_eq!(open(root.path()).await.models().try_collect::<Vec<_>>().await.unwrap(), [name()]);
+}
+
+/// A refused promotion is found out before anything is sent.
+#[tokio::test]
+async fn a_publication_that_may_not_promote_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = open(root.path()).await;
+    publish(&registry, "1.0.0", &[("a", "one")]).await.unwrap();
+    let there = objects(&root);
+    let draft =
+        Draft::new(model("1.1.0"), stamp()).promoted_to(Channel::production(), Expect::At(model("1.0.0")));
+    let broken = stream::iter([Err(lost())]);
+    let content = Content::Streams(vec![(path("a"), broken.boxed())]);
+    let error = registry.publish(draft, content, &()).await.unwrap_err();
+    assert!(matches!(error, Error::ChannelMoved { .. }), "{error}");
+    assert_eq!(objects(&root), there);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tidegate_registry::{
-    Attestations, Cause, Channel, Channels, Filter, Journal, LogKey, ModelRef, ModelStoreExt as _,
-    ObjectBacked,
+    Attestations, Cause, Channel, Channels, Filter, Journal, LogKey, ModelName, ModelRef, ModelStore as _,
+    ModelStoreExt as _, ObjectBacked, Reread,
 };
 
 /// A registry as format 1 wrote it: two versions, two moves of `production`, one of them settled, an
@@ -54,4 +54,46 @@ async fn format_1_is_read() {
     let key = LogKey::new("route", "serving/fraud").unwrap();
     let (_, records) = Journal::<String>::open(registry, key).await.unwrap();
     assert_eq!(records, ["opened", "closed"]);
+}
+
+/// A registry in which everything was said that can be said: two versions in one record, one of them with a
+/// promotion; policies; a signature and an approval; a rollout, a revert, a rollback and a demotion; a yank, a
+/// quarantine, a deletion, and a collection of its garbage. Never change it either.
+const ALL_FACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/registry-v1-all-facts");
+
+#[tokio::test]
+async fn every_fact_of_format_1_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    copy(Path::new(ALL_FACTS), root.path());
+    let registry = Arc::new(ObjectBacked::directory(root.path()).await.unwrap());
+    let name: ModelName = "intent".parse().unwrap();
+    let inspection = registry.inspect(&name, Reread::All, &()).await.unwrap();
+    assert!(inspection.is_sound() && inspection.unused == 0, "{inspection:?}");
+    assert_eq!((inspection.records, inspection.versions), (22, 2));
+
+    let found = registry.list(&name, Filter::default()).await.unwrap();
+    let [second, first] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((first.version.to_string(), second.version.to_string()), ("1.0.0".into(), "1.1.0".into()));
+    assert_eq!(first.yanked.as_ref().unwrap().reason, "a flaw, really");
+    assert_eq!(first.quarantined.as_ref().unwrap().reason, "it does");
+    assert_eq!(
+        (second.attested.len(), second.summary.metrics["accuracy"].to_bits()),
+        (3, 0.93_f64.to_bits())
+    );
+    let model = name.at("1.2.0-rc.1".parse().unwrap());
+    let error = registry.manifest(&model).await.unwrap_err().to_string();
+    assert!(error.contains("release@example.com (2026-11-18T11:08:50Z) deleted it: never mind"), "{error}");
+
+    let log = || Arc::<ObjectBacked>::clone(&registry);
+    let (channels, attestations) = (Channels::new(log()), Attestations::new(log()));
+    let moves = channels.history(&name, &Channel::production()).await.unwrap();
+    assert_eq!(moves.len(), 4);
+    assert_eq!(moves[2].cause, Cause::Revert { of: moves[1].seq, reason: "it is slow".to_owned() });
+    let staging = channels.history(&name, &"staging".parse().unwrap()).await.unwrap();
+    assert_eq!(staging[0].ended.as_ref().unwrap().reason, "staging is closed");
+    let policies = channels.policies(&name).await.unwrap();
+    assert_eq!(policies.keys().collect::<Vec<_>>(), [&Channel::production()]);
+    let unmet = channels.unmet(&moves[1].to, &Channel::production(), moves[3].stamp.at).await.unwrap();
+    assert_eq!(unmet, [], "attested, approved, signed and soaked");
+    assert_eq!(attestations.of(&moves[1].to).await.unwrap().len(), 2);
 }

@@ -7,7 +7,7 @@ mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-pub(crate) use self::policy::check_unpublished;
+pub(crate) use self::policy::check_publication;
 pub use self::{
     moves::{Cause, Expect, Move},
     policy::{Policy, Rule, Unmet},

@@ -12,10 +12,7 @@ use super::{
     Cause, Move,
     signed::{self, Evidence},
 };
-use crate::{
-    Approval, Channel, Error, Invalid, Published, Result, Stamp,
-    catalogue::{Catalogue, Publish},
-};
+use crate::{Approval, Channel, Error, Invalid, Published, Result, Stamp, catalogue::Catalogue};
 
 /// Rules that all have to hold for a version when a channel is moved to it. They are part of the log, and
 /// checked against the state in which the move is written: nothing that happens meanwhile slips through.
@@ -139,18 +136,15 @@ pub(super) fn check(
     Err(Error::NotAllowed { model, channel: channel.clone(), unmet })
 }
 
-/// Refuses to point `channel` to a version that is published in the same record. Of all rules only those
-/// can hold which its card satisfies.
-pub(crate) fn check_unpublished(
+/// Refuses to point `channel` to a version in the moment of its publication. Signatures are not looked at:
+/// they are made of what is published.
+pub(crate) fn check_publication(
     catalogue: &Catalogue,
-    publish: &Publish,
+    published: &Published,
     channel: &Channel,
     stamp: &Stamp,
 ) -> Result<()> {
-    let published = publish.clone().into_row(catalogue.next(), stamp).published;
-    let quarantined = catalogue.quarantine(&published.digest).cloned();
-    let published = Published { quarantined, ..published };
-    check(catalogue, &published, channel, &Cause::Promote, stamp.at, &Evidence::default())
+    check(catalogue, published, channel, &Cause::Promote, stamp.at, &Evidence::default())
 }
 
 /// The rules of `channel` that do not hold for `published`.

@@ -27,8 +27,8 @@ impl Evidence {
             return Some(("this program cannot verify signatures".to_owned(), remedy));
         }
         if by.iter().any(|key| !self.asked.contains(key)) {
-            let found = "the policy came to name other keys meanwhile".to_owned();
-            return Some((found, "try again".to_owned()));
+            let found = "its signatures were not looked at".to_owned();
+            return Some((found, "publish it, sign it, and then promote it by itself".to_owned()));
         }
         let remedy = format!("sign it with {names} and record the signature as an attestation");
         Some((format!("none of the keys {names} signed its content"), remedy))

@@ -109,6 +109,7 @@ impl ObjectBacked {
                     };
                     if !collection.rehearse {
                         self.remove(objects).await?;
+                        self.drop_old_snapshots(&LogKey::model(name)).await?;
                         let swept = garbage.or(&before);
                         if !swept.is_empty() {
                             let sweep = |_: &_| Ok(vec![Fact::Sweep(swept.clone())]);

@@ -127,6 +127,18 @@ impl ObjectBacked {
             head.told()
         });
         self.put_hint(key, &hint).await;
+        self.drop_snapshots(key, dropped).await;
+        Ok(())
+    }
+
+    /// Removes all snapshots but the last few, also those that no hint names.
+    pub(super) async fn drop_old_snapshots(&self, key: &LogKey) -> Result<()> {
+        let old = self.snapshots(key).await?.into_iter().skip(KEPT).collect();
+        self.drop_snapshots(key, old).await;
+        Ok(())
+    }
+
+    async fn drop_snapshots(&self, key: &LogKey, dropped: Vec<Seq>) {
         let dropped: Vec<_> = dropped.into_iter().map(|seq| Ok(keys::snapshot(key, seq))).collect();
         let mut deleted = self.store.delete_stream(stream::iter(dropped).boxed());
         while let Some(deleted) = deleted.next().await {
@@ -134,7 +146,6 @@ impl ObjectBacked {
                 tracing::debug!(%key, %error, "an old snapshot stays behind");
             }
         }
-        Ok(())
     }
 
     /// Every snapshot that there is, the newest first.

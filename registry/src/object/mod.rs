@@ -67,8 +67,9 @@ use self::{
     unfinished::Cleanups,
 };
 use crate::{
-    ByteStream, Content, Digest, Draft, Error, FilePath, Filter, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Published, Result, Transfers, catalogue::Catalogues,
+    ByteStream, Content, Digest, Draft, Error, FilePath, Filter, Log as _, Manifest, ModelName, ModelRef,
+    ModelStore, OpenOptions, Progress, Published, Result, Transfers,
+    catalogue::{Catalogues, Fact},
 };
 
 /// Models looked at together when all are listed.
@@ -304,10 +305,38 @@ impl ObjectBacked {
         }
     }
 
-    /// Whether a model has a version: its first record can be nothing but a publication.
+    /// Every model of which there is anything, ascending: also what publications left that never came to a
+    /// version. For garbage collection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] or [`Error::Unavailable`] when the store cannot be listed.
+    pub async fn traces(&self) -> Result<Vec<ModelName>> {
+        let root = keys::models();
+        let names = match self.store.list_with_delimiter(Some(&root)).await {
+            Ok(listing) => listing.common_prefixes,
+            Err(Failure::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(failure(self, "list models")(error)),
+        };
+        // What is no name was not put there by a registry.
+        let mut names: Vec<ModelName> =
+            names.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether a model ever had a version: its first record is a publication, or says what was removed before
+    /// there was one.
     async fn has_versions(&self, name: ModelName) -> Result<Option<ModelName>> {
-        let first = keys::record(&crate::LogKey::model(&name), crate::Seq::FIRST);
-        Ok(self.exists(&first).await?.then_some(name))
+        let key = crate::LogKey::model(&name);
+        let Some(record) = self.record(&key, crate::Seq::FIRST).await? else { return Ok(None) };
+        // One that cannot be read is of a model that is there, and damaged.
+        let publishes = crate::Entry::decode(&key, crate::Seq::FIRST, &record)
+            .map_or(true, |entry| entry.facts.iter().any(|fact| matches!(fact, Fact::Publish(_))));
+        if publishes || self.catalogues.fold(self, &name).await?.expect_versions().is_ok() {
+            return Ok(Some(name));
+        }
+        Ok(None)
     }
 }
 
@@ -338,19 +367,7 @@ impl ModelStore for ObjectBacked {
     }
 
     fn models(&self) -> BoxStream<'_, Result<ModelName>> {
-        let listed = async move {
-            let root = keys::models();
-            let names = match self.store.list_with_delimiter(Some(&root)).await {
-                Ok(listing) => listing.common_prefixes,
-                Err(Failure::NotFound { .. }) => Vec::new(),
-                Err(error) => return Err(failure(self, "list models")(error)),
-            };
-            // What is no name was not put there by a registry.
-            let mut names: Vec<ModelName> =
-                names.iter().filter_map(|path| path.filename()?.parse().ok()).collect();
-            names.sort_unstable();
-            Ok(stream::iter(names.into_iter().map(Ok)))
-        };
+        let listed = async move { Ok::<_, Error>(stream::iter(self.traces().await?.into_iter().map(Ok))) };
         let names = listed.into_stream().try_flatten();
         names
             .map(move |name: Result<ModelName>| async move { self.has_versions(name?).await })

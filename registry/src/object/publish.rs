@@ -118,6 +118,7 @@ async fn prepare(
     progress: &dyn Progress,
 ) -> Result<Prepared> {
     if catalogue.equal_precedence(&draft.model)?.is_none() {
+        draft.check_promotions(catalogue)?;
         progress.tell(Transfer::Phase(Phase::Uploading));
         let written = Written::write(registry, catalogue, draft.clone(), sources, progress).await?;
         return Ok(Prepared::Written(Box::new(written)));
@@ -158,9 +159,13 @@ async fn commit(
         .commit(registry, drafts[0].model.name(), &drafts[0].stamp, |catalogue| {
             (stale, said) = (false, Vec::new());
             let mut facts: Vec<Fact> = Vec::new();
-            for one in &prepared {
+            for (one, draft) in std::iter::zip(&prepared, drafts) {
                 let more = match one {
-                    Prepared::There(_) => None,
+                    Prepared::There(there) => {
+                        let published = catalogue.published(&there.model)?;
+                        facts.extend(draft.promotions(catalogue, published)?);
+                        None
+                    }
                     Prepared::Written(written) if written.is_stale(catalogue)? => {
                         stale = true;
                         return Ok(Vec::new());

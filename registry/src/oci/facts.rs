@@ -57,9 +57,21 @@ impl Facts {
         Ok(self.catalogues.fold(&*self.log, model.name()).await?.equal_precedence(model)?.is_some())
     }
 
-    /// [`Error::AlreadyPublished`] unless the content is that of the version, if it exists.
-    pub(super) async fn admits(&self, model: &ModelRef, content: &Digest) -> Result<()> {
-        self.catalogues.fold(&*self.log, model.name()).await?.admits(model, content).map(drop)
+    /// Whether the promotions of a draft would be refused as things stand.
+    pub(super) async fn check(&self, draft: &Draft) -> Result<()> {
+        let catalogue = self.catalogues.fold(&*self.log, draft.model.name()).await?;
+        draft.check_promotions(&catalogue)
+    }
+
+    /// Promotes a version that exists, as the draft says; [`Error::AlreadyPublished`] unless the content is
+    /// that of the version.
+    pub(super) async fn promote(&self, draft: &Draft, content: &Digest) -> Result<()> {
+        let model = &draft.model;
+        let commit = self.catalogues.commit(&*self.log, model.name(), &draft.stamp, |catalogue| {
+            catalogue.admits(model, content)?;
+            draft.promotions(catalogue, catalogue.published(model)?)
+        });
+        commit.await.map(drop)
     }
 
     /// Makes a version of an artifact. `false` when somebody else published the same content meanwhile.
@@ -67,7 +79,7 @@ impl Facts {
         let Manifest { model, digest, created, .. } = manifest;
         let commit = self.catalogues.commit(&*self.log, model.name(), created, |catalogue| {
             if !catalogue.admits(model, digest)? {
-                return Ok(Vec::new());
+                return draft.promotions(catalogue, catalogue.published(model)?);
             }
             draft.facts(catalogue, Publish::of(manifest, artifact, catalogue.next()))
         });

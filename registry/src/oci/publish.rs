@@ -56,12 +56,13 @@ pub(super) async fn publish(
             }
         };
         let offered = Manifest::new(model.clone(), files, stamp, card).digest;
-        store.facts.admits(&model, &offered).await?;
+        store.facts.promote(&draft, &offered).await?;
         let manifest = store.stored(&model).await?;
         restore_tag(store, repository, &model, tag).await;
         return Ok(Manifest::clone(&*manifest));
     }
 
+    store.facts.check(&draft).await?;
     let (known, profile) = known.map_or_else(Default::default, |known| (known.files, known.profile));
     let known = known.into_iter().map(Some).chain(iter::repeat_with(|| None));
     let uploads = iter::zip(sources, known).map(|(source, known)| -> BoxFuture<'_, _> {
