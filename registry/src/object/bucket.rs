@@ -153,14 +153,18 @@ impl Uploads<'_> {
                 None => self.begin_parts(&named, &blob, key, size).await?,
             };
             match self.send(&mut parts, size, first, &mut reader, &mut digests).await {
-                // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: NoSuchUpload
-                Err(Failure::NotFound { .. }) if resumed => {
-                    let completed = self.registry.store.head(&blob).await;
-                    if !completed.is_ok_and(|found| found.size == digests.size()) {
-                        return Ok(Sent::Forgotten);
+                Ok(()) => {}
+                // The answer may be what was lost: nobody else writes this blob, so one that is there is ours.
+                Err(error) => {
+                    let there = self.registry.store.head(&blob).await;
+                    let forgotten = resumed && matches!(error, Failure::NotFound { .. });
+                    match there {
+                        Ok(there) if there.size == digests.size() => {}
+                        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: NoSuchUpload
+                        _ if forgotten => return Ok(Sent::Forgotten),
+                        _ => return Err(failure(self.registry, "write a blob")(error)),
                     }
                 }
-                sent => sent.map_err(failure(self.registry, "write a blob"))?,
             }
         }
         let hashed = digests.finish(named).await?;
