@@ -56,6 +56,7 @@
 //! |---|---|
 //! | name things | [`ModelName`], [`ModelRef`], [`Channel`], [`Selector`], [`FilePath`], [`Digest`] |
 //! | store and fetch versions | [`ModelStore`], [`ModelStoreExt`], [`Content`], [`Draft`] |
+//! | keep delivered files on the machines that serve them | `Cache` with the feature `fs` |
 //! | limit, watch and resume transfers | [`Transfers`], [`Progress`], [`events`] |
 //! | know what a version is | [`Manifest`], [`File`], [`Card`], [`content_digest`] |
 //! | know what is in its files | [`Profile`], [`Inspector`] |
@@ -87,7 +88,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
-//! | `fs` | `ObjectBacked::directory`: a registry in a local directory |
+//! | `fs` | `ObjectBacked::directory`: a registry in a local directory; `Cache`: delivered files, shared by the programs of a machine |
 //! | `oci` | `OciBacked`: models as [ModelPack](https://github.com/modelpack/model-spec) artifacts in an OCI registry, over your [`reqwest`](https://docs.rs/reqwest) client |
 //! | `signing` | `signing`: model signatures in the OpenSSF format and signed attestations, with ECDSA keys |
 //! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
@@ -100,6 +101,8 @@ mod attestation;
 mod base64;
 pub mod bom;
 mod bounded;
+#[cfg(feature = "fs")]
+mod cache;
 mod catalogue;
 mod channel;
 mod digest;
@@ -167,6 +170,10 @@ pub use crate::object::{
     Collected, Collection, Inspection, ObjectBacked, Problem, Reread,
     check::{StoreCheck, Trial, Unfit},
 };
+
+#[cfg(feature = "fs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fs")))]
+pub use crate::cache::{Cache, Link, Usage};
 
 #[cfg(feature = "oci")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oci")))]

@@ -101,11 +101,21 @@ impl Together {
     }
 }
 
+/// Makes `to` share the blocks of `from` until either is changed, where the file system can do that.
+#[cfg(feature = "fs")]
+pub(crate) fn share(from: &fs::File, to: &fs::File) -> io::Result<()> {
+    system::share(from, to)
+}
+
 #[cfg(all(feature = "fs", target_os = "linux"))]
 mod system {
     use std::{fs, io, path::Path};
 
-    use rustix::fs::{Mode, OFlags, fstatfs, open, syncfs};
+    use rustix::fs::{Mode, OFlags, fstatfs, ioctl_ficlone, open, syncfs};
+
+    pub(super) fn share(from: &fs::File, to: &fs::File) -> io::Result<()> {
+        ioctl_ficlone(to, from).map_err(io::Error::from)
+    }
 
     /// Nothing where the file system cannot do it, such as `tmpfs` before Linux 6.6.
     pub(super) fn open_unbuffered(path: &Path, to_write: bool) -> Option<fs::File> {
@@ -144,6 +154,11 @@ mod system {
 #[cfg(not(all(feature = "fs", target_os = "linux")))]
 mod system {
     use std::{fs, io, path::Path};
+
+    #[cfg(feature = "fs")]
+    pub(super) fn share(_: &fs::File, _: &fs::File) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     pub(super) fn open_unbuffered(_: &Path, _: bool) -> Option<fs::File> {
         None

@@ -17,7 +17,7 @@ use super::{
     disk::Output,
     fetch::{Fetch, Piece},
 };
-use crate::{File, Manifest, ModelRef, ModelStore, PART_SIZE, Phase, Progress, Result, Transfer};
+use crate::{Digest, File, Manifest, ModelRef, ModelStore, PART_SIZE, Phase, Progress, Result, Transfer};
 
 /// Files from which on everything is synced together.
 const MANY: usize = 16;
@@ -31,13 +31,29 @@ pub(crate) async fn download<S: ModelStore + ?Sized>(
     directory: &Path,
     progress: &dyn Progress,
 ) -> Result<Manifest> {
-    let transfers = store.transfers();
     progress.tell(Transfer::Phase(Phase::Preparing));
     let manifest = store.manifest(model).await?;
     manifest.check(model)?;
-    let files = Arc::new(manifest.files.clone());
-    let (target, kept) = (directory.to_owned(), transfers.journals().is_some());
-    let (wanted, content) = (Arc::clone(&files), manifest.digest);
+    let (content, files) = (manifest.digest, manifest.files.clone());
+    let kept = store.transfers().journals().is_some();
+    fetch(store, model, content, files, directory, kept, progress).await?;
+    Ok(manifest)
+}
+
+/// Delivers some `files` of a version. What is broken off is found again by `content`, if it is `kept`.
+pub(crate) async fn fetch<S: ModelStore + ?Sized>(
+    store: &S,
+    model: &ModelRef,
+    content: Digest,
+    files: Vec<File>,
+    directory: &Path,
+    kept: bool,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let transfers = store.transfers();
+    let files = Arc::new(files);
+    let target = directory.to_owned();
+    let wanted = Arc::clone(&files);
     let prepare = move || {
         let (destination, missing, notes) = Destination::prepare(&target, &content, &wanted, kept)?;
         // Before anything is written, because it tells of failures from then on.
@@ -80,8 +96,7 @@ pub(crate) async fn download<S: ModelStore + ?Sized>(
         }
         destination.deliver(&files, &missing)
     };
-    blocking(deliver).await?;
-    Ok(manifest)
+    blocking(deliver).await
 }
 
 /// The parts of the file at `at`, and how many of them are not there yet; an empty file has one empty part,

@@ -4,7 +4,7 @@ mod bandwidth;
 pub(crate) mod block;
 pub(crate) mod blocking;
 pub(crate) mod copy;
-mod destination;
+pub(crate) mod destination;
 pub(crate) mod directories;
 pub(crate) mod disk;
 pub(crate) mod download;

@@ -38,11 +38,11 @@ pub(super) struct Staging {
 }
 
 /// A part of a file, both by their positions in the manifest.
-pub(super) type Verified = (usize, usize);
+pub(crate) type Verified = (usize, usize);
 
 /// Notes which parts were verified. Only a hint where to look: whoever goes on hashes them again.
 #[derive(Debug)]
-pub(super) struct Notes(fs::File);
+pub(crate) struct Notes(fs::File);
 
 impl Staging {
     /// Goes on with what there is for `content` in `directory`, or makes a new one; and removes those that
