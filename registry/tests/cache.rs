@@ -1,6 +1,11 @@
 //! The cache of a serving machine.
 #![cfg(feature = "fs")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that is a program talks to the other"
+)]
 
 use std::{
     fmt, fs,

@@ -1,5 +1,10 @@
 //! Collecting garbage beside publishers, and finding what is damaged.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a seed is printed, and taken to replay it"
+)]
 
 use std::{
     collections::BTreeSet,

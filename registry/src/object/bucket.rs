@@ -77,7 +77,7 @@ struct Journaled {
 
 /// What became of an attempt to send a file.
 enum Sent {
-    All(Hashed),
+    All(Box<Hashed>),
     /// The store has forgotten the upload that was to be gone on with.
     Forgotten,
 }
@@ -107,7 +107,7 @@ impl Uploads<'_> {
                 sent: BTreeMap::new(),
             };
             if let Sent::All(file) = self.read_and_send(source, &key, Some(parts)).await? {
-                return Ok((file, key));
+                return Ok((*file, key));
             }
             tracing::info!(file = %named, "the store has forgotten the upload, beginning it again");
             let Some(from) = from else {
@@ -122,7 +122,7 @@ impl Uploads<'_> {
     async fn fresh(&self, source: Source) -> Result<(Hashed, String)> {
         let key = self.new_key();
         match self.read_and_send(source, &key, None).await? {
-            Sent::All(file) => Ok((file, key)),
+            Sent::All(file) => Ok((*file, key)),
             Sent::Forgotten => unreachable!("only what was begun before is forgotten"),
         }
     }
@@ -169,7 +169,7 @@ impl Uploads<'_> {
         }
         let hashed = digests.finish(named).await?;
         self.note(&Line::Done { file: hashed.0.clone() });
-        Ok(Sent::All(hashed))
+        Ok(Sent::All(Box::new(hashed)))
     }
 
     /// Begins an upload in parts: one that can be gone on with, if there is a journal and the client can.

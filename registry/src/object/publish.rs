@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 /// What there is of a draft before the record is written.
 enum Prepared {
     /// A version with the same content, since long.
-    There(Manifest),
+    There(Box<Manifest>),
     Written(Box<Written>),
 }
 
@@ -128,7 +128,7 @@ async fn prepare(
     let files = looked.into_iter().map(|(file, _)| file).collect();
     let offered = Manifest::new(draft.model.clone(), files, draft.stamp.clone(), draft.card.clone());
     catalogue.admits(&draft.model, &offered.digest)?;
-    Ok(Prepared::There(registry.stored(&draft.model).await?.manifest.clone()))
+    Ok(Prepared::There(Box::new(registry.stored(&draft.model).await?.manifest.clone())))
 }
 
 async fn abandon(prepared: Vec<Prepared>) {
@@ -205,7 +205,7 @@ async fn commit(
     let mut published = Vec::new();
     for (one, draft) in std::iter::zip(prepared, drafts) {
         published.push(match one {
-            Prepared::There(manifest) => manifest,
+            Prepared::There(manifest) => *manifest,
             Prepared::Written(_) => registry.stored(&draft.model).await?.manifest.clone(),
         });
     }
