@@ -144,7 +144,10 @@ impl BlobFile {
         }
     }
 
-    /// Writes the next bytes. Those that are there already are compared, not written: that is as fast as
+    /// Writes the next bytes, also into a file that has its name already: a journal is opened only while its
+    /// version does not exist, and nobody else knows of the keys in it, so no record names the file.
+    ///
+    /// Those that are there already are compared, not written: that is as fast as
     /// reading, and what is found needs no trust.
     pub(super) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let at = self.size;

@@ -68,7 +68,6 @@ pub(crate) async fn fetch<S: ModelStore + ?Sized>(
     let parts = transfers.parts();
     let blocks = Blocks::new(parts.saturating_mul(BLOCKS));
     let fetch = &Fetch { store, model, transfers: &transfers, blocks, notes: Arc::new(notes), progress };
-    let (destination, files) = (destination, files);
     let each = missing.iter().flat_map(|&at| pieces_of(at, &files[at]));
     let (staged, each_synced) = (&destination, together.is_none());
     let one = |(piece, left): (Piece, Arc<AtomicUsize>)| -> BoxFuture<'_, Result<()>> {

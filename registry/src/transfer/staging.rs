@@ -65,9 +65,9 @@ impl Staging {
                 Some(Ok(())) => true,
                 None | Some(Err(_)) => made,
             };
-            // Another program may have taken it for stale before it was locked, and that of a download that
-            // has just ended is gone.
-            if ours && path.is_dir() {
+            // Another program may have taken it for stale before it was locked, and that of a download that has
+            // just ended is gone; a third may have made it anew since, and then it is not what was locked.
+            if ours && is_at(lock.as_ref(), &path) {
                 break Self { path, verified: HashSet::new(), kept, _lock: lock };
             }
             if !ours {
@@ -165,6 +165,23 @@ fn is_plain(root: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether the directory that was opened is the one at `path`.
+#[cfg(unix)]
+fn is_at(opened: Option<&fs::File>, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let Ok(there) = fs::symlink_metadata(path) else { return false };
+    match opened.map(fs::File::metadata) {
+        Some(Ok(opened)) => (opened.dev(), opened.ino()) == (there.dev(), there.ino()),
+        _ => there.is_dir(),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: Option<&fs::File>, path: &Path) -> bool {
+    path.is_dir()
 }
 
 #[cfg(unix)]
