@@ -195,6 +195,18 @@ impl ObjectBacked {
         Ok(Self { place: Place::Bucket { multipart: Some(client) }, ..opened })
     }
 
+    /// The same registry, whose publications can be gone on with as those of [`resumable`](Self::resumable).
+    /// For a registry opened by its URL: `client` has to reach the same bucket, under the same prefix (by a
+    /// [`PrefixStore`](object_store::prefix::PrefixStore)). A registry in a directory needs none and ignores it.
+    #[must_use]
+    pub fn with_multipart<S: MultipartStore>(self, client: Arc<S>) -> Self {
+        match self.place {
+            Place::Bucket { .. } => Self { place: Place::Bucket { multipart: Some(client) }, ..self },
+            #[cfg(feature = "fs")]
+            Place::Directory(_) => self,
+        }
+    }
+
     /// The same registry, moving bytes as `transfers` says.
     #[must_use]
     pub fn with_transfers(mut self, transfers: Transfers) -> Self {
@@ -253,8 +265,24 @@ impl ObjectBacked {
 
     /// Opens what is there, or tries the store out and makes the registry.
     async fn begin(store: Proven) -> Result<Self> {
+        let opened = Self::over(store);
+        let bytes = match opened.marker().await? {
+            Some(there) => there,
+            None => opened.make().await?,
+        };
+        opened.admit(&bytes)
+    }
+
+    /// Opens what is there.
+    async fn find(store: Proven) -> Result<Option<Self>> {
+        let opened = Self::over(store);
+        let Some(bytes) = opened.marker().await? else { return Ok(None) };
+        opened.admit(&bytes).map(Some)
+    }
+
+    fn over(store: Proven) -> Self {
         let proven = Arc::new(store);
-        let opened = Self {
+        Self {
             store: Arc::clone(&proven) as _,
             soft: Arc::clone(&proven) as _,
             proven,
@@ -264,25 +292,25 @@ impl ObjectBacked {
             catalogues: Arc::default(),
             cache: Arc::default(),
             cleanups: Arc::default(),
-        };
-        let bytes = match opened.marker().await? {
-            Some(there) => there,
-            None => opened.make().await?,
-        };
+        }
+    }
+
+    /// This registry, if its `tidegate.json` is one that can be read.
+    fn admit(self, marker: &[u8]) -> Result<Self> {
         let corrupt = |error: serde_json::Error| Error::Corrupt {
-            what: format!("{} in {opened}", keys::marker()),
+            what: format!("{} in {self}", keys::marker()),
             source: error.into(),
         };
         // The format first: what else a later one says is not for us to read.
-        let Format { format } = serde_json::from_slice(&bytes).map_err(corrupt)?;
+        let Format { format } = serde_json::from_slice(marker).map_err(corrupt)?;
         if format != Marker::FORMAT {
-            return Err(Error::TooNew { what: opened.to_string(), found: format!("format {format}") });
+            return Err(Error::TooNew { what: self.to_string(), found: format!("format {format}") });
         }
-        let marker: Marker = serde_json::from_slice(&bytes).map_err(corrupt)?;
-        if marker.checked.is_some_and(|checked| checked.store == opened.proven.identity()) {
-            opened.proven.trust();
+        let marker: Marker = serde_json::from_slice(marker).map_err(corrupt)?;
+        if marker.checked.is_some_and(|checked| checked.store == self.proven.identity()) {
+            self.proven.trust();
         }
-        Ok(opened)
+        Ok(self)
     }
 
     async fn marker(&self) -> Result<Option<Bytes>> {

@@ -77,6 +77,36 @@ impl ObjectBacked {
             }
         }
     }
+
+    /// Opens the registry at `url`, a bucket's, if one is there; never makes one. For programs that only
+    /// read, whose user may have named the wrong place. `url` and `options` are those of
+    /// [`open_url`](Self::open_url), and it takes one request as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_url`](Self::open_url), and [`Error::Invalid`](crate::Error::Invalid) for a directory, which
+    /// the caller can look into without a registry.
+    pub fn find_url<I, K, V>(
+        url: &str,
+        options: I,
+    ) -> impl Future<Output = Result<Option<Self>>> + Send + use<I, K, V>
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let options = options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let place = locate(url, options);
+        async move {
+            match place? {
+                #[cfg(feature = "fs")]
+                Place::Directory(path) => {
+                    Err(invalid(&path.display().to_string(), "look into the directory instead").into())
+                }
+                Place::Store(store) => Self::find(store).await,
+            }
+        }
+    }
 }
 
 fn locate(text: &str, options: Vec<(String, String)>) -> Result<Place, Invalid> {

@@ -148,3 +148,26 @@ async fn credentials_among_the_options_are_never_repeated() {
     let said = format!("{registry} {registry:?} {registry:#?}");
     assert!(!said.contains(SECRET_KEY) && !said.contains("127.0.0.1"), "{said}");
 }
+
+#[tokio::test]
+async fn looking_for_a_registry_makes_none() {
+    let server = S3::start(Writes::InTurn);
+    let url = format!("s3://{BUCKET}/team");
+    let find = || ObjectBacked::find_url(&url, options(&server.endpoint()));
+    assert!(find().await.unwrap().is_none());
+    assert_eq!(server.directory().read_dir().unwrap().count(), 0);
+    let made = ObjectBacked::open_url(&url, options(&server.endpoint())).await.unwrap();
+    round_trip(&made).await;
+    let found = find().await.unwrap().expect("it was made just now");
+    found.verify(&"m@1.0.0".parse().unwrap(), &()).await.unwrap();
+    assert_eq!(found.to_string(), made.to_string());
+
+    std::fs::write(server.directory().join("team/tidegate.json"), br#"{"format": 2}"#).unwrap();
+    assert!(matches!(find().await.unwrap_err(), Error::TooNew { .. }));
+    let root = tempfile::tempdir().unwrap();
+    let directory = format!("file://{}", root.path().display());
+    let error = ObjectBacked::find_url(&directory, NONE).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    let secret = ObjectBacked::find_url("s3://me:hush@bucket", NONE).await.unwrap_err();
+    assert!(!all_of(&secret).contains("hush"), "{secret}");
+}
