@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    Session, answer::Answer, approve, at, attest, bom, delete, demote, expire, fsck, gc, history, list,
-    policy, promote, publish, pull, quarantine, revert, show, validate, verify, watch, yank,
+    Session, answer::Answer, approve, at, attest, bom, delete, demote, expire, fsck, gc, history, key, list,
+    policy, promote, publish, pull, quarantine, revert, show, sign, validate, verify, watch, yank,
 };
 
 #[derive(Debug, Subcommand)]
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     List(list::List),
     /// Show what is known about a version
     Show(show::Show),
-    /// Read a version in the registry again and compare it with its manifest
+    /// Read a version in the registry again and compare it with its manifest, and see who signed it
     Verify(verify::Verify),
     /// Run a suite of checks against a version that is being served
     Validate(validate::Validate),
@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Attest(attest::Attest),
     /// Approve of a version, for policies that ask for it
     Approve(approve::Approve),
+    /// Make keys to sign with
+    Key(key::Key),
+    /// Sign a version, as OpenSSF Model Signing
+    Sign(sign::Sign),
     /// Print the bill of materials of a version, as CycloneDX
     Bom(bom::Bom),
     /// Point a channel to a version
@@ -71,6 +75,8 @@ impl Command {
             Self::Validate(validate) => validate.run(session).await,
             Self::Attest(attest) => attest.run(session).await,
             Self::Approve(approve) => approve.run(session).await,
+            Self::Key(key) => key.run(session).await,
+            Self::Sign(sign) => sign.run(session).await,
             Self::Bom(bom) => bom.run(session).await,
             Self::Promote(promote) => promote.run(session).await,
             Self::Demote(demote) => demote.run(session).await,

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate::{
-    registry::{Error, Invalid},
+    registry::{Error, Invalid, ModelRef, signing::Untrusted},
     validation::InvalidSuite,
 };
 
@@ -29,6 +29,9 @@ pub(crate) enum Failure {
     /// Reading must not bring a registry into being.
     #[error("there is no registry in {}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another", .0.display())]
     NoRegistry(PathBuf),
+    /// No trusted key signed it.
+    #[error("{model} is not signed as it has to be")]
+    Untrusted { model: ModelRef, source: Untrusted },
     /// The model server does not answer.
     #[error("{url} cannot be reached; start the model server or correct --endpoint")]
     NoServer { url: String, source: reqwest::Error },
@@ -99,6 +102,7 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
         }
         match cause.downcast_ref::<Failure>() {
             Some(Failure::Interrupted) => return Some((Status::Interrupted, "interrupted")),
+            Some(Failure::Untrusted { .. }) => return Some((Status::Refused, "untrusted")),
             Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
             Some(Failure::NoRegistry(_) | Failure::NoServer { .. }) => {
                 return Some((Status::Unavailable, "unavailable"));

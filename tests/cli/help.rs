@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 31] = [
     &["publish"],
     &["pull"],
     &["list"],
@@ -11,6 +11,9 @@ const COMMANDS: [&[&str]; 28] = [
     &["validate"],
     &["attest"],
     &["approve"],
+    &["key"],
+    &["key", "generate"],
+    &["sign"],
     &["bom"],
     &["promote"],
     &["demote"],
@@ -65,10 +68,12 @@ fn commands_begin_no_registry() {
     let desk = Desk::new();
     desk.write("said.json", b"{}");
     desk.write("policy.json", br#"{"rules": []}"#);
-    let commands: [&[&str]; 19] = [
+    desk.run(&["key", "generate", "key.pem", "key.pub.pem"]).is(0);
+    let commands: [&[&str]; 20] = [
         &["attest", "m@1.0.0", "--type", "x:y", "said.json"],
         &["approve", "m@1.0.0"],
         &["bom", "m@1.0.0"],
+        &["sign", "m@1.0.0", "--key", "key.pem"],
         &["demote", "m", "--channel", "production", "--reason", "x"],
         &["revert", "m", "--channel", "production", "--reason", "x"],
         &["at", "m", "--channel", "production", "2020-01-01"],

@@ -10,6 +10,7 @@ mod lifecycle;
 mod policies;
 mod profiles;
 mod refusals;
+mod signatures;
 mod statements;
 mod upkeep;
 mod validate;

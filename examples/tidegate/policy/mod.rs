@@ -40,6 +40,8 @@ A policy in TOML; all of its rules have to hold, and these are the kinds there a
   [[rules]]
   attested = { predicate-type = \"tidegate:validation-report/v1\", result = \"PASSED\", within = \"7d\" }
   [[rules]]
+  signed = { by = [\"-----BEGIN PUBLIC KEY-----\\nMFkw...\\n-----END PUBLIC KEY-----\\n\"] }
+  [[rules]]
   soaked = { channel = \"staging\", at-least = \"12h\" }
 
 A policy counts from the moment when it is set. Where a channel points already, it stays.";
