@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
     process::ExitCode,
 };
 
@@ -27,8 +26,10 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Misused(String),
     /// Reading must not bring a registry into being.
-    #[error("there is no registry in {}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another", .0.display())]
-    NoRegistry(PathBuf),
+    #[error(
+        "there is no registry in {0}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another"
+    )]
+    NoRegistry(String),
     /// No trusted key signed it.
     #[error("{model} is not signed as it has to be")]
     Untrusted { model: ModelRef, source: Untrusted },

@@ -7,9 +7,11 @@ mod arguments;
 mod at;
 mod attest;
 mod bom;
+mod bucket;
 mod command;
 mod delete;
 mod demote;
+mod directory;
 mod document;
 mod expire;
 mod failure;
@@ -20,6 +22,7 @@ mod interrupt;
 mod key;
 mod list;
 mod location;
+mod pace;
 mod policy;
 mod profile;
 mod promote;
@@ -61,6 +64,14 @@ Selectors:
                    (both pass over what was yanked or quarantined)
   NAME:production  the version that the channel points to
 
+Registries:
+  models, file:///srv/models    a directory
+  s3://BUCKET/PREFIX            with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; for a server of
+                                one's own AWS_ENDPOINT, and AWS_ALLOW_HTTP=true if it has no TLS
+  gs://BUCKET/PREFIX            with GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS
+  az://CONTAINER/PREFIX         with AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY or another key
+Credentials are taken from the environment only, never from the URL.
+
 Exit status:
     0  done
     1  refused, not found, a check failed, or the answer could not be written
@@ -90,7 +101,7 @@ const NOBODY: &str = "unknown";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Session {
-    /// The registry: a directory or a file:// URL [default: `tidegate` in the user's data directory]
+    /// The registry: a directory, or a URL such as s3://BUCKET/PREFIX [default: `tidegate` in the user's data directory]
     #[arg(long, global = true, value_name = "URL", env = "TIDEGATE_REGISTRY", hide_env_values = true)]
     registry: Option<Location>,
     /// Answer with one JSON document

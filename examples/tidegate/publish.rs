@@ -16,9 +16,11 @@ use crate::{
     Session,
     answer::Answer,
     arguments::Expected,
+    directory::Directory,
     document::Document,
     failure::Failure,
     location::Location,
+    pace::{Pace, Resume},
     promote,
     registry::Registry,
     transfer::Bar,
@@ -49,6 +51,10 @@ pub(crate) struct Publish {
     /// With --promote: only if the channel is here now: a version, `none` or the SEQ of its last move
     #[arg(long, value_name = "REF|none|SEQ", requires = "promote")]
     expect: Option<Expected>,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    resume: Resume,
 }
 
 const EXAMPLES: &str = "\
@@ -64,7 +70,8 @@ A card in TOML, everything of which can be left out:
   labels = { team = \"risk\" }
   lineage = [{ relation = \"finetuned-from\", uri = \"tidegate:base-model@2.1.0\" }]
 
-Publishing the same files again changes nothing. Other files need a new version.";
+Publishing the same files again changes nothing. Other files need a new version. What broke off or was
+killed is gone on with by the same command; what nobody goes on with is removed by `tidegate gc`.";
 
 impl Publish {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
@@ -85,7 +92,8 @@ impl Publish {
         draft.check().map_err(Error::from)?;
         content.check().await?;
 
-        let registry = location.open_or_begin().await?;
+        let transfers = self.resume.or_not(self.pace.transfers(), &location);
+        let registry = location.open_or_begin().await?.moving(transfers);
         let bar = Bar::new("publishing");
         let manifest = registry.store.publish(draft, content, &bar).await?;
         drop(bar);
@@ -135,9 +143,10 @@ async fn moved(
 /// A registry inside of what it publishes would publish itself, and the other way round what it stores
 /// would be mixed with files of others.
 fn expect_apart(directory: &Path, location: &Location) -> Result<(), Failure> {
+    let Location::Directory(Directory(registry)) = location else { return Ok(()) };
     let misused = |why: &str| Failure::Misused(format!("directory `{}` {why}", directory.display()));
     let resolved = |path| resolve(path).map_err(|error| misused(&format!("cannot be read: {error}")));
-    let (files, registry) = (resolved(directory)?, resolved(location.path())?);
+    let (files, registry) = (resolved(directory)?, resolved(registry)?);
     if registry.starts_with(&files) {
         return Err(misused("contains the registry itself; keep them apart"));
     }

@@ -10,6 +10,7 @@ use tidegate::registry::{ModelStoreExt as _, Selector};
 use crate::{
     Session,
     answer::Answer,
+    pace::{Pace, Resume},
     transfer::Bar,
     words::{bytes, count},
 };
@@ -22,11 +23,17 @@ pub(crate) struct Pull {
     /// Where its files go; created if it is not there
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    resume: Resume,
 }
 
 impl Pull {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
-        let registry = session.location()?.open().await?;
+        let location = session.location()?;
+        let transfers = self.resume.or_not(self.pace.transfers(), &location);
+        let registry = location.open().await?.moving(transfers);
         let model = registry.resolve(&self.selector).await?;
         let bar = Bar::new("pulling");
         let manifest = registry.store.download(&model, &self.directory, &bar).await?;

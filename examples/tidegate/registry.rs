@@ -4,7 +4,7 @@ use futures::TryStreamExt as _;
 use semver::{Comparator, Op, VersionReq};
 use tidegate::registry::{
     Attestations, Channels, Error, Filter, Lifecycle, ModelName, ModelRef, ModelStore as _,
-    ModelStoreExt as _, ObjectBacked, Published, Result as RegistryResult, Selector,
+    ModelStoreExt as _, ObjectBacked, Published, Result as RegistryResult, Selector, Transfers,
 };
 
 /// An open registry.
@@ -17,6 +17,12 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// The same, moving bytes as `transfers` says.
+    pub(crate) fn moving(mut self, transfers: Transfers) -> Self {
+        self.store = self.store.with_transfers(transfers);
+        self
+    }
+
     pub(crate) async fn resolve(&self, selector: &Selector) -> RegistryResult<ModelRef> {
         self.store.resolve(selector, &self.channels).await
     }

@@ -10,7 +10,7 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     /// `verb` says what is being done: `publishing`.
     pub(crate) fn new(verb: &'static str) -> Self {
-        let style = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
+        let style = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {wide_msg}";
         let style = ProgressStyle::with_template(style).expect("the template is a constant and valid");
         Self(ProgressBar::no_length().with_style(style).with_prefix(verb))
     }
@@ -25,9 +25,14 @@ impl Progress for Bar {
             }
             Transfer::Bytes(bytes) => self.0.inc(bytes),
             Transfer::File(path) => self.0.set_message(path.to_string()),
-            // While no byte moves, this is what the bar waits for.
-            Transfer::Phase(Phase::Committing) => self.0.set_message("committing"),
-            Transfer::Phase(Phase::Finishing) => self.0.set_message("syncing"),
+            // Between the files, this is what the bar waits for.
+            Transfer::Phase(phase) => self.0.set_message(match phase {
+                Phase::Preparing => "looking at what is there",
+                Phase::Hashing => "it is there; comparing",
+                Phase::Committing => "committing",
+                Phase::Finishing => "syncing",
+                _ => "",
+            }),
             _ => {}
         }
     }

@@ -64,7 +64,7 @@ impl Validate {
         let location = session.location()?;
         let registry = location.open().await?;
         if self.attest {
-            location.expect_writable()?;
+            location.expect_writable().await?;
         }
         let model = registry.resolve(&self.selector).await?;
         let manifest = registry.store.manifest(&model).await?;

@@ -10,6 +10,7 @@ use tidegate::registry::{ModelStore as _, ModelStoreExt as _, Selector};
 use crate::{
     Session,
     answer::Answer,
+    pace::Pace,
     signers::{Signer, Trusted},
     transfer::Bar,
     words::{bytes, count},
@@ -27,6 +28,8 @@ pub(crate) struct Verify {
     /// The signature, a model.sig; without, those that were recorded in the registry count
     #[arg(long, value_name = "FILE", requires = "keys")]
     signature: Option<PathBuf>,
+    #[command(flatten)]
+    pace: Pace,
 }
 
 const EXAMPLES: &str = "\
@@ -39,7 +42,7 @@ Signing v1.0. Exit status 1 if none of the keys signed the version, or if a byte
 
 impl Verify {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
-        let registry = session.location()?.open().await?;
+        let registry = session.location()?.open().await?.moving(self.pace.transfers());
         let model = registry.resolve(&self.selector).await?;
         let signers = if self.keys.is_empty() {
             Vec::new()

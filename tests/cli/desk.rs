@@ -67,6 +67,7 @@ impl Desk {
             .current_dir(self.root.path())
             .env("TIDEGATE_REGISTRY", self.path("registry"))
             .env("USER", "alice")
+            .env("XDG_STATE_HOME", self.path("state"))
             .env_remove("RUST_LOG")
             // A proxy would be asked for the servers of these tests, which are on this machine.
             .env("NO_PROXY", "*")
@@ -93,7 +94,8 @@ impl Desk {
 impl Run {
     pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("the program prints UTF-8");
-        let status = output.status.code().expect("the program was not killed");
+        // As shells say it: killed.
+        let status = output.status.code().unwrap_or(137);
         Self { status, out: text(&output.stdout), err: text(&output.stderr) }
     }
 

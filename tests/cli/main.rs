@@ -1,5 +1,6 @@
 //! The example program `tidegate`, driven as people and scripts drive it.
 
+mod buckets;
 mod channels;
 mod desk;
 mod filters;
@@ -10,6 +11,8 @@ mod lifecycle;
 mod policies;
 mod profiles;
 mod refusals;
+#[path = "../../registry/tests/servers/mod.rs"]
+mod servers;
 mod signatures;
 mod statements;
 mod upkeep;

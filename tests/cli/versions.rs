@@ -76,7 +76,7 @@ fn a_registry_can_be_named_in_several_ways() {
         );
         assert!(run.is(0).out.contains("1.0.0"));
     }
-    desk.run(&["list", "--registry", "s3://bucket"]).is(2).says(&["s3://bucket", "file://"]);
+    desk.run(&["list", "--registry", "ftp://bucket"]).is(2).says(&["ftp://bucket", "file://"]);
     desk.run(&["list", "--registry", "model/weights.bin"]).is(2).says(&["weights.bin", "directory"]);
 
     let home = Run::of(

@@ -1,0 +1,88 @@
+//! How fast bytes are moved, and what is kept to go on with after a break.
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+};
+
+use clap::Args;
+use etcetera::BaseStrategy as _;
+use tidegate::registry::{Digest, Transfers};
+
+use crate::location::Location;
+
+#[derive(Debug, Args)]
+pub(crate) struct Pace {
+    /// So many parts or small files at once, each of up to 16 MiB of memory [default: 8]
+    #[arg(long, value_name = "N", value_parser = parts)]
+    concurrency: Option<NonZeroUsize>,
+    /// At most so many bytes a second, for example 50MB or 40MiB
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    bandwidth: Option<NonZeroU64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Begin anew, and when it breaks off remove what was moved instead of keeping it for the next try
+    #[arg(long)]
+    no_resume: bool,
+}
+
+impl Pace {
+    pub(crate) fn transfers(&self) -> Transfers {
+        let mut transfers = Transfers::new();
+        if let Some(parts) = self.concurrency {
+            transfers = transfers.concurrency(parts);
+        }
+        if let Some(rate) = self.bandwidth {
+            transfers = transfers.bandwidth(rate);
+        }
+        transfers
+    }
+}
+
+impl Resume {
+    /// The same, with a journal for what is moved from or to `location`: in the user's state directory,
+    /// `~/.local/state/tidegate` on Linux. Without a home nothing is kept.
+    pub(crate) fn or_not(&self, transfers: Transfers, location: &Location) -> Transfers {
+        match journals().filter(|_| !self.no_resume) {
+            Some(journals) => transfers.journal(journals.join(&Digest::of(location.identity()).hex()[..16])),
+            None => transfers,
+        }
+    }
+}
+
+fn journals() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.state_dir().unwrap_or_else(|| base.cache_dir()).join("tidegate").join("transfers"))
+}
+
+fn parts(text: &str) -> Result<NonZeroUsize, String> {
+    let parts = text.parse().ok().filter(|parts: &NonZeroUsize| parts.get() <= 256);
+    parts.ok_or_else(|| "write a whole number from 1 to 256".to_owned())
+}
+
+/// `50MB`, `1.5 GiB/s`, or plain bytes.
+fn rate(text: &str) -> Result<NonZeroU64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("b", 1),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tb", 1_000_000_000_000),
+    ];
+    let text = text.trim();
+    let text = text.strip_suffix("/s").unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+    let bytes = number.parse::<f64>().ok().zip(unit).map(|(number, (_, unit))| number * *unit as f64);
+    // Saturates, and what is faster than any machine limits nothing.
+    bytes
+        .and_then(|bytes| NonZeroU64::new(bytes as u64))
+        .ok_or_else(|| "write bytes a second with a unit, for example 50MB or 40MiB".to_owned())
+}
