@@ -5,7 +5,8 @@ use clap::Subcommand;
 
 use crate::{
     Session, answer::Answer, approve, at, attest, bom, delete, demote, expire, fsck, gc, history, key, list,
-    policy, promote, publish, pull, quarantine, revert, show, sign, validate, verify, watch, yank,
+    policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate, verify,
+    watch, yank,
 };
 
 #[derive(Debug, Subcommand)]
@@ -14,6 +15,10 @@ pub(crate) enum Command {
     Publish(publish::Publish),
     /// Download a version and verify every byte of it
     Pull(pull::Pull),
+    /// Copy a version to an OCI registry, as a ModelPack artifact
+    PushOci(push_oci::PushOci),
+    /// Import a model from an OCI registry as a version, or into a directory
+    PullOci(pull_oci::PullOci),
     /// List the models, or the versions of one
     List(list::List),
     /// Show what is known about a version
@@ -69,6 +74,8 @@ impl Command {
         match self {
             Self::Publish(publish) => publish.run(session).await,
             Self::Pull(pull) => pull.run(session).await,
+            Self::PushOci(push) => push.run(session).await,
+            Self::PullOci(pull) => pull.run(session).await,
             Self::List(list) => list.run(session).await,
             Self::Show(show) => show.run(session).await,
             Self::Verify(verify) => verify.run(session).await,

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate::{
-    registry::{Error, Invalid, ModelRef, signing::Untrusted},
+    registry::{Digest, Error, Invalid, ModelRef, signing::Untrusted},
     validation::InvalidSuite,
 };
 
@@ -30,6 +30,11 @@ pub(crate) enum Failure {
         "there is no registry in {0}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another"
     )]
     NoRegistry(String),
+    /// Tags of an OCI registry stay where they are.
+    #[error(
+        "the tag {tag} there is artifact {digest}, which has other files than {model}; push another version, or remove the tag there"
+    )]
+    Tagged { tag: String, digest: Digest, model: ModelRef },
     /// No trusted key signed it.
     #[error("{model} is not signed as it has to be")]
     Untrusted { model: ModelRef, source: Untrusted },
@@ -103,6 +108,7 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
         }
         match cause.downcast_ref::<Failure>() {
             Some(Failure::Interrupted) => return Some((Status::Interrupted, "interrupted")),
+            Some(Failure::Tagged { .. }) => return Some((Status::Refused, "already-published")),
             Some(Failure::Untrusted { .. }) => return Some((Status::Refused, "untrusted")),
             Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
             Some(Failure::NoRegistry(_) | Failure::NoServer { .. }) => {

@@ -2,9 +2,11 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 33] = [
     &["publish"],
     &["pull"],
+    &["push-oci"],
+    &["pull-oci"],
     &["list"],
     &["show"],
     &["verify"],
@@ -69,11 +71,12 @@ fn commands_begin_no_registry() {
     desk.write("said.json", b"{}");
     desk.write("policy.json", br#"{"rules": []}"#);
     desk.run(&["key", "generate", "key.pem", "key.pub.pem"]).is(0);
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 21] = [
         &["attest", "m@1.0.0", "--type", "x:y", "said.json"],
         &["approve", "m@1.0.0"],
         &["bom", "m@1.0.0"],
         &["sign", "m@1.0.0", "--key", "key.pem"],
+        &["push-oci", "m@1.0.0", "http://127.0.0.1:1/x"],
         &["demote", "m", "--channel", "production", "--reason", "x"],
         &["revert", "m", "--channel", "production", "--reason", "x"],
         &["at", "m", "--channel", "production", "2020-01-01"],

@@ -8,9 +8,11 @@ mod help;
 #[cfg(unix)]
 mod interrupts;
 mod lifecycle;
+mod oci;
 mod policies;
 mod profiles;
 mod refusals;
+#[allow(clippy::unwrap_used, reason = "they are of the library's tests")]
 #[path = "../../registry/tests/servers/mod.rs"]
 mod servers;
 mod signatures;
