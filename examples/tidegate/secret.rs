@@ -38,6 +38,7 @@ impl Passphrase {
 }
 
 /// The secret in an environment variable that `option` names.
+#[expect(clippy::disallowed_methods, reason = "a program is told its secrets by its environment")]
 pub(crate) fn variable_of(option: &str, variable: &str) -> Result<String, Failure> {
     std::env::var(variable).map_err(|_| {
         Failure::Misused(format!("environment variable `{variable}` of {option} is not set; export it"))

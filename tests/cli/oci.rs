@@ -14,7 +14,7 @@ use server::Server;
 
 /// Of the proxy.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().build().expect("a client without TLS settings")
 }
 
 #[test]
