@@ -45,7 +45,8 @@ Examples:
 
 The signature has the format of OpenSSF Model Signing v1.0, which the PyPI tool `model-signing` reads. It is
 made from the digests in the manifest; no file is read again. It is recorded in the registry as a statement,
-which `tidegate verify --key` and the rule `signed` of policies look for; signing again changes nothing.";
+which `tidegate verify --key` and the rule `signed` of policies look for; signing again changes nothing. The list of some ten thousand files is too long to be recorded:
+write it to a file, with --no-attest.";
 
 impl Sign {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {

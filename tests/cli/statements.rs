@@ -44,7 +44,7 @@ fn what_is_no_statement_is_refused() {
     let deep = format!("{}1{}", r#"{"a":"#.repeat(100), "}".repeat(100));
     attest(&desk, &deep).is(2).says(&["64 levels deep"]);
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat((16 << 20) - 8));
-    attest(&desk, &long).is(2).says(&["longer than 16777216 bytes", "files of a version"]);
+    attest(&desk, &long).is(2).says(&["of 4194304 at most", "file of the version"]);
     attest(&desk, &format!("{long} ")).is(2).says(&["longer than 16 MiB"]);
 
     desk.write("said.json", b"{}");
