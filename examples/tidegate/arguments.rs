@@ -95,6 +95,31 @@ pub(crate) fn seq(text: &str) -> Result<Seq, String> {
     Seq::try_from(n).map_err(|error| error.to_string())
 }
 
+/// Bytes: `50MB`, `1.5 GiB`, or a number alone.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 10] = [
+        ("", 1),
+        ("b", 1),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("tb", 1_000_000_000_000),
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+    ];
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+    let bytes = number.parse::<f64>().ok().zip(unit).map(|(number, (_, unit))| number * *unit as f64);
+    // Saturates: what is larger than any machine limits nothing.
+    bytes
+        .map(|bytes| bytes as u64)
+        .ok_or_else(|| "write bytes with a unit, for example 50MB or 40MiB".to_owned())
+}
+
 /// Why something is done.
 pub(crate) fn reason(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.len() > 1024 {

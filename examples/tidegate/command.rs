@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    Session, answer::Answer, approve, at, attest, bom, delete, demote, expire, fsck, gc, history, key, list,
-    policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate, verify,
-    watch, yank,
+    Session, answer::Answer, approve, at, attest, bom, cache, delete, demote, expire, fsck, gc, history, key,
+    list, policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate,
+    verify, watch, yank,
 };
 
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Publish(publish::Publish),
     /// Download a version and verify every byte of it
     Pull(pull::Pull),
+    /// Look after a cache of delivered files
+    Cache(cache::Cache),
     /// Copy a version to an OCI registry, as a ModelPack artifact
     PushOci(push_oci::PushOci),
     /// Import a model from an OCI registry as a version, or into a directory
@@ -74,6 +76,7 @@ impl Command {
         match self {
             Self::Publish(publish) => publish.run(session).await,
             Self::Pull(pull) => pull.run(session).await,
+            Self::Cache(cache) => cache.run().await,
             Self::PushOci(push) => push.run(session).await,
             Self::PullOci(pull) => pull.run(session).await,
             Self::List(list) => list.run(session).await,

@@ -8,6 +8,7 @@ mod at;
 mod attest;
 mod bom;
 mod bucket;
+mod cache;
 mod command;
 mod delete;
 mod demote;

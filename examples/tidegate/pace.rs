@@ -9,7 +9,7 @@ use clap::Args;
 use etcetera::BaseStrategy as _;
 use tidegate::registry::{Digest, Transfers};
 
-use crate::location::Location;
+use crate::{arguments::size, location::Location};
 
 #[derive(Debug, Args)]
 pub(crate) struct Pace {
@@ -62,27 +62,9 @@ fn parts(text: &str) -> Result<NonZeroUsize, String> {
     parts.ok_or_else(|| "write a whole number from 1 to 256".to_owned())
 }
 
-/// `50MB`, `1.5 GiB/s`, or plain bytes.
+/// Bytes a second.
 fn rate(text: &str) -> Result<NonZeroU64, String> {
-    const UNITS: [(&str, u64); 9] = [
-        ("", 1),
-        ("b", 1),
-        ("kb", 1_000),
-        ("mb", 1_000_000),
-        ("gb", 1_000_000_000),
-        ("kib", 1 << 10),
-        ("mib", 1 << 20),
-        ("gib", 1 << 30),
-        ("tb", 1_000_000_000_000),
-    ];
     let text = text.trim();
-    let text = text.strip_suffix("/s").unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
-    let bytes = number.parse::<f64>().ok().zip(unit).map(|(number, (_, unit))| number * *unit as f64);
-    // Saturates, and what is faster than any machine limits nothing.
-    bytes
-        .and_then(|bytes| NonZeroU64::new(bytes as u64))
+    NonZeroU64::new(size(text.strip_suffix("/s").unwrap_or(text))?)
         .ok_or_else(|| "write bytes a second with a unit, for example 50MB or 40MiB".to_owned())
 }

@@ -10,6 +10,7 @@ use tidegate::registry::{ModelStoreExt as _, Selector};
 use crate::{
     Session,
     answer::Answer,
+    cache::Cached,
     pace::{Pace, Resume},
     transfer::Bar,
     words::{bytes, count},
@@ -27,6 +28,8 @@ pub(crate) struct Pull {
     pace: Pace,
     #[command(flatten)]
     resume: Resume,
+    #[command(flatten)]
+    cached: Cached,
 }
 
 impl Pull {
@@ -36,7 +39,10 @@ impl Pull {
         let registry = location.open().await?.moving(transfers);
         let model = registry.resolve(&self.selector).await?;
         let bar = Bar::new("pulling");
-        let manifest = registry.store.download(&model, &self.directory, &bar).await?;
+        let manifest = match self.cached.open().await? {
+            Some(cache) => cache.deliver(&registry.store, &model, &self.directory, &bar).await?,
+            None => registry.store.download(&model, &self.directory, &bar).await?,
+        };
         drop(bar);
         let files = count(manifest.files.len(), "file");
         let into = self.directory.display();

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Attested, Digest, Envelope, Invalid, Log, ModelRef, ResourceDescriptor, Result, Stamp, Statement,
+    Approval, Attested, Decision, Digest, Envelope, Invalid, Log, ModelRef, ResourceDescriptor, Result,
+    Stamp, Statement,
     catalogue::{Catalogues, Entry, Fact, corrupt},
     log::LogKey,
 };
@@ -136,21 +137,21 @@ impl Attestation {
     }
 
     /// What the statement comes to: `PASSED`, `WARNED` or `FAILED`, or what it says itself, as far as its
-    /// predicate says so in one of these ways: the string `result`, as of a [`TestResult`](crate::TestResult);
-    /// the `decision` of an [`Approval`](crate::Approval); the boolean `accepted`.
+    /// predicate says so in one of these ways: the string `result`, as of a [`TestResult`](crate::TestResult),
+    /// or the boolean `accepted`. An [`Approval`] comes to `PASSED` if it approves, and to `FAILED` otherwise.
     #[must_use]
     pub fn result(&self) -> Option<String> {
         const LONGEST: usize = 64;
         let outcome = |good| if good { "PASSED" } else { "FAILED" };
-        let text = |name| self.predicate.get(name).and_then(Value::as_str);
-        let result = text("result").filter(|result| result.len() <= LONGEST);
-        let decision = || match text("decision")? {
-            "approve" => Some(outcome(true)),
-            "reject" => Some(outcome(false)),
-            _ => None,
-        };
+        if self.predicate_type == Approval::PREDICATE_TYPE {
+            // One that cannot be read approves of nothing.
+            let approves = Approval::try_from(self).is_ok_and(|said| said.decision == Decision::Approve);
+            return Some(outcome(approves).to_owned());
+        }
+        let result = self.predicate.get("result").and_then(Value::as_str);
+        let result = result.filter(|result| result.len() <= LONGEST);
         let accepted = || self.predicate.get("accepted").and_then(Value::as_bool).map(outcome);
-        result.or_else(decision).or_else(accepted).map(ToOwned::to_owned)
+        result.or_else(accepted).map(ToOwned::to_owned)
     }
 
     /// The envelope that it came in, if it did.

@@ -185,9 +185,9 @@ impl Lifecycle {
 impl Retention {
     fn expired(&self, catalogue: &Catalogue, at: SystemTime) -> Result<Vec<ModelRef>> {
         let mut kept = BTreeSet::new();
-        for (channel, current) in catalogue.currents() {
-            kept.insert(current.to.clone());
-            for made in catalogue.history(channel).iter().rev().take(self.moves) {
+        kept.extend(catalogue.currents().map(|(_, current)| current.to.clone()));
+        for history in catalogue.histories() {
+            for made in history.iter().rev().take(self.moves) {
                 kept.extend([Some(made.to.clone()), made.from.clone()].into_iter().flatten());
             }
         }

@@ -128,13 +128,13 @@ impl Seq {
     /// The number of the record after this one.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// The number of the record `n` after this one.
     #[must_use]
     pub const fn plus(self, n: usize) -> Self {
-        Self(self.0 + n as u64)
+        Self(self.0.saturating_add(n as u64))
     }
 
     /// The number of the record before this one; the first has none.

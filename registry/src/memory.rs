@@ -100,8 +100,10 @@ impl ModelStore for InMemory {
         // Where another publisher was first, nobody can publish this manifest any more.
         let lost = match &committed {
             Ok((catalogue, _)) => catalogue.row(model)?.manifest != key,
-            Err(Error::CommitUnknown { .. } | Error::Unavailable { .. }) => false,
-            Err(_) => true,
+            Err(_) => {
+                let catalogue = self.catalogues.fold(self, model.name()).await?;
+                !catalogue.row(model).is_ok_and(|row| row.manifest == key)
+            }
         };
         if lost {
             self.state().manifests.remove(&key);

@@ -2,9 +2,13 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 37] = [
     &["publish"],
     &["pull"],
+    &["cache"],
+    &["cache", "stat"],
+    &["cache", "shrink"],
+    &["cache", "verify"],
     &["push-oci"],
     &["pull-oci"],
     &["list"],

@@ -1,6 +1,7 @@
 //! The example program `tidegate`, driven as people and scripts drive it.
 
 mod buckets;
+mod cache;
 mod channels;
 mod desk;
 mod filters;

@@ -98,7 +98,15 @@ impl Catalogues {
 /// The newest snapshot, or nothing said yet.
 async fn restore(log: &dyn Log, name: &ModelName) -> Result<Catalogue> {
     let key = LogKey::model(name);
-    let Some(snapshot) = log.snapshot(&key).await? else { return Ok(Catalogue::new(name.clone())) };
+    let snapshot = match log.snapshot(&key).await {
+        Ok(snapshot) => snapshot,
+        Err(error @ Error::Corrupt { .. }) => {
+            tracing::warn!(%key, %error, "a snapshot cannot be read, folding the whole log");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(snapshot) = snapshot else { return Ok(Catalogue::new(name.clone())) };
     Catalogue::restore(name.clone(), &snapshot).or_else(|error| {
         tracing::warn!(%key, seq = %snapshot.seq, %error, "a snapshot cannot be read, folding the whole log");
         Ok(Catalogue::new(name.clone()))

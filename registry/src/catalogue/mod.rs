@@ -155,6 +155,11 @@ impl Catalogue {
         self.ledger.channels.keys().filter_map(|channel| Some((channel, self.current(channel)?)))
     }
 
+    /// The moves of every channel, also of those that point nowhere.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = &[Move]> {
+        self.ledger.channels.values().map(Vec::as_slice)
+    }
+
     /// What has to hold for a version that a channel is moved to.
     pub(crate) fn policy(&self, channel: &Channel) -> Option<&Policy> {
         self.ledger.policies.get(channel)

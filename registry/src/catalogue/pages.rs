@@ -13,7 +13,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::version::{Precedence, Row};
-use crate::BoxError;
+use crate::{BoxError, Digest};
 
 /// Rows of a page. A page is what has to be read to know about one version.
 const ROWS: usize = 256;
@@ -46,6 +46,8 @@ pub(super) struct Outline {
     rows: usize,
     /// Bytes of the compressed page.
     length: usize,
+    /// Of the compressed page.
+    sha256: Digest,
 }
 
 impl Rows {
@@ -75,7 +77,7 @@ impl Rows {
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.new + self.pages.iter().map(|page| page.outline.rows).sum::<usize>()
+        self.pages.iter().fold(self.new, |sum, page| sum.saturating_add(page.outline.rows))
     }
 
     /// Whether what changed would fill a page.
@@ -134,10 +136,10 @@ impl Rows {
             if here.is_empty() {
                 pages.push(page.share());
             } else {
-                pages.extend(paged(&merge(page.rows()?.to_vec(), here))?);
+                pages.extend(paged(&merge(page.rows()?.to_vec(), here), next.is_none())?);
             }
         }
-        pages.extend(paged(&changed.collect::<Vec<_>>())?);
+        pages.extend(paged(&changed.collect::<Vec<_>>(), true)?);
         (self.pages, self.new) = (Arc::new(pages), 0);
         Ok(())
     }
@@ -157,6 +159,10 @@ impl Rows {
                 return Err("it is cut off".into());
             }
             let bytes = bytes.split_to(outline.length);
+            // Before anything relies on it: a page that is only found damaged later would be kept on.
+            if Digest::of(&bytes) != outline.sha256 {
+                return Err("a page is not the one that was written".into());
+            }
             pages.push(Page { outline, bytes, read: OnceLock::new() });
         }
         let ascend =
@@ -179,8 +185,13 @@ impl Page {
 
     fn between(first: &Version, last: &Version, rows: &[Row]) -> Result<Self, BoxError> {
         let bytes = Bytes::from(compress(&rows)?);
-        let outline =
-            Outline { first: first.clone(), last: last.clone(), rows: rows.len(), length: bytes.len() };
+        let outline = Outline {
+            first: first.clone(),
+            last: last.clone(),
+            rows: rows.len(),
+            length: bytes.len(),
+            sha256: Digest::of(&bytes),
+        };
         Ok(Self { outline, bytes, read: OnceLock::new() })
     }
 
@@ -198,7 +209,11 @@ impl Page {
         let ascend =
             rows.is_sorted_by(|a, b| a.published.version.cmp_precedence(&b.published.version).is_lt());
         let ends = rows.first().zip(rows.last()).map(|(a, b)| (&a.published.version, &b.published.version));
-        if !rest.is_empty() || !ascend || ends != Some((&self.outline.first, &self.outline.last)) {
+        if !rest.is_empty()
+            || !ascend
+            || rows.len() != self.outline.rows
+            || ends != Some((&self.outline.first, &self.outline.last))
+        {
             return Err("a page is not what it was said to be".into());
         }
         Ok(rows)
@@ -209,9 +224,11 @@ impl Page {
     }
 }
 
-/// As many pages as the rows need, all but the last one full.
-fn paged(rows: &[Row]) -> Result<Vec<Page>, BoxError> {
-    rows.chunks(ROWS).map(Page::new).collect()
+/// As many pages as the rows need. The `last` pages of all are filled up, because versions ascend as a rule;
+/// others are filled evenly, so that the next row in there does not split them again.
+fn paged(rows: &[Row], last: bool) -> Result<Vec<Page>, BoxError> {
+    let each = if last { ROWS } else { rows.len().div_ceil(rows.len().div_ceil(ROWS).max(1)).max(1) };
+    rows.chunks(each).map(Page::new).collect()
 }
 
 /// Both, ascending; where a version is in both, the `new` row.

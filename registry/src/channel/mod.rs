@@ -130,7 +130,8 @@ impl Channels {
         Ok(catalogue.history(channel).last().cloned())
     }
 
-    /// Moves `channel` back to the version that it pointed to before its last move, which `expect` says.
+    /// Moves `channel` back to the version that it pointed to before its last move, which `expect` says. With
+    /// [`Expect::Any`], reverting twice is going back and forth: after an error, look first.
     ///
     /// # Errors
     ///

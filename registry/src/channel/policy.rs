@@ -32,7 +32,8 @@ pub struct Policy {
 #[non_exhaustive]
 pub enum Rule {
     /// So many different people approved of the version: the last [`Approval`] that each
-    /// recorded of it approves. Who published the version is not counted.
+    /// recorded of it approves. Who published the version is not counted. Names are those of the records'
+    /// stamps, compared letter by letter: whoever may write to the log can write any name.
     Approved {
         /// How many.
         by: usize,
@@ -197,8 +198,8 @@ fn approved(published: &Published, by: usize, of: &BTreeSet<String>) -> Finding 
             && who != published.stamp.by
             && (of.is_empty() || of.contains(who));
         match said.result.as_deref() {
-            Some("FAILED") if counts => drop(people.remove(who)),
-            _ if counts => drop(people.insert(who)),
+            Some("PASSED") if counts => drop(people.insert(who)),
+            _ if counts => drop(people.remove(who)),
             _ => {}
         }
     }

@@ -91,7 +91,9 @@ impl Channels {
 
 impl Watch {
     fn interval(&mut self) -> Duration {
-        self.poll.every.mul_f64(0.5 + self.rng.f64())
+        // Never without a pause, and never for longer than anybody waits.
+        const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+        self.poll.every.clamp(Duration::from_millis(1), YEAR).mul_f64(0.5 + self.rng.f64())
     }
 
     async fn look(&mut self, name: &ModelName) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Looking whether everything is as it was written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use fastrand::Rng;
 use futures::{StreamExt as _, future::BoxFuture, stream};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Log as _, LogKey, ModelName, ModelRef, ModelStoreExt as _, Progress, Result, Seq, Snapshot,
-    catalogue::{Catalogue, Row},
+    catalogue::{Catalogue, Row, what},
 };
 
 /// Manifests read at once.
@@ -88,7 +88,10 @@ impl ObjectBacked {
         for row in catalogue.rows() {
             rows.push(row?);
         }
-        rows.retain(|row| row.deleted.is_none());
+        // Of a version whose artifact lies elsewhere there is only what the log says.
+        rows.retain(|row| {
+            row.deleted.is_none() && (row.publication.is_some() || listing.has_manifest(&row.manifest))
+        });
         let model = |row: &Row| name.at(row.published.version.clone());
 
         let mut used = HashSet::new();
@@ -143,6 +146,9 @@ impl ObjectBacked {
             snapshots.extend(self.snapshot_at(&key, seq).await?);
         }
         let mut catalogue = Catalogue::new(name.clone());
+        let listed = self.list(&keys::records(&key)).await?;
+        let listed: BTreeSet<Seq> =
+            listed.iter().filter_map(|meta| keys::record_seq(&meta.location)).collect();
         // Records behind a missing one are only found by whoever knows of them.
         let records = match self.read(&key, Seq::FIRST).await {
             Ok(records) => records,
@@ -167,6 +173,10 @@ impl ObjectBacked {
                     inspection.add(what, format!("{error}; remove it, it is written again"));
                 }
             }
+        }
+        if let Some(last) = listed.last().filter(|last| **last >= catalogue.next()) {
+            let why = format!("it is missing, though there is record {last}");
+            inspection.add(what(&key, catalogue.next()), why);
         }
         for snapshot in snapshots.iter().filter(|snapshot| snapshot.seq >= catalogue.next()) {
             let what = keys::snapshot(&key, snapshot.seq).to_string();

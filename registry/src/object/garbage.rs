@@ -78,6 +78,10 @@ impl Listing {
             + self.manifests.keys().filter(|manifest| !manifests.contains(manifest)).count()
     }
 
+    pub(super) fn has_manifest(&self, digest: &Digest) -> bool {
+        self.manifests.contains_key(digest)
+    }
+
     /// Bytes of the blob of this name, if it is there.
     pub(super) fn size(&self, blob: &str) -> Option<u64> {
         self.blobs.get(blob).map(|blob| blob.size)
@@ -108,13 +112,16 @@ pub(super) fn plan(
         return Ok(Plan::Ask { versions, strays });
     }
     let garbage = look.garbage(known);
+    let used = look.used(known);
     let dead =
         |publication: &Uuid| garbage.publications.contains(publication) || catalogue.is_dead(publication);
     let before = catalogue.garbage();
     let blobs = listing.blobs.iter().filter(|(key, _)| {
-        garbage.blobs.contains(*key)
-            || before.blobs.contains(*key)
-            || keys::publication(key).is_some_and(|publication| dead(&publication))
+        // The last line of defence: what a version is known to use stays, whatever was condemned.
+        !used.contains(*key)
+            && (garbage.blobs.contains(*key)
+                || before.blobs.contains(*key)
+                || keys::publication(key).is_some_and(|publication| dead(&publication)))
     });
     let manifests = listing
         .manifests
@@ -162,10 +169,15 @@ impl<'a> Look<'a> {
     fn asked(&self) -> impl Iterator<Item = &Row> {
         let gone: HashSet<Uuid> = self.gone.iter().filter_map(|row| row.publication).collect();
         self.live.iter().filter(move |row| match row.publication {
-            None => true,
+            // Of a version whose artifact lies elsewhere there is nothing here.
+            None => self.listing.manifests.contains_key(&row.manifest),
             Some(publication) => {
                 let there = self.blobs.get(&publication).copied().unwrap_or(0);
-                there > row.blobs || row.borrows.iter().any(|lender| gone.contains(lender))
+                there > row.blobs
+                    || row
+                        .borrows
+                        .iter()
+                        .any(|lender| gone.contains(lender) || self.catalogue.is_dead(lender))
             }
         })
     }
@@ -187,22 +199,31 @@ impl<'a> Look<'a> {
         old.map(|(digest, _)| *digest).filter(move |digest| !named.contains(digest))
     }
 
+    /// Blobs that versions are known to use.
+    fn used<'k>(&self, known: &'k Known) -> HashSet<&'k String> {
+        self.asked().filter_map(|row| known.uses.get(&row.manifest)).flatten().collect()
+    }
+
     fn garbage(&self, known: &Known) -> Garbage {
-        let used: HashSet<&String> =
-            self.asked().filter_map(|row| known.uses.get(&row.manifest)).flatten().collect();
+        let used = self.used(known);
         let asked: HashSet<Uuid> = self.asked().filter_map(|row| row.publication).collect();
         let live: HashSet<Uuid> = self.live.iter().filter_map(|row| row.publication).collect();
         let gone: HashSet<Uuid> = self.gone.iter().filter_map(|row| row.publication).collect();
+        let lent: HashSet<Uuid> = self.live.iter().flat_map(|row| row.borrows.iter().copied()).collect();
         let mut garbage = Garbage::default();
         for (key, meta) in &self.listing.blobs {
             match keys::publication(key) {
                 _ if used.contains(key) => {}
                 // All that it wrote is used, as their number tells.
                 Some(publication) if live.contains(&publication) && !asked.contains(&publication) => {}
+                Some(publication) if self.catalogue.is_dead(&publication) => {}
+                // Nobody has borrowed from it, and nobody can any more.
+                Some(publication) if gone.contains(&publication) && !lent.contains(&publication) => {
+                    garbage.publications.insert(publication);
+                }
                 Some(publication) if live.contains(&publication) || gone.contains(&publication) => {
                     garbage.blobs.insert(key.clone());
                 }
-                Some(publication) if self.catalogue.is_dead(&publication) => {}
                 Some(publication) if self.is_old(meta) => drop(garbage.publications.insert(publication)),
                 None if self.is_old(meta) => drop(garbage.blobs.insert(key.clone())),
                 _ => {}

@@ -13,7 +13,7 @@ use object_store::{Error as Failure, ObjectStore as _, PutMode};
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectBacked, failure::failure, keys};
-use crate::{LogKey, Result, Seq, Snapshot};
+use crate::{Invalid, LogKey, Result, Seq, Snapshot};
 
 /// Bytes of the longest hint.
 const LONGEST: u64 = 4096;
@@ -58,6 +58,14 @@ impl Heads {
 
     pub(super) fn has(&self, key: &LogKey, seq: Seq) -> bool {
         self.with(key, |head| head.seen >= Some(seq))
+    }
+
+    /// The log was read to its end, which was there.
+    pub(super) fn ends(&self, key: &LogKey, last: Option<Seq>) {
+        self.with(key, |head| {
+            head.seen = head.seen.max(last);
+            head.hinted = None;
+        });
     }
 
     /// The highest record that is there, or may be.
@@ -115,6 +123,10 @@ impl ObjectBacked {
 
     pub(super) async fn keep_snapshot(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
         let Snapshot { seq, bytes } = snapshot;
+        if bytes.len() as u64 > LONGEST_SNAPSHOT {
+            let why = format!("it is longer than {LONGEST_SNAPSHOT} bytes, and would not be read");
+            return Err(Invalid::new("snapshot", format!("{key} at {seq}"), why).into());
+        }
         let path = keys::snapshot(key, seq);
         let put = self.soft.put_opts(&path, bytes.into(), PutMode::Overwrite.into()).await;
         put.map_err(failure(self, "keep a snapshot"))?;
@@ -122,6 +134,8 @@ impl ObjectBacked {
         self.hint(key).await?;
         let mut dropped = Vec::new();
         let hint = self.heads.with(key, |head| {
+            // What claims to be newer is of somebody else, who names it, or of nobody.
+            head.snapshots.retain(|known| *known < seq);
             head.add(&[seq]);
             dropped = head.snapshots.split_off(head.snapshots.len().min(KEPT));
             head.told()

@@ -25,6 +25,7 @@ const LONGEST: u64 = 64 << 20;
 pub(super) struct Journal {
     file: fs::File,
     path: PathBuf,
+    of: Line,
     past: HashMap<FilePath, Past>,
 }
 
@@ -60,6 +61,8 @@ pub(super) enum Line {
     Part { file: FilePath, at: usize, id: String, digest: Digest },
     /// The store has the file.
     Done { file: File },
+    /// A record may be under way that names the blobs. They are nobody's to go on with from here.
+    Committing,
 }
 
 impl Journal {
@@ -75,20 +78,18 @@ impl Journal {
             return Ok(None);
         }
         let of = Line::Of { v: 1, store: store.to_owned(), model: model.clone() };
-        let mut journal = Self { file, path, past: HashMap::new() };
+        let mut journal = Self { file, path, of, past: HashMap::new() };
         let mut text = Vec::new();
         let read = (&journal.file).take(LONGEST + 1).read_to_end(&mut text);
         read.map_err(local("read", &journal.path))?;
         let mut lines = text.split(|byte| *byte == b'\n').map(serde_json::from_slice::<Line>);
-        let is_ours = matches!(lines.next(), Some(Ok(first)) if first == of);
+        let is_ours = matches!(lines.next(), Some(Ok(first)) if first == journal.of);
         if is_ours && text.len() as u64 <= LONGEST {
             lines.filter_map(Result::<_, _>::ok).for_each(|line| journal.recall(line));
             // Whatever a killed program was about to say ends here.
             journal.write("\n".to_owned());
         } else {
-            journal.file.set_len(0).map_err(local("clear", &journal.path))?;
-            let _ = (&journal.file).seek(SeekFrom::Start(0));
-            journal.note(&of);
+            journal.forget()?;
         }
         Ok(Some(journal))
     }
@@ -106,9 +107,13 @@ impl Journal {
         Some((publication, begun))
     }
 
-    /// Forgets what had been sent, which is not there any more.
-    pub(super) fn forget(&mut self) {
+    /// Forgets what had been sent, also for whoever goes on after this.
+    pub(super) fn forget(&mut self) -> Result<()> {
         self.past.clear();
+        self.file.set_len(0).map_err(local("clear", &self.path))?;
+        let _ = (&self.file).seek(SeekFrom::Start(0));
+        self.note(&self.of);
+        Ok(())
     }
 
     /// Adds a line. One that cannot be written is only missed by who would go on.
@@ -133,11 +138,15 @@ impl Journal {
     fn recall(&mut self, line: Line) {
         match line {
             Line::Of { .. } => {}
+            Line::Committing => self.past.clear(),
             // It becomes a name in the store, so it has to be one that we could have given.
             Line::Begin { file, key, upload } => {
                 if keys::publication(&key)
                     .is_some_and(|publication| key.starts_with(&publication.to_string()))
                 {
+                    // One publication is gone on with: the last one.
+                    let publication = keys::publication(&key);
+                    self.past.retain(|_, past| keys::publication(&past.key) == publication);
                     let sending = |(id, part)| Sending { id, part, parts: BTreeMap::new() };
                     self.past.insert(file, Past { key, upload: upload.map(sending), done: None });
                 }

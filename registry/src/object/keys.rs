@@ -30,11 +30,20 @@ pub(super) fn models() -> Path {
 
 /// Record `seq` of a log. Twenty digits hold every `u64`, so names sort as numbers do.
 pub(super) fn record(key: &LogKey, seq: Seq) -> Path {
-    let name = format!("{:020}.json", seq.get());
+    records(key).join(format!("{:020}.json", seq.get()))
+}
+
+/// Where the records of a log lie.
+pub(super) fn records(key: &LogKey) -> Path {
     match key.as_model() {
-        Some(_) => log(key).join("log").join(name),
-        None => log(key).join(name),
+        Some(_) => log(key).join("log"),
+        None => log(key),
     }
+}
+
+/// The number of the record that lies at `path`, if one does.
+pub(super) fn record_seq(path: &Path) -> Option<Seq> {
+    Seq::new(path.filename()?.strip_suffix(".json")?.parse().ok()?)
 }
 
 /// Where the log of `key` is said to end.

@@ -115,9 +115,7 @@ impl Log for ObjectBacked {
                 break;
             }
         }
-        if !records.is_empty() {
-            self.heads.saw(key, from.plus(records.len() - 1));
-        }
+        self.heads.ends(key, records.len().checked_sub(1).map(|last| from.plus(last)));
         Ok(records)
     }
 

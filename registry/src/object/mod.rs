@@ -376,6 +376,8 @@ impl ModelStore for ObjectBacked {
     }
 
     async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {
+        // What was read stays true, but that the version exists may not.
+        self.catalogues.fold(self, model.name()).await?.row(model)?;
         Ok(self.stored(model).await?.manifest.clone())
     }
 

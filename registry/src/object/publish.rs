@@ -60,7 +60,7 @@ fn check(drafts: &[(Draft, Content)]) -> Result<()> {
     let [(first, _), ..] = drafts else {
         return Err(Invalid::new("publication", "", "it has no version; offer at least one").into());
     };
-    let mut versions = BTreeSet::new();
+    let (mut versions, mut channels) = (BTreeSet::new(), BTreeSet::new());
     for (draft, _) in drafts {
         draft.check()?;
         let model = draft.model.to_string();
@@ -74,6 +74,10 @@ fn check(drafts: &[(Draft, Content)]) -> Result<()> {
         }
         if !versions.insert(draft.model.version()) {
             return Err(Invalid::new("publication", model, "it is in there twice").into());
+        }
+        if let Some((channel, _)) = draft.promote.iter().find(|(channel, _)| !channels.insert(channel)) {
+            let why = format!("a record moves {channel} once; promote one version to it");
+            return Err(Invalid::new("publication", model, why).into());
         }
     }
     Ok(())
@@ -170,7 +174,15 @@ async fn commit(
                         stale = true;
                         return Ok(Vec::new());
                     }
-                    Prepared::Written(written) => written.facts(catalogue)?,
+                    Prepared::Written(written) => {
+                        let more = written.facts(catalogue)?;
+                        if more.is_none() {
+                            // Somebody else was faster with the same content; it is promoted all the same.
+                            let published = catalogue.published(&draft.model)?;
+                            facts.extend(draft.promotions(catalogue, published)?);
+                        }
+                        more
+                    }
                 };
                 said.push(more.is_some());
                 facts.extend(more.into_iter().flatten());

@@ -7,7 +7,13 @@ use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
 use uuid::Uuid;
 
 use super::{
-    ObjectBacked, blob::Uploads, failure::failure, journal::Journal, keys, publish::each, stored::Stored,
+    ObjectBacked,
+    blob::Uploads,
+    failure::failure,
+    journal::{Journal, Line},
+    keys,
+    publish::each,
+    stored::Stored,
     unfinished::Unfinished,
 };
 use crate::{
@@ -52,7 +58,7 @@ impl Written {
         let past = past.filter(|(publication, _)| !catalogue.is_dead(publication));
         if let (None, Some(journal)) = (past, &mut journal) {
             // It was taken for abandoned.
-            journal.forget();
+            journal.forget()?;
         }
         let (publication, begun) = past.unwrap_or_else(|| (Uuid::now_v7(), 0));
         let unfinished = Unfinished::new(registry, journal.is_some());
@@ -75,7 +81,8 @@ impl Written {
     /// Whether something of it is garbage by now. Whoever is asked in the state in which the record is
     /// written knows; see [`ObjectBacked::collect`].
     pub(super) fn is_stale(&self, catalogue: &Catalogue) -> Result<bool> {
-        if catalogue.is_dead(&self.publication) {
+        let mut writers = self.stored.segments.iter().filter_map(|segment| keys::publication(&segment.key));
+        if catalogue.is_dead(&self.publication) || writers.any(|writer| catalogue.is_dead(&writer)) {
             return Ok(true);
         }
         for lender in &self.lenders {
@@ -105,6 +112,9 @@ impl Written {
 
     /// From here on a record may name the blobs. Returns those that it wrote.
     pub(super) fn release(&mut self) -> Vec<ObjectPath> {
+        if let Some(journal) = &self.journal {
+            journal.note(&Line::Committing);
+        }
         self.unfinished.take().map(Unfinished::release).unwrap_or_default()
     }
 

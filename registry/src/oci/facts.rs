@@ -77,12 +77,15 @@ impl Facts {
     /// Makes a version of an artifact. `false` when somebody else published the same content meanwhile.
     pub(super) async fn publish(&self, draft: &Draft, manifest: &Manifest, artifact: Digest) -> Result<bool> {
         let Manifest { model, digest, created, .. } = manifest;
+        let mut is_ours = false;
         let commit = self.catalogues.commit(&*self.log, model.name(), created, |catalogue| {
-            if !catalogue.admits(model, digest)? {
+            is_ours = catalogue.admits(model, digest)?;
+            if !is_ours {
                 return draft.promotions(catalogue, catalogue.published(model)?);
             }
             draft.facts(catalogue, Publish::of(manifest, artifact, catalogue.next()))
         });
-        Ok(commit.await?.1.is_some())
+        commit.await?;
+        Ok(is_ours)
     }
 }
