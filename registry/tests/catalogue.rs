@@ -93,7 +93,13 @@ async fn a_registry_without_snapshots_or_with_damaged_ones_says_the_same() {
     assert_eq!(paths.len(), 3, "a hint and two snapshots: {paths:?}");
     for path in &paths {
         let good = bucket.get(path).await.unwrap().bytes().await.unwrap();
-        for bad in [Bytes::from("rubbish"), good.slice(..good.len() / 2), Bytes::new()] {
+        let mut flipped = good.to_vec();
+        if let Some(last) = flipped.iter_mut().nth_back(20) {
+            *last ^= 1;
+        }
+        let long = Bytes::from(vec![b' '; 5000]);
+        for bad in [Bytes::from("rubbish"), good.slice(..good.len() / 2), Bytes::new(), flipped.into(), long]
+        {
             bucket.put(path, bad.into()).await.unwrap();
             assert_eq!(versions(&bucket).await, expected, "{path}");
         }

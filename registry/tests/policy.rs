@@ -127,7 +127,14 @@ async fn approvals_are_of_different_people_and_not_of_the_publisher() {
     decide("bo", 32, Decision::Reject).await;
     assert!(desk.refused("1.0.0", 33).await.contains("cy approved of it"));
     approve("bo", 34).await;
-    desk.promote("1.0.0", &Channel::production(), 35).await.unwrap();
+    // What does not say yes or no says no.
+    let unclear = [serde_json::json!({}), serde_json::json!({ "result": "PASSED", "decision": "abstain" })];
+    for (seconds, unclear) in (36..).step_by(2).zip(unclear) {
+        desk.attest("1.0.0", Approval::PREDICATE_TYPE, unclear, by("cy", seconds)).await;
+        assert!(desk.refused("1.0.0", seconds).await.contains("bo approved of it"));
+        approve("cy", seconds + 1).await;
+    }
+    desk.promote("1.0.0", &Channel::production(), 50).await.unwrap();
 }
 
 #[tokio::test]
@@ -289,6 +296,8 @@ async fn retention_keeps_what_is_used() {
     };
     // 1.4.0 and 1.4.0-rc.1 are the highest, 1.3.0 is five seconds old, and the others that stay are used.
     let expected = ["1.3.0-rc.2", "1.3.0-rc.1"];
+    // An emptied channel goes back to where it was.
+    desk.channels.demote(&name(), &Channel::production(), &Expect::Any, "off", by("bo", 13)).await.unwrap();
     assert_eq!(expire(true).await, expected);
     assert_eq!(desk.store.list(&name(), Filter::default()).await.unwrap().len(), 8);
     assert_eq!(expire(false).await, expected);

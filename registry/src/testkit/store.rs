@@ -250,6 +250,9 @@ pub async fn a_publication_can_promote<S: ModelStore>(make: impl AsyncFn() -> S)
     assert!(matches!(error, Error::ChannelMoved { .. }), "{error}");
     assert!(matches!(store.manifest(&model("m@1.1.0")).await.unwrap_err(), Error::NotFound { .. }));
     publish("m@1.1.0", Expect::At(model("m@1.0.0"))).await.unwrap();
+    let error = publish("m@1.0.0", Expect::Absent).await.unwrap_err();
+    assert!(matches!(error, Error::ChannelMoved { .. }), "{error}");
+    store.manifest(&model("m@1.0.0")).await.unwrap();
     // One that is there already is promoted all the same.
     publish("m@1.0.0", Expect::Any).await.unwrap();
     publish("m@1.1.0", Expect::At(model("m@1.0.0"))).await.unwrap();
