@@ -27,7 +27,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 ///   content it is [`Error::AlreadyPublished`](crate::Error::AlreadyPublished) and changes nothing.
 /// * **Precedence.** Versions that differ only in build metadata are equal in precedence and cannot
 ///   both exist: the second is [`Error::Invalid`](crate::Error::Invalid).
-/// * **One read.** Each byte offered to `publish` is read once; what was hashed is what was stored.
+/// * **One read.** Each byte offered to `publish` is read once; what was hashed is what was stored. (A file
+///   that seems to be stored already may be read up to where it differs, and then once more.)
 /// * **Read your writes.** After `publish` returns, every method of every clone sees the version.
 /// * `open` gives the stored bytes as they are; verifying them is for
 ///   [`ModelStoreExt::download`](crate::ModelStoreExt::download).
