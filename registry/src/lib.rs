@@ -168,7 +168,7 @@ pub use crate::{
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use crate::object::{
     Collected, Collection, Inspection, ObjectBacked, Problem, Reread,
-    check::{StoreCheck, Trial, Unfit},
+    opening::check::{StoreCheck, Trial, Unfit},
 };
 
 #[cfg(feature = "fs")]

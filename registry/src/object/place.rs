@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use object_store::{ObjectStore, multipart::MultipartStore, path::Path};
 
 #[cfg(feature = "fs")]
-use super::local::LocalBlobs;
+use super::publish::local::LocalBlobs;
 
 /// How blobs are written and removed. Everything else goes through the object store.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use object_store::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Barrier, task::JoinSet, time::Instant};
 
-use super::{failure::is_refusal, keys};
+use crate::object::{failure::is_refusal, keys};
 
 /// Writers that create the same object at the same time.
 const WRITERS: usize = 16;
@@ -81,7 +81,7 @@ pub struct Unfit {
 }
 
 /// Why a check ended early.
-pub(super) enum Flaw {
+pub(in crate::object) enum Flaw {
     /// It could not be carried out.
     Failed(Failure),
     /// The store is not one for a registry.
@@ -90,7 +90,7 @@ pub(super) enum Flaw {
 
 impl Trial {
     /// What a store refuses to do that fails it.
-    pub(super) const fn promise(self) -> &'static str {
+    pub(in crate::object) const fn promise(self) -> &'static str {
         match self {
             Self::CreateTwice | Self::Race => "create an object only if it is absent",
             Self::ListAfterWrite => "list what was written",
@@ -115,7 +115,7 @@ impl From<Failure> for Flaw {
 }
 
 /// Tries everything out below a prefix that nobody else uses, and removes what it has written.
-pub(super) async fn check(store: &Arc<dyn ObjectStore>) -> Result<StoreCheck, Flaw> {
+pub(in crate::object) async fn check(store: &Arc<dyn ObjectStore>) -> Result<StoreCheck, Flaw> {
     let mut scratch = Scratch { store, root: keys::scratch(), written: Vec::new() };
     let checked = scratch.check().await;
     let left = scratch.remove().await;

@@ -6,14 +6,11 @@ use fastrand::Rng;
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use serde::Serialize;
 
-use super::{
-    ObjectBacked,
-    garbage::{Listing, folders},
-    keys,
-};
+use super::garbage::{Listing, folders};
 use crate::{
     Error, Log as _, LogKey, ModelName, ModelRef, ModelStoreExt as _, Progress, Result, Seq, Snapshot,
     catalogue::{Catalogue, Row, what},
+    object::{ObjectBacked, keys},
 };
 
 /// Manifests read at once.
@@ -186,7 +183,7 @@ impl ObjectBacked {
     }
 
     async fn snapshot_at(&self, key: &LogKey, seq: Seq) -> Result<Option<Snapshot>> {
-        let bytes = self.get(&keys::snapshot(key, seq), super::hint::LONGEST_SNAPSHOT).await?;
+        let bytes = self.get(&keys::snapshot(key, seq), crate::object::hint::LONGEST_SNAPSHOT).await?;
         Ok(bytes.map(|bytes| Snapshot { seq, bytes }))
     }
 }

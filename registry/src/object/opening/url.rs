@@ -7,8 +7,8 @@ use object_store::{
 };
 use url::{Position, Url};
 
-use super::{ObjectBacked, proven::Proven};
-use crate::{Invalid, Result};
+use super::proven::Proven;
+use crate::{Invalid, Result, object::ObjectBacked};
 
 /// What a URL names.
 enum Place {

@@ -7,15 +7,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::Collected;
-use crate::{Result, transfer::blocking::local};
+use crate::{Result, object::Collected, transfer::blocking::local};
 
 /// Files that are written through `object_store` are hidden for moments, and are not locked meanwhile. So
 /// they are left alone for so long, whatever the grace.
 const MOMENTS: Duration = Duration::from_secs(3600);
 
 /// Removes what is hidden below `model`, older than `grace` at `at`, and not in use; or only counts it.
-pub(super) fn sweep(model: &Path, grace: Duration, at: SystemTime, rehearse: bool) -> Result<Collected> {
+pub(in crate::object) fn sweep(
+    model: &Path,
+    grace: Duration,
+    at: SystemTime,
+    rehearse: bool,
+) -> Result<Collected> {
     let mut swept = Collected::default();
     for folder in [".", "blobs", "log", "manifests", "snapshots"] {
         let directory = model.join(folder);

@@ -13,8 +13,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{ObjectBacked, place::Place};
-use crate::transfer::blocking::joined;
+use crate::{
+    object::{ObjectBacked, place::Place},
+    transfer::blocking::joined,
+};
 
 /// Every blob that a publication has begun. Dropping this removes them in a task of its own, once
 /// everything that may still write one has ended.
@@ -23,7 +25,7 @@ use crate::transfer::blocking::joined;
 /// other threads. So whatever brings an object into being runs in a task that is never stopped, and
 /// holds an [`Alive`].
 #[derive(Debug)]
-pub(super) struct Unfinished {
+pub(in crate::object) struct Unfinished {
     store: Arc<dyn ObjectStore>,
     place: Place,
     cleanups: Arc<Cleanups>,
@@ -36,11 +38,11 @@ pub(super) struct Unfinished {
 }
 
 /// Held by everything that may still write. Nothing is ever sent: what counts is that all are dropped.
-pub(super) type Alive = mpsc::Sender<()>;
+pub(in crate::object) type Alive = mpsc::Sender<()>;
 
 /// How many removals are under way, in all clones of a registry.
 #[derive(Debug, Default)]
-pub(super) struct Cleanups(watch::Sender<usize>);
+pub(in crate::object) struct Cleanups(watch::Sender<usize>);
 
 /// One of them.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ struct Cleanup(Arc<Cleanups>);
 
 /// A multipart upload that is aborted when dropped.
 #[derive(Debug)]
-pub(super) struct Upload {
+pub(in crate::object) struct Upload {
     upload: Option<Box<dyn MultipartUpload>>,
     runtime: Handle,
     alive: Alive,
@@ -56,7 +58,7 @@ pub(super) struct Upload {
 
 impl Unfinished {
     /// Nothing begun yet. What will be is `kept` if the publication ends before its record, or not.
-    pub(super) fn new(registry: &ObjectBacked, kept: bool) -> Self {
+    pub(in crate::object) fn new(registry: &ObjectBacked, kept: bool) -> Self {
         let (alive, ended) = mpsc::channel(1);
         Self {
             store: Arc::clone(&registry.store),
@@ -71,7 +73,7 @@ impl Unfinished {
     }
 
     /// Puts a whole blob.
-    pub(super) async fn put(&self, blob: &Path, bytes: PutPayload) -> object_store::Result<()> {
+    pub(in crate::object) async fn put(&self, blob: &Path, bytes: PutPayload) -> object_store::Result<()> {
         let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.note(blob));
         unstoppable(async move {
             let put = store.put(&blob, bytes).await.map(drop);
@@ -82,7 +84,7 @@ impl Unfinished {
     }
 
     /// Begins a blob in parts.
-    pub(super) async fn begin(&self, blob: &Path) -> object_store::Result<Upload> {
+    pub(in crate::object) async fn begin(&self, blob: &Path) -> object_store::Result<Upload> {
         let (store, blob, alive) = (Arc::clone(&self.store), blob.clone(), self.note(blob));
         let runtime = self.runtime.clone();
         unstoppable(async move {
@@ -93,12 +95,12 @@ impl Unfinished {
     }
 
     /// From here on a record may name the blobs: they stay, whatever happens. Returns them.
-    pub(super) fn release(self) -> Vec<Path> {
+    pub(in crate::object) fn release(self) -> Vec<Path> {
         mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Removes everything begun, as far as the store lets us; what stays is invisible.
-    pub(super) async fn remove(mut self) {
+    pub(in crate::object) async fn remove(mut self) {
         if let Some(removal) = self.start_removal() {
             // One that panicked has left its blobs, which is what it may do.
             let _ = removal.await;
@@ -124,7 +126,7 @@ impl Unfinished {
     }
 
     /// This blob is going to be begun, by whoever holds what is returned.
-    pub(super) fn note(&self, blob: &Path) -> Alive {
+    pub(in crate::object) fn note(&self, blob: &Path) -> Alive {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner).push(blob.clone());
         self.alive.clone()
     }
@@ -138,7 +140,7 @@ impl Drop for Unfinished {
 
 impl Cleanups {
     /// Waits until there are none.
-    pub(super) async fn finish(&self) {
+    pub(in crate::object) async fn finish(&self) {
         let none = self.0.subscribe().wait_for(|cleanups| *cleanups == 0).await.map(drop);
         none.expect("its sender is this one");
     }
@@ -159,12 +161,12 @@ impl Drop for Cleanup {
 
 impl Upload {
     /// Where the next part goes.
-    pub(super) fn parts(&mut self) -> &mut dyn MultipartUpload {
+    pub(in crate::object) fn parts(&mut self) -> &mut dyn MultipartUpload {
         &mut **self.upload.as_mut().expect("an upload is there until it is completed")
     }
 
     /// Makes the blob of its parts.
-    pub(super) async fn complete(&mut self) -> object_store::Result<()> {
+    pub(in crate::object) async fn complete(&mut self) -> object_store::Result<()> {
         let upload = self.upload.take();
         let mut own = Self { upload, runtime: self.runtime.clone(), alive: self.alive.clone() };
         unstoppable(async move {

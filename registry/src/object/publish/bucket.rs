@@ -12,14 +12,17 @@ use object_store::{
 
 use super::{
     blob::Uploads,
-    failure::{failure, is_refusal, ours},
     journal::{Line, Past, Sending},
-    keys,
-    place::Place,
     unfinished::Upload,
 };
+
 use crate::{
     Digest, FilePath, Invalid, PART_SIZE, Result, Transfer,
+    object::{
+        failure::{failure, is_refusal, ours},
+        keys,
+        place::Place,
+    },
     transfer::{
         block::{BLOCK, Block},
         hashing::{Digests, Hashed},
@@ -84,7 +87,11 @@ enum Sent {
 
 impl Uploads<'_> {
     /// Reads, hashes and sends at the same time.
-    pub(super) async fn to_bucket(&self, source: Source, past: Option<Past>) -> Result<(Hashed, String)> {
+    pub(in crate::object) async fn to_bucket(
+        &self,
+        source: Source,
+        past: Option<Past>,
+    ) -> Result<(Hashed, String)> {
         let (named, expected) = (source.path.clone(), source.size);
         let from = source.file().map(ToOwned::to_owned);
         // What is done is not the same as what is offered now; its key is not for other bytes.

@@ -15,16 +15,15 @@ use object_store::{
     RenameOptions, Result, path::Path,
 };
 
-use super::{
-    check::{Flaw, StoreCheck, Unfit, check},
-    keys,
-};
+use super::check::{Flaw, StoreCheck, Unfit, check};
+
 use crate::Digest;
+use crate::object::keys;
 
 /// A store under a name of its own. Reading is free; the first write to a store that nobody has tried
 /// out tries it out, and nothing is written to one that has failed.
 #[derive(Debug)]
-pub(super) struct Proven {
+pub(in crate::object) struct Proven {
     store: Arc<dyn ObjectStore>,
     /// The same place, for what need not survive a loss of power.
     scratch: Arc<dyn ObjectStore>,
@@ -37,7 +36,7 @@ pub(super) struct Proven {
 type Verdict = std::result::Result<(), Unfit>;
 
 impl Proven {
-    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
+    pub(in crate::object) fn new(store: Arc<dyn ObjectStore>) -> Self {
         let name = store.to_string();
         Self {
             scratch: Arc::clone(&store),
@@ -50,28 +49,28 @@ impl Proven {
     }
 
     /// Calls the store `name`. Stores of the same `identity` are one and the same.
-    pub(super) fn named(self, name: String, identity: &str) -> Self {
+    pub(in crate::object) fn named(self, name: String, identity: &str) -> Self {
         Self { name, identity: Digest::of(identity), ..self }
     }
 
     /// Tries it out by way of `scratch`.
     #[cfg(feature = "fs")]
-    pub(super) fn with_scratch(self, scratch: Arc<dyn ObjectStore>) -> Self {
+    pub(in crate::object) fn with_scratch(self, scratch: Arc<dyn ObjectStore>) -> Self {
         Self { scratch, ..self }
     }
 
     /// By what the store is known again: a digest, because a name may say more than others should know.
-    pub(super) const fn identity(&self) -> Digest {
+    pub(in crate::object) const fn identity(&self) -> Digest {
         self.identity
     }
 
     /// Somebody has tried it out before.
-    pub(super) fn trust(&self) {
+    pub(in crate::object) fn trust(&self) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ok(()));
     }
 
     /// Tries it out, whatever is known, and goes by what is seen from then on.
-    pub(super) async fn check(&self) -> std::result::Result<StoreCheck, Flaw> {
+    pub(in crate::object) async fn check(&self) -> std::result::Result<StoreCheck, Flaw> {
         let checked = check(&self.scratch).await;
         let verdict = match &checked {
             Ok(_) => Ok(()),

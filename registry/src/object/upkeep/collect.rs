@@ -11,14 +11,12 @@ use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use object_store::{Error as Failure, ObjectMeta, path::Path};
 use serde::Serialize;
 
-use super::{
-    ObjectBacked,
-    failure::failure,
-    garbage::{Known, Listing, Patience, Plan, folders, plan},
-    keys, stored,
-    stored::Stored,
+use super::garbage::{Known, Listing, Patience, Plan, folders, plan};
+use crate::{
+    Digest, Error, LogKey, ModelName, ModelRef, Result, Stamp,
+    catalogue::Fact,
+    object::{ObjectBacked, failure::failure, keys, stored, stored::Stored},
 };
-use crate::{Digest, Error, LogKey, ModelName, ModelRef, Result, Stamp, catalogue::Fact};
 
 /// Manifests read at once.
 const MANIFESTS: usize = 16;
@@ -146,7 +144,7 @@ impl ObjectBacked {
         Ok(())
     }
 
-    pub(super) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
+    pub(in crate::object) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
         match self.store.list(Some(folder)).try_collect().await {
             Ok(found) => Ok(found),
             Err(Failure::NotFound { .. }) => Ok(Vec::new()),
@@ -162,7 +160,7 @@ impl ObjectBacked {
     )]
     async fn sweep(&self, name: &ModelName, patience: &Patience, rehearse: bool) -> Result<Collected> {
         #[cfg(feature = "fs")]
-        if let super::place::Place::Directory(directory) = &self.place {
+        if let crate::object::place::Place::Directory(directory) = &self.place {
             let blobs = directory.file(&keys::blobs(name))?;
             let (grace, at) = (patience.grace, patience.at);
             return crate::transfer::blocking::blocking(move || {

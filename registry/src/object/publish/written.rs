@@ -2,23 +2,19 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use futures::future::BoxFuture;
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
 use uuid::Uuid;
 
 use super::{
-    ObjectBacked,
     blob::Uploads,
-    failure::failure,
     journal::{Journal, Line},
-    keys,
-    publish::each,
-    stored::Stored,
     unfinished::Unfinished,
 };
 use crate::{
     Digest, Draft, Error, File, Filter, Manifest, ModelRef, Phase, Profile, Progress, Result, Transfer,
     catalogue::{Catalogue, Fact, Publish},
+    object::{ObjectBacked, failure::failure, keys, stored::Stored},
     transfer::{blocking::blocking, source::Source},
 };
 
@@ -26,7 +22,7 @@ use crate::{
 const LENDERS: usize = 2;
 
 /// Blobs and a manifest, of which no record knows yet.
-pub(super) struct Written {
+pub(in crate::object) struct Written {
     draft: Draft,
     stored: Stored,
     /// The digest of the manifest, by which it is found.
@@ -46,7 +42,7 @@ struct Lender {
 
 impl Written {
     /// Writes the blobs of `sources`, and the manifest that names them.
-    pub(super) async fn write(
+    pub(in crate::object) async fn write(
         registry: &ObjectBacked,
         catalogue: &Catalogue,
         draft: Draft,
@@ -80,7 +76,7 @@ impl Written {
 
     /// Whether something of it is garbage by now. Whoever is asked in the state in which the record is
     /// written knows; see [`ObjectBacked::collect`].
-    pub(super) fn is_stale(&self, catalogue: &Catalogue) -> Result<bool> {
+    pub(in crate::object) fn is_stale(&self, catalogue: &Catalogue) -> Result<bool> {
         let mut writers = self.stored.segments.iter().filter_map(|segment| keys::publication(&segment.key));
         if catalogue.is_dead(&self.publication) || writers.any(|writer| catalogue.is_dead(&writer)) {
             return Ok(true);
@@ -96,7 +92,7 @@ impl Written {
     }
 
     /// What the record says; nothing when the version is there with the same content.
-    pub(super) fn facts(&self, catalogue: &Catalogue) -> Result<Option<Vec<Fact>>> {
+    pub(in crate::object) fn facts(&self, catalogue: &Catalogue) -> Result<Option<Vec<Fact>>> {
         let manifest = &self.stored.manifest;
         if !catalogue.admits(&manifest.model, &manifest.digest)? {
             return Ok(None);
@@ -111,7 +107,7 @@ impl Written {
     }
 
     /// From here on a record may name the blobs. Returns those that it wrote.
-    pub(super) fn release(&mut self) -> Vec<ObjectPath> {
+    pub(in crate::object) fn release(&mut self) -> Vec<ObjectPath> {
         if let Some(journal) = &self.journal {
             journal.note(&Line::Committing);
         }
@@ -119,14 +115,14 @@ impl Written {
     }
 
     /// There is nothing to go on with any more.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::object) fn forget(&mut self) {
         if let Some(journal) = self.journal.take() {
             journal.remove();
         }
     }
 
     /// Removes what it wrote.
-    pub(super) async fn abandon(mut self) {
+    pub(in crate::object) async fn abandon(mut self) {
         if let Some(unfinished) = self.unfinished.take() {
             unfinished.remove().await;
         }
@@ -196,4 +192,13 @@ async fn lenders(registry: &ObjectBacked, catalogue: &Catalogue, model: &ModelRe
         }
     }
     Ok(lenders)
+}
+
+/// Does `work` to several sources at once and keeps their order.
+pub(in crate::object) async fn each<'a, T: Send>(
+    at_once: usize,
+    sources: Vec<Source>,
+    work: impl Fn(Source) -> BoxFuture<'a, Result<T>> + Send,
+) -> Result<Vec<T>> {
+    stream::iter(sources).map(work).buffered(at_once).try_collect().await
 }

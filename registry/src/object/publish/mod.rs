@@ -1,13 +1,20 @@
 //! Publishing: blobs and manifests first, then one record that makes them versions.
 
+mod blob;
+mod bucket;
+mod journal;
+#[cfg(feature = "fs")]
+pub(in crate::object) mod local;
+pub(in crate::object) mod unfinished;
+mod written;
+
 use std::collections::BTreeSet;
 
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-
-use super::{ObjectBacked, written::Written};
+use self::written::{Written, each};
 use crate::{
     Content, Draft, Error, Invalid, Manifest, Phase, Progress, Result, Transfer,
     catalogue::{Catalogue, Fact},
+    object::ObjectBacked,
     transfer::{
         hashing::{Hashed, hash},
         source::Source,
@@ -28,7 +35,7 @@ enum Prepared {
 }
 
 /// Publishes all of them in one record, or none.
-pub(super) async fn publish(
+pub(in crate::object) async fn publish(
     registry: &ObjectBacked,
     drafts: Vec<(Draft, Content)>,
     progress: &dyn Progress,
@@ -222,15 +229,6 @@ async fn commit(
         });
     }
     Ok(Some(published))
-}
-
-/// Does `work` to several sources at once and keeps their order.
-pub(super) async fn each<'a, T: Send>(
-    at_once: usize,
-    sources: Vec<Source>,
-    work: impl Fn(Source) -> BoxFuture<'a, Result<T>> + Send,
-) -> Result<Vec<T>> {
-    stream::iter(sources).map(work).buffered(at_once).try_collect().await
 }
 
 async fn look(source: Source, progress: &dyn Progress) -> Result<Hashed> {

@@ -9,9 +9,10 @@ use std::{
 use bytes::Bytes;
 use object_store::{local::LocalFileSystem, path::Path};
 
-use super::{failure::local_failure, unfinished::Alive};
+use super::unfinished::Alive;
 use crate::{
     Error, Result,
+    object::failure::local_failure,
     transfer::{
         block::{BLOCK, Blocks},
         blocking::blocking,
@@ -24,31 +25,31 @@ const SPARE: usize = 8;
 
 /// The files of a registry in a directory.
 #[derive(Clone)]
-pub(super) struct LocalBlobs {
+pub(in crate::object) struct LocalBlobs {
     store: Arc<LocalFileSystem>,
     /// What is read is put into these, one after the other.
     blocks: Blocks,
 }
 
 impl LocalBlobs {
-    pub(super) fn new(store: Arc<LocalFileSystem>) -> Self {
+    pub(in crate::object) fn new(store: Arc<LocalFileSystem>) -> Self {
         Self { store, blocks: Blocks::new(SPARE) }
     }
 
     /// Where the blob at `path` lies.
-    pub(super) fn file(&self, path: &Path) -> Result<PathBuf> {
+    pub(in crate::object) fn file(&self, path: &Path) -> Result<PathBuf> {
         self.store
             .path_to_filesystem(path)
             .map_err(|error| Error::Corrupt { what: path.to_string(), source: Box::new(error) })
     }
 
     /// The blocks to read into.
-    pub(super) const fn blocks(&self) -> &Blocks {
+    pub(in crate::object) const fn blocks(&self) -> &Blocks {
         &self.blocks
     }
 
     /// Removes blobs, whole or begun.
-    pub(super) async fn remove(&self, blobs: Vec<Path>) {
+    pub(in crate::object) async fn remove(&self, blobs: Vec<Path>) {
         let files: Vec<_> = blobs.iter().filter_map(|path| self.file(path).ok()).collect();
         blocking(move || {
             for file in files.iter().flat_map(|file| [hidden(file), file.clone()]) {
@@ -73,7 +74,7 @@ fn hidden(file: &FilePath) -> PathBuf {
 
 /// How the files of one publication become durable.
 #[derive(Clone, Debug)]
-pub(super) enum Durability {
+pub(in crate::object) enum Durability {
     /// Each for itself, before it gets its name.
     Each,
     /// All together, before the record that names them. Until then nobody can know of them, whatever their
@@ -86,7 +87,7 @@ impl Durability {
     const MANY: usize = 16;
 
     /// Of a publication of so many files into `directory`.
-    pub(super) fn of(files: usize, directory: &FilePath) -> Self {
+    pub(in crate::object) fn of(files: usize, directory: &FilePath) -> Self {
         let together = if files < Self::MANY { None } else { Together::of(directory) };
         together.map_or(Self::Each, |together| Self::Together(Arc::new(together)))
     }
@@ -94,7 +95,7 @@ impl Durability {
 
 /// A blob being written.
 #[derive(Debug)]
-pub(super) struct BlobFile {
+pub(in crate::object) struct BlobFile {
     store: String,
     path: PathBuf,
     /// Its name until then, unless it has its own already.
@@ -110,7 +111,7 @@ impl BlobFile {
     /// Begins the blob at `path`, or goes on with it if `resume` says that it may have been begun by a
     /// publication that is still without a record. A small one is better not `unbuffered`: it would wait for
     /// the disk by itself.
-    pub(super) fn begin(
+    pub(in crate::object) fn begin(
         store: String,
         path: PathBuf,
         resume: bool,
@@ -149,7 +150,7 @@ impl BlobFile {
     ///
     /// Those that are there already are compared, not written: that is as fast as
     /// reading, and what is found needs no trust.
-    pub(super) fn write(&mut self, bytes: Bytes) -> Result<()> {
+    pub(in crate::object) fn write(&mut self, bytes: Bytes) -> Result<()> {
         let at = self.size;
         self.size += bytes.len() as u64;
         let mut write = || {
@@ -165,7 +166,7 @@ impl BlobFile {
     }
 
     /// Gives it its name.
-    pub(super) fn finish(self, durability: &Durability) -> Result<()> {
+    pub(in crate::object) fn finish(self, durability: &Durability) -> Result<()> {
         let finish = || {
             self.output.end_at(self.size)?;
             if matches!(durability, Durability::Each) {

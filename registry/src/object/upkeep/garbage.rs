@@ -8,33 +8,33 @@ use std::{
 use object_store::{ObjectMeta, path::Path};
 use uuid::Uuid;
 
-use super::keys;
 use crate::{
     Digest, ModelName, ModelRef, Result,
     catalogue::{Catalogue, Garbage, Row},
+    object::keys,
 };
 
 /// How long what looks like garbage is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(in crate::object) struct Patience {
     /// Objects of no version that are younger than this.
-    pub(super) grace: Duration,
+    pub(in crate::object) grace: Duration,
     /// Objects of versions that were deleted more recently than this.
-    pub(super) retention: Duration,
+    pub(in crate::object) retention: Duration,
     /// Now.
-    pub(super) at: SystemTime,
+    pub(in crate::object) at: SystemTime,
 }
 
 /// The objects of a model.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(in crate::object) struct Listing {
     blobs: BTreeMap<String, ObjectMeta>,
     manifests: BTreeMap<Digest, ObjectMeta>,
 }
 
 /// What manifests were read for: which blobs their versions use, and who wrote them.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(in crate::object) struct Known {
     /// By the digest of the document.
     uses: HashMap<Digest, HashSet<String>>,
     /// Of documents that no version has. Nothing, for one that cannot be read.
@@ -43,7 +43,7 @@ pub(super) struct Known {
 
 /// What a look at the log and the listing comes to.
 #[derive(Debug)]
-pub(super) enum Plan {
+pub(in crate::object) enum Plan {
     /// These manifests have to be read first.
     Ask {
         /// Of these versions.
@@ -61,7 +61,7 @@ pub(super) enum Plan {
 }
 
 impl Listing {
-    pub(super) fn new(blobs: Vec<ObjectMeta>, manifests: Vec<ObjectMeta>) -> Self {
+    pub(in crate::object) fn new(blobs: Vec<ObjectMeta>, manifests: Vec<ObjectMeta>) -> Self {
         let name = |object: &ObjectMeta| object.location.filename().map(ToOwned::to_owned);
         Self {
             blobs: blobs.into_iter().filter_map(|blob| Some((name(&blob)?, blob))).collect(),
@@ -73,33 +73,33 @@ impl Listing {
     }
 
     /// How many objects there are besides `blobs` and `manifests`.
-    pub(super) fn unused(&self, blobs: &HashSet<String>, manifests: HashSet<Digest>) -> usize {
+    pub(in crate::object) fn unused(&self, blobs: &HashSet<String>, manifests: HashSet<Digest>) -> usize {
         self.blobs.keys().filter(|blob| !blobs.contains(*blob)).count()
             + self.manifests.keys().filter(|manifest| !manifests.contains(manifest)).count()
     }
 
-    pub(super) fn has_manifest(&self, digest: &Digest) -> bool {
+    pub(in crate::object) fn has_manifest(&self, digest: &Digest) -> bool {
         self.manifests.contains_key(digest)
     }
 
     /// Bytes of the blob of this name, if it is there.
-    pub(super) fn size(&self, blob: &str) -> Option<u64> {
+    pub(in crate::object) fn size(&self, blob: &str) -> Option<u64> {
         self.blobs.get(blob).map(|blob| blob.size)
     }
 }
 
 impl Known {
-    pub(super) fn add(&mut self, manifest: Digest, blobs: impl IntoIterator<Item = String>) {
+    pub(in crate::object) fn add(&mut self, manifest: Digest, blobs: impl IntoIterator<Item = String>) {
         self.uses.insert(manifest, blobs.into_iter().collect());
     }
 
-    pub(super) fn add_stray(&mut self, manifest: Digest, publication: Option<Uuid>) {
+    pub(in crate::object) fn add_stray(&mut self, manifest: Digest, publication: Option<Uuid>) {
         self.strays.insert(manifest, publication);
     }
 }
 
 /// What of `listing` is garbage, as `catalogue` stands.
-pub(super) fn plan(
+pub(in crate::object) fn plan(
     catalogue: &Catalogue,
     listing: &Listing,
     known: &Known,
@@ -259,7 +259,7 @@ impl Garbage {
     }
 
     /// What is left to be forgotten once nothing of it is in the store.
-    pub(super) fn or(self, before: &Self) -> Self {
+    pub(in crate::object) fn or(self, before: &Self) -> Self {
         let union = |a: BTreeSet<String>, b: &BTreeSet<String>| a.union(b).cloned().collect();
         Self {
             publications: self.publications.union(&before.publications).copied().collect(),
@@ -270,6 +270,6 @@ impl Garbage {
 }
 
 /// Where the objects of a model lie.
-pub(super) fn folders(name: &ModelName) -> [Path; 2] {
+pub(in crate::object) fn folders(name: &ModelName) -> [Path; 2] {
     [keys::blobs(name), keys::manifests(name)]
 }

@@ -15,21 +15,18 @@ use object_store::ObjectStoreExt as _;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{
-    ObjectBacked,
-    journal::{Journal, Past},
-    keys,
-    place::Place,
-    stored::Segment,
-    unfinished::Unfinished,
-};
 #[cfg(feature = "fs")]
 use super::{
-    failure::local_failure,
     journal::Line,
     local::{BlobFile, Durability, LocalBlobs},
     unfinished::Alive,
 };
+use super::{
+    journal::{Journal, Past},
+    unfinished::Unfinished,
+};
+#[cfg(feature = "fs")]
+use crate::object::failure::local_failure;
 #[cfg(feature = "fs")]
 use crate::transfer::{
     block::{BLOCK, Block},
@@ -38,6 +35,7 @@ use crate::transfer::{
 };
 use crate::{
     File, FilePath, ModelName, PART_SIZE, Progress, Result, Transfer,
+    object::{ObjectBacked, keys, place::Place, stored::Segment},
     transfer::{
         block::Blocks,
         blocking::blocking,
@@ -50,17 +48,17 @@ use crate::{
 const BLOCKS: usize = 4;
 
 /// What the uploads of one publication share.
-pub(super) struct Uploads<'a> {
-    pub(super) registry: &'a ObjectBacked,
-    pub(super) name: &'a ModelName,
-    pub(super) blocks: Blocks,
+pub(in crate::object) struct Uploads<'a> {
+    pub(in crate::object) registry: &'a ObjectBacked,
+    pub(in crate::object) name: &'a ModelName,
+    pub(in crate::object) blocks: Blocks,
     /// Leave to have a request with a body under way.
-    pub(super) slots: Semaphore,
+    pub(in crate::object) slots: Semaphore,
     /// Held by a part that is sent again: on a line that is too slow for many, one at a time gets through.
-    pub(super) again: tokio::sync::Mutex<()>,
-    pub(super) unfinished: &'a Unfinished,
-    pub(super) journal: Option<&'a Journal>,
-    pub(super) progress: &'a dyn Progress,
+    pub(in crate::object) again: tokio::sync::Mutex<()>,
+    pub(in crate::object) unfinished: &'a Unfinished,
+    pub(in crate::object) journal: Option<&'a Journal>,
+    pub(in crate::object) progress: &'a dyn Progress,
     /// Files of other versions, by size, and the blobs that hold them.
     live: HashMap<u64, Vec<(File, String)>>,
     publication: Uuid,
@@ -74,7 +72,7 @@ impl<'a> Uploads<'a> {
     /// Makes everything ready for so many `files`. `live` are files of versions that exist, each with the key
     /// of its blob, which may be used again.
     #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
-    pub(super) async fn begin(
+    pub(in crate::object) async fn begin(
         registry: &'a ObjectBacked,
         name: &'a ModelName,
         files: usize,
@@ -109,29 +107,29 @@ impl<'a> Uploads<'a> {
     }
 
     /// As the publication of this name, which has begun so many blobs.
-    pub(super) fn of(self, publication: Uuid, begun: usize) -> Self {
+    pub(in crate::object) fn of(self, publication: Uuid, begun: usize) -> Self {
         Self { publication, begun: AtomicUsize::new(begun), ..self }
     }
 
     /// The key of another blob.
-    pub(super) fn new_key(&self) -> String {
+    pub(in crate::object) fn new_key(&self) -> String {
         keys::new_blob(&self.publication, self.begun.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The keys of blobs of other versions that hold some of the files.
-    pub(super) fn reused(&self) -> Vec<String> {
+    pub(in crate::object) fn reused(&self) -> Vec<String> {
         self.reused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes durable what was uploaded, where that is left to us. To be called before it is named anywhere.
     #[cfg_attr(not(feature = "fs"), expect(clippy::unused_async, reason = "only a directory needs it"))]
-    pub(super) async fn settle(&self) -> Result<()> {
+    pub(in crate::object) async fn settle(&self) -> Result<()> {
         #[cfg(feature = "fs")]
         if let Place::Directory(directory) = &self.registry.place {
             let path = keys::blob(self.name, &self.new_key());
             let file = directory.file(&path)?;
             match self.durability.clone() {
-                Durability::Each => super::file::sync_names(file, path.parts().count()).await?,
+                Durability::Each => crate::object::file::sync_names(file, path.parts().count()).await?,
                 Durability::Together(together) => {
                     let store = self.registry.to_string();
                     blocking(move || together.sync()).await.map_err(local_failure(store, "sync blobs"))?;
@@ -143,7 +141,7 @@ impl<'a> Uploads<'a> {
 
     /// Stores the bytes of `source` under a new key, reading each once; or finds the blob of another version
     /// that holds the same.
-    pub(super) async fn upload(&self, source: Source) -> Result<(Hashed, Segment)> {
+    pub(in crate::object) async fn upload(&self, source: Source) -> Result<(Hashed, Segment)> {
         let past = self.journal.and_then(|journal| journal.past(&source.path)).cloned();
         let same =
             self.same(source.path.clone(), source.file().map(ToOwned::to_owned), source.size, past.as_ref());

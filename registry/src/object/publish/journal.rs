@@ -10,8 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::keys;
-use crate::{Digest, File, FilePath, ModelRef, Result, transfer::blocking::local};
+use crate::{Digest, File, FilePath, ModelRef, Result, object::keys, transfer::blocking::local};
 
 /// Bytes of a journal that are read. The parts of 80 GB take half a megabyte, a hundred thousand small files
 /// some forty.
@@ -22,7 +21,7 @@ const LONGEST: u64 = 64 << 20;
 /// What it says is never trusted for content: whoever goes on reads and hashes everything that is offered,
 /// and compares. Appends are not synced, because they have to survive the program, not the machine.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::object) struct Journal {
     file: fs::File,
     path: PathBuf,
     of: Line,
@@ -31,28 +30,28 @@ pub(super) struct Journal {
 
 /// What another process had sent of a file.
 #[derive(Clone, Debug)]
-pub(super) struct Past {
+pub(in crate::object) struct Past {
     /// Where the blob lies.
-    pub(super) key: String,
+    pub(in crate::object) key: String,
     /// The multipart upload that was begun.
-    pub(super) upload: Option<Sending>,
+    pub(in crate::object) upload: Option<Sending>,
     /// What is all there.
-    pub(super) done: Option<File>,
+    pub(in crate::object) done: Option<File>,
 }
 
 /// A multipart upload and those of its parts that the store has.
 #[derive(Clone, Debug)]
-pub(super) struct Sending {
-    pub(super) id: String,
+pub(in crate::object) struct Sending {
+    pub(in crate::object) id: String,
     /// Bytes of each part.
-    pub(super) part: u64,
+    pub(in crate::object) part: u64,
     /// By number: the store's name for the part, and the digest that says whether it is still the same.
-    pub(super) parts: BTreeMap<usize, (String, Digest)>,
+    pub(in crate::object) parts: BTreeMap<usize, (String, Digest)>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Line {
+pub(in crate::object) enum Line {
     /// The first one: what this is the journal of.
     Of { v: u32, store: String, model: ModelRef },
     /// A blob is begun for a file; with an upload, if it is sent in parts.
@@ -68,7 +67,7 @@ pub(super) enum Line {
 impl Journal {
     /// The journal of publishing `model` into `store`, in `directory`, which is made if need be. Nothing if
     /// another process is writing it: that one can be gone on with, this one cannot.
-    pub(super) fn open(directory: &Path, store: &str, model: &ModelRef) -> Result<Option<Self>> {
+    pub(in crate::object) fn open(directory: &Path, store: &str, model: &ModelRef) -> Result<Option<Self>> {
         fs::create_dir_all(directory).map_err(local("create", directory))?;
         let name = Digest::of(format!("{store}\n{model}")).hex();
         let path = directory.join(format!("{name}.publish"));
@@ -95,12 +94,12 @@ impl Journal {
     }
 
     /// What had been sent of `file`.
-    pub(super) fn past(&self, file: &FilePath) -> Option<&Past> {
+    pub(in crate::object) fn past(&self, file: &FilePath) -> Option<&Past> {
         self.past.get(file)
     }
 
     /// The publication that wrote the blobs, and how many it had begun: whoever goes on is the same one.
-    pub(super) fn publication(&self) -> Option<(Uuid, usize)> {
+    pub(in crate::object) fn publication(&self) -> Option<(Uuid, usize)> {
         let keys = || self.past.values().map(|past| past.key.as_str());
         let publication = keys().find_map(keys::publication)?;
         let begun = keys().filter_map(keys::number).max().map_or(0, |last| last.saturating_add(1));
@@ -108,7 +107,7 @@ impl Journal {
     }
 
     /// Forgets what had been sent, also for whoever goes on after this.
-    pub(super) fn forget(&mut self) -> Result<()> {
+    pub(in crate::object) fn forget(&mut self) -> Result<()> {
         self.past.clear();
         self.file.set_len(0).map_err(local("clear", &self.path))?;
         let _ = (&self.file).seek(SeekFrom::Start(0));
@@ -117,13 +116,13 @@ impl Journal {
     }
 
     /// Adds a line. One that cannot be written is only missed by who would go on.
-    pub(super) fn note(&self, line: &Line) {
+    pub(in crate::object) fn note(&self, line: &Line) {
         let line = serde_json::to_string(line).expect("it is made of text and numbers");
         self.write(format!("{line}\n"));
     }
 
     /// There is nothing to go on with any more.
-    pub(super) fn remove(self) {
+    pub(in crate::object) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "cannot remove the journal of a publication");
         }
