@@ -218,3 +218,26 @@ fn without_secrets(mut text: String, options: &[(String, String)]) -> String {
 fn invalid(shown: &str, why: impl Into<String>) -> Invalid {
     Invalid::new("registry URL", shown, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Which clients a program has is for the whole build to say, so it takes no URL to see what is said.
+    #[test]
+    fn a_client_that_was_left_out_is_named() {
+        for (url, feature) in [
+            ("s3://bucket/prefix", "aws"),
+            ("gs://bucket/prefix", "gcp"),
+            ("az://container/prefix", "azure"),
+            ("abfss://container@account.dfs.core.windows.net/prefix", "azure"),
+        ] {
+            let (scheme, _) = Scheme::parse(&Url::parse(url).unwrap()).unwrap();
+            let said = without(&scheme);
+            assert!(
+                said.contains(&format!("enable the feature `{feature}` of `object_store`")),
+                "{url}: {said}"
+            );
+        }
+    }
+}
