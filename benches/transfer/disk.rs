@@ -1,0 +1,107 @@
+//! A registry in a directory, beside what it cannot beat: copying the same files durably, and hashing them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tidegate::registry::ObjectBacked;
+use tokio::runtime::Runtime;
+
+use crate::load::{self, Cache, Load, median, run, scratch};
+
+/// What is measured: a command beside the copy of what it reads.
+const COMMANDS: [&str; 3] = ["publish", "pull", "pull, cold"];
+
+/// How long everything took in one round.
+struct Round {
+    beside: [(Duration, Duration); COMMANDS.len()],
+    hash: Option<Duration>,
+}
+
+pub(crate) fn report(runtime: &Runtime, loads: &[Load], rounds: u64) -> Result<()> {
+    println!("| load | command | MiB/s | s | cp+sync s | sha256 s | ÷ the slower | ÷ (cp+sync+sha256) |");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    for load in loads {
+        let rounds = (0..rounds).map(|round| one(load, runtime, round)).collect::<Result<Vec<Round>>>()?;
+        for (at, command) in COMMANDS.iter().enumerate() {
+            let over = |of: &dyn Fn(f64, f64, f64) -> f64| {
+                let seconds = |duration: Duration| duration.as_secs_f64();
+                median(rounds.iter().map(|round| {
+                    let (command, copy) = round.beside[at];
+                    of(seconds(command), seconds(copy), round.hash.map_or(f64::NAN, seconds))
+                }))
+            };
+            println!(
+                "| {load} | {command} | {:.0} | {:.3} | {:.3} | {:.3} | {:.2} | {:.2} |",
+                over(&|command, _, _| load.mib() / command),
+                over(&|command, _, _| command),
+                over(&|_, copy, _| copy),
+                over(&|_, _, hash| hash),
+                over(&|command, copy, hash| command / if copy > hash { copy } else { hash }),
+                over(&|command, copy, hash| command / (copy + hash)),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn one(load: &Load, runtime: &Runtime, round: u64) -> Result<Round> {
+    let scratch = scratch()?;
+    let path = |name: &str| scratch.path().join(name);
+    let (files, registry, pulled) = (path("files"), path("registry"), path("pulled"));
+    load.write(&files, round)?;
+
+    let publish = || {
+        runtime.block_on(async { load::publish(ObjectBacked::directory(&registry).await?, &files).await })?;
+        Ok(registry.clone())
+    };
+    let pull = || {
+        runtime.block_on(async { load::pull(ObjectBacked::directory(&registry).await?, &pulled).await })?;
+        Ok(pulled.clone())
+    };
+    // Both read the same files in the same state, and take turns to go first.
+    let beside = |source: &Path, cache, command: &dyn Fn() -> Result<PathBuf>| -> Result<_> {
+        let copied = path("copied");
+        let copy = || {
+            run(Command::new("cp").arg("-r").args([source, &copied]))?;
+            run(Command::new("sync").arg("-f").arg(&copied))?;
+            Ok(copied.clone())
+        };
+        let both = if round.is_multiple_of(2) {
+            (load.timed(source, cache, command)?, load.timed(source, cache, &copy)?)
+        } else {
+            let copied = load.timed(source, cache, &copy)?;
+            (load.timed(source, cache, command)?, copied)
+        };
+        fs::remove_dir_all(copied)?;
+        Ok(both)
+    };
+    let published = beside(&files, Cache::Warm, &publish)?;
+    let blobs = registry.join("models/bench/blobs");
+    let warm = beside(&blobs, Cache::Warm, &pull)?;
+    fs::remove_dir_all(&pulled)?;
+    let cold = beside(&blobs, Cache::Cold, &pull)?;
+    Ok(Round { beside: [published, warm, cold], hash: hash(&files)? })
+}
+
+/// How long `openssl` takes, if there is one.
+fn hash(directory: &Path) -> Result<Option<Duration>> {
+    let files = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    // Once, so that what is timed reads from the page cache.
+    let mut taken = None;
+    for _ in 0..2 {
+        let start = Instant::now();
+        let mut openssl = Command::new("openssl");
+        match openssl.args(["dgst", "-sha256"]).args(&files).stdout(Stdio::null()).status() {
+            Ok(status) => ensure!(status.success(), "openssl: {status}"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context("openssl"),
+        }
+        taken = Some(start.elapsed());
+    }
+    Ok(taken)
+}
