@@ -37,6 +37,9 @@ impl ObjectBacked {
     /// Keys that mean nothing to the store are ignored, so a program may pass its whole environment. The
     /// library itself never reads it.
     ///
+    /// With `aws_unsigned_payload=true` bytes on their way to S3 are hashed once, for the manifest, and not again
+    /// for the signature of each request. TLS protects them as well, so this is only for `https`.
+    ///
     /// Credentials go into `options`, never into the URL. Neither is repeated in an error or a `Debug`
     /// but for the URL's scheme, bucket and path.
     ///
