@@ -8,7 +8,7 @@ use super::{
     gguf_piece::{ARRAY, Array, Piece, STRING, width},
     gguf_types::{ggml_type, quantization},
     reading::{Damage, Facts, Settings, Weights, text},
-    steps::{Pieces, Scan, Step, Steps},
+    steps::{Pieces, Step},
     tally::{Elements, Tally},
 };
 
@@ -23,12 +23,9 @@ const MOST_DIMENSIONS: u32 = 8;
 /// Levels of arrays in arrays.
 const DEEPEST: usize = 8;
 
-/// Reads a GGUF file.
+/// The header of a GGUF file.
 #[derive(Debug, Default)]
-pub(super) struct Gguf(Steps<Header>);
-
-#[derive(Debug, Default)]
-struct Header {
+pub(super) struct Gguf {
     expect: Expect,
     big_endian: bool,
     pairs: u64,
@@ -85,48 +82,7 @@ impl Gguf {
     }
 }
 
-impl Scan for Gguf {
-    fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
-        self.0.feed(bytes)
-    }
-
-    fn idle(&self) -> u64 {
-        self.0.idle()
-    }
-
-    fn pass(&mut self, count: u64) {
-        self.0.pass(count);
-    }
-
-    fn finish(self: Box<Self>, size: u64) -> Result<Facts, Damage> {
-        let between = self.0.is_between();
-        let header = self.0.pieces;
-        // A header without tensors ends with its last pair, behind which nothing may come to say so.
-        let whole = matches!(header.expect, Expect::End)
-            || header.pairs == 0 && header.tensors == 0 && matches!(header.expect, Expect::Pair);
-        if !whole || !between || !header.arrays.is_empty() {
-            return Err(Damage::cut());
-        }
-        let expected = header.weights.checked_add(header.reach).ok_or(Damage::overflow())?;
-        if size < expected {
-            return Err(Damage::said(format!("it has {size} bytes, and by its header {expected}")));
-        }
-        let Found { architecture, context_length, file_type, tokenizer, tokens } = header.found;
-        let quantization = file_type.and_then(quantization).map(str::to_owned);
-        let mut settings = Settings {
-            family: architecture.clone(),
-            architecture,
-            context_length,
-            quantization,
-            ..Settings::default()
-        };
-        settings.tokenizer.model = tokenizer;
-        settings.tokenizer.vocabulary = tokens;
-        Ok(Facts::Weights(Box::new(Weights { tally: header.tally, settings, ..Weights::default() })))
-    }
-}
-
-impl Pieces for Header {
+impl Pieces for Gguf {
     fn step(&mut self, at: u64, bytes: &[u8]) -> Result<Step, Damage> {
         let mut piece = Piece::new(bytes, self.big_endian);
         let step = match self.expect {
@@ -152,9 +108,34 @@ impl Pieces for Header {
         // A piece that is not there whole has changed nothing, and says how much of it there is to be.
         Ok(step.unwrap_or_else(|| piece.need()))
     }
+
+    fn finish(self, size: u64, between: bool) -> Result<Facts, Damage> {
+        // A header without tensors ends with its last pair, behind which nothing may come to say so.
+        let whole = matches!(self.expect, Expect::End)
+            || self.pairs == 0 && self.tensors == 0 && matches!(self.expect, Expect::Pair);
+        if !whole || !between || !self.arrays.is_empty() {
+            return Err(Damage::cut());
+        }
+        let expected = self.weights.checked_add(self.reach).ok_or(Damage::overflow())?;
+        if size < expected {
+            return Err(Damage::said(format!("it has {size} bytes, and by its header {expected}")));
+        }
+        let Found { architecture, context_length, file_type, tokenizer, tokens } = self.found;
+        let quantization = file_type.and_then(quantization).map(str::to_owned);
+        let mut settings = Settings {
+            family: architecture.clone(),
+            architecture,
+            context_length,
+            quantization,
+            ..Settings::default()
+        };
+        settings.tokenizer.model = tokenizer;
+        settings.tokenizer.vocabulary = tokens;
+        Ok(Facts::Weights(Box::new(Weights { tally: self.tally, settings, ..Weights::default() })))
+    }
 }
 
-impl Header {
+impl Gguf {
     fn magic(&mut self, piece: &mut Piece<'_>) -> Result<Option<Step>, Damage> {
         let Some(magic) = piece.take(4) else { return Ok(None) };
         if magic != MAGIC {

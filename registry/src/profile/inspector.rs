@@ -4,11 +4,12 @@ use std::mem;
 
 use super::{
     gguf::Gguf,
-    onnx::OnnxFile,
+    json_file::JsonFile,
+    onnx::OnnxModel,
     reading::{Damage, Facts, Reading},
     safetensors::Safetensors,
-    settings::{Config, SettingsFile, TokenizerConfig},
-    steps::Scan,
+    settings::{Config, TokenizerConfig},
+    steps::{Scan, Steps},
     tokenizer::TokenizerFile,
 };
 use crate::FilePath;
@@ -134,18 +135,18 @@ fn scanner(path: &str, head: &[u8]) -> Option<(&'static str, Box<dyn Scan>)> {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     Some(if Gguf::begins(head) {
-        ("gguf", Box::new(Gguf::default()))
+        ("gguf", Box::new(Steps::<Gguf>::default()))
     } else if Safetensors::begins(head) {
         ("safetensors", Box::new(Safetensors::new()))
     } else {
         match (name.as_str(), extension) {
-            ("config.json", _) => ("config.json", Box::new(SettingsFile::<Config>::new())),
-            ("tokenizer.json", _) => ("tokenizer.json", Box::new(TokenizerFile::new())),
+            ("config.json", _) => ("config.json", Box::new(JsonFile::<Config>::default())),
+            ("tokenizer.json", _) => ("tokenizer.json", Box::new(JsonFile::<TokenizerFile>::default())),
             ("tokenizer_config.json", _) => {
-                ("tokenizer_config.json", Box::new(SettingsFile::<TokenizerConfig>::new()))
+                ("tokenizer_config.json", Box::new(JsonFile::<TokenizerConfig>::default()))
             }
-            (_, "gguf") => ("gguf", Box::new(Gguf::default())),
-            (_, "onnx") => ("onnx", Box::new(OnnxFile::default())),
+            (_, "gguf") => ("gguf", Box::new(Steps::<Gguf>::default())),
+            (_, "onnx") => ("onnx", Box::new(Steps::<OnnxModel>::default())),
             (_, "safetensors") => ("safetensors", Box::new(Safetensors::new())),
             _ => return None,
         }

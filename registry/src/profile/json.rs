@@ -68,7 +68,7 @@ impl Level {
 }
 
 /// Reads one object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Json {
     /// Those from `depth` on are spare, for their buffers.
     levels: Vec<Level>,
@@ -81,7 +81,7 @@ pub(super) struct Json {
     escaped: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Expect {
     Bare,
     Colon,
@@ -90,23 +90,16 @@ enum Expect {
     FirstValue,
     Key,
     Next,
+    #[default]
     Start,
-    String { key: bool, escape: bool },
+    String {
+        key: bool,
+        escape: bool,
+    },
     Value,
 }
 
 impl Json {
-    pub(super) const fn new() -> Self {
-        Self {
-            levels: Vec::new(),
-            depth: 0,
-            expect: Expect::Start,
-            token: Vec::new(),
-            cut: false,
-            escaped: false,
-        }
-    }
-
     /// Takes in the next bytes.
     pub(super) fn feed(&mut self, mut bytes: &[u8], see: &mut impl See) -> Result<(), Damage> {
         while let Some((&first, rest)) = bytes.split_first() {

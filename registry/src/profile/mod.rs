@@ -6,6 +6,7 @@ mod gguf_piece;
 mod gguf_types;
 mod inspector;
 mod json;
+mod json_file;
 mod merge;
 mod onnx;
 mod reading;

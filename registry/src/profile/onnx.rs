@@ -7,7 +7,7 @@
 use super::{
     Onnx,
     reading::{Damage, Facts, Weights, shown, text},
-    steps::{Pieces, Scan, Step, Steps},
+    steps::{Pieces, Step},
     tally::{Elements, Tally},
     wire::{Wire, field, varint},
 };
@@ -24,12 +24,9 @@ const LONGEST_SHAPE: u64 = 4096;
 /// Names of operator sets, and of files with weights, that are kept.
 const MOST_NAMES: usize = 16;
 
-/// Reads an ONNX file.
+/// What is read of an ONNX file.
 #[derive(Debug, Default)]
-pub(super) struct OnnxFile(Steps<Model>);
-
-#[derive(Debug, Default)]
-struct Model {
+pub(super) struct OnnxModel {
     /// The messages around the next field, below the model, and where they end.
     open: Vec<(Message, u64)>,
     tally: Tally,
@@ -69,36 +66,7 @@ enum Want {
     Text,
 }
 
-impl Scan for OnnxFile {
-    fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
-        self.0.feed(bytes)
-    }
-
-    fn idle(&self) -> u64 {
-        self.0.idle()
-    }
-
-    fn pass(&mut self, count: u64) {
-        self.0.pass(count);
-    }
-
-    fn finish(self: Box<Self>, size: u64) -> Result<Facts, Damage> {
-        let between = self.0.is_between();
-        let mut model = self.0.pieces;
-        model.close(size)?;
-        if !between || !model.open.is_empty() {
-            return Err(Damage::new("it ends in the middle of a message"));
-        }
-        if !model.has_graph || model.found.ir_version.is_none() {
-            return Err(Damage::new("it has no graph or no version of the format"));
-        }
-        model.found.producer = text(&format!("{} {}", model.producer, model.producer_version));
-        let Model { tally, found: onnx, .. } = model;
-        Ok(Facts::Weights(Box::new(Weights { tally, onnx, ..Weights::default() })))
-    }
-}
-
-impl Pieces for Model {
+impl Pieces for OnnxModel {
     fn step(&mut self, at: u64, bytes: &[u8]) -> Result<Step, Damage> {
         self.close(at)?;
         let (message, end) = self.open.last().copied().unwrap_or((Message::Model, u64::MAX));
@@ -138,6 +106,19 @@ impl Pieces for Model {
         }
         Ok(Step::Took(taken))
     }
+
+    fn finish(mut self, size: u64, between: bool) -> Result<Facts, Damage> {
+        self.close(size)?;
+        if !between || !self.open.is_empty() {
+            return Err(Damage::new("it ends in the middle of a message"));
+        }
+        if !self.has_graph || self.found.ir_version.is_none() {
+            return Err(Damage::new("it has no graph or no version of the format"));
+        }
+        self.found.producer = text(&format!("{} {}", self.producer, self.producer_version));
+        let Self { tally, found: onnx, .. } = self;
+        Ok(Facts::Weights(Box::new(Weights { tally, onnx, ..Weights::default() })))
+    }
 }
 
 fn want(message: Message, field: u64) -> Want {
@@ -155,7 +136,7 @@ fn want(message: Message, field: u64) -> Want {
     }
 }
 
-impl Model {
+impl OnnxModel {
     /// Leaves the messages that end at `at`.
     fn close(&mut self, at: u64) -> Result<(), Damage> {
         while let Some((message, _)) = self.open.pop_if(|(_, end)| *end == at) {

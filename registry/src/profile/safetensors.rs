@@ -54,7 +54,7 @@ impl Safetensors {
             prefix: ([0; PREFIX], 0),
             left: None,
             header: 0,
-            json: Json::new(),
+            json: Json::default(),
             tensors: Tensors::default(),
         }
     }

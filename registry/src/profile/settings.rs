@@ -3,26 +3,14 @@
 //! Source: <https://huggingface.co/docs/transformers/main_classes/configuration>.
 
 use super::{
-    json::{Json, Level, See, Value},
-    reading::{Damage, Facts, Settings, text},
-    steps::Scan,
+    json::{Level, See, Value},
+    json_file::Say,
+    reading::{Damage, Settings, text},
 };
-
-/// Bytes of such a file. Those that are known have a few thousand; `tokenizer_config.json`, which lists
-/// the special tokens, a few hundred thousand.
-const LARGEST: u64 = 4 << 20;
 
 /// What `config.json` calls the tokens that a model looks at together, by the family of the model.
 const CONTEXT_LENGTHS: [&str; 6] =
     ["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "max_sequence_length"];
-
-/// Reads a file of settings.
-#[derive(Debug)]
-pub(super) struct SettingsFile<S> {
-    json: Json,
-    fed: u64,
-    found: S,
-}
 
 /// `config.json`.
 #[derive(Debug, Default)]
@@ -41,38 +29,6 @@ pub(super) struct Config {
 #[derive(Debug, Default)]
 pub(super) struct TokenizerConfig {
     class: Option<String>,
-}
-
-impl<S: Default> SettingsFile<S> {
-    pub(super) fn new() -> Self {
-        Self { json: Json::new(), fed: 0, found: S::default() }
-    }
-}
-
-impl<S> Scan for SettingsFile<S>
-where
-    S: See + Into<Settings> + std::fmt::Debug + Send + Sync,
-{
-    fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
-        self.fed = self.fed.saturating_add(bytes.len() as u64);
-        if self.fed > LARGEST {
-            return Err(Damage::new("it is larger than 4 MiB"));
-        }
-        self.json.feed(bytes, &mut self.found)
-    }
-
-    fn idle(&self) -> u64 {
-        0
-    }
-
-    fn pass(&mut self, _: u64) {}
-
-    fn finish(self: Box<Self>, _: u64) -> Result<Facts, Damage> {
-        if !self.json.is_complete() {
-            return Err(Damage::new("it ends before its JSON does"));
-        }
-        Ok(Facts::Settings(self.found.into()))
-    }
 }
 
 impl See for Config {
@@ -117,20 +73,23 @@ fn is_quantization(level: &Level) -> bool {
     level.is("quantization_config")
 }
 
-impl From<Config> for Settings {
-    fn from(config: Config) -> Self {
-        let quantization = config.method.map(|method| match config.bits {
+impl Say for Config {
+    /// Those that are known have a few thousand.
+    const LARGEST_MIB: u64 = 4;
+
+    fn settings(self) -> Settings {
+        let quantization = self.method.map(|method| match self.bits {
             Some(bits) => format!("{method} {bits}-bit"),
             None => method,
         });
-        let mut settings = Self {
-            architecture: config.architecture.or_else(|| config.model_type.clone()),
-            family: config.model_type,
-            context_length: config.context_length.or(config.text_context_length),
+        let mut settings = Settings {
+            architecture: self.architecture.or_else(|| self.model_type.clone()),
+            family: self.model_type,
+            context_length: self.context_length.or(self.text_context_length),
             quantization,
-            ..Self::default()
+            ..Settings::default()
         };
-        settings.tokenizer.vocabulary = config.vocabulary;
+        settings.tokenizer.vocabulary = self.vocabulary;
         settings
     }
 }
@@ -146,10 +105,13 @@ impl See for TokenizerConfig {
     }
 }
 
-impl From<TokenizerConfig> for Settings {
-    fn from(config: TokenizerConfig) -> Self {
-        let mut settings = Self::default();
-        settings.tokenizer.model = config.class;
+impl Say for TokenizerConfig {
+    /// It lists the special tokens: a few hundred thousand.
+    const LARGEST_MIB: u64 = 4;
+
+    fn settings(self) -> Settings {
+        let mut settings = Settings::default();
+        settings.tokenizer.model = self.class;
         settings
     }
 }

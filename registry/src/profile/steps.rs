@@ -41,12 +41,15 @@ pub(super) enum Step {
 pub(super) trait Pieces {
     /// Looks at `bytes`, which lie `at` bytes into the file. With too few, nothing may change.
     fn step(&mut self, at: u64, bytes: &[u8]) -> Result<Step, Damage>;
+
+    /// What a file of `size` bytes says; `between` pieces it ended, or within one.
+    fn finish(self, size: u64, between: bool) -> Result<Facts, Damage>;
 }
 
 /// Cuts a stream into the pieces that `P` asks for.
 #[derive(Debug, Default)]
 pub(super) struct Steps<P> {
-    pub(super) pieces: P,
+    pieces: P,
     /// The beginning of a piece of `need` bytes.
     held: Vec<u8>,
     need: usize,
@@ -55,22 +58,8 @@ pub(super) struct Steps<P> {
     done: bool,
 }
 
-impl<P: Pieces> Steps<P> {
-    /// Whether there is nothing of a piece that has not come whole.
-    pub(super) fn is_between(&self) -> bool {
-        self.held.is_empty() && self.skip == 0
-    }
-
-    pub(super) fn idle(&self) -> u64 {
-        if self.done { u64::MAX } else { self.skip }
-    }
-
-    pub(super) fn pass(&mut self, count: u64) {
-        self.skip = self.skip.saturating_sub(count);
-        self.at = self.at.saturating_add(count);
-    }
-
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Damage> {
+impl<P: Pieces + fmt::Debug + Send + Sync> Scan for Steps<P> {
+    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Damage> {
         while !bytes.is_empty() && !self.done {
             if self.skip > 0 {
                 let count = bytes.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
@@ -97,6 +86,22 @@ impl<P: Pieces> Steps<P> {
         Ok(())
     }
 
+    fn idle(&self) -> u64 {
+        if self.done { u64::MAX } else { self.skip }
+    }
+
+    fn pass(&mut self, count: u64) {
+        self.skip = self.skip.saturating_sub(count);
+        self.at = self.at.saturating_add(count);
+    }
+
+    fn finish(self: Box<Self>, size: u64) -> Result<Facts, Damage> {
+        let between = self.held.is_empty() && self.skip == 0;
+        self.pieces.finish(size, between)
+    }
+}
+
+impl<P> Steps<P> {
     /// How many bytes were taken.
     fn follow(&mut self, step: Step) -> Result<usize, Damage> {
         let (taken, skip) = match step {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use p256::{
     NistP256,
-    pkcs8::{AssociatedOid, ObjectIdentifier},
+    elliptic_curve::ALGORITHM_OID,
+    pkcs8::{AlgorithmIdentifierRef, AssociatedOid, ObjectIdentifier},
 };
 use p384::NistP384;
 use p521::NistP521;
@@ -24,11 +25,24 @@ pub enum Curve {
     P521,
 }
 
+/// What is wrong with a key file that is one, and cannot be read.
+pub(super) const DAMAGED: &str = "its content is damaged";
+
 impl Curve {
     const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
 
-    /// The curve that a key file names.
-    pub(super) fn of(oid: ObjectIdentifier, label: &str) -> Result<Self, Invalid> {
+    /// The curve of a key that a file labels so.
+    pub(super) fn of(algorithm: &AlgorithmIdentifierRef<'_>, label: &str) -> Result<Self, Invalid> {
+        if algorithm.oid != ALGORITHM_OID {
+            let why = "it is not an elliptic-curve key; only ECDSA on P-256, P-384 and P-521 is known";
+            return Err(Invalid::new("key", label, why));
+        }
+        let curve = algorithm.parameters_oid().map_err(|_| Invalid::new("key", label, DAMAGED))?;
+        Self::of_name(curve, label)
+    }
+
+    /// The curve of this name.
+    pub(super) fn of_name(oid: ObjectIdentifier, label: &str) -> Result<Self, Invalid> {
         Self::ALL.into_iter().find(|curve| curve.oid() == oid).ok_or_else(|| {
             let why = format!("its curve {oid} is not P-256, P-384 or P-521; make a key of one of these");
             Invalid::new("key", label, why)

@@ -4,12 +4,12 @@ use std::fmt;
 
 use p256::{
     ecdsa::signature::hazmat::PrehashSigner as _,
-    elliptic_curve::{ALGORITHM_OID, Generate as _},
+    elliptic_curve::Generate as _,
     pkcs8::{EncodePrivateKey as _, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef},
 };
 use sec1::{EcParameters, EcPrivateKey};
 
-use super::{Curve, PrivatePem, VerifyingKey, cost, pem, verifying_key::Key as Public};
+use super::{Curve, PrivatePem, VerifyingKey, cost, curve::DAMAGED, pem, verifying_key::Key as Public};
 use crate::{Envelope, Error, Invalid, Result};
 
 /// A private key. Wiped from memory when dropped, and never printed by `Debug`.
@@ -142,12 +142,7 @@ impl SigningKey {
     fn from_pkcs8(der: &[u8], label: &str) -> Result<Self, Invalid> {
         let damaged = || Invalid::new("key", label, DAMAGED);
         let key = PrivateKeyInfoRef::try_from(der).map_err(|_| damaged())?;
-        if key.algorithm.oid != ALGORITHM_OID {
-            let why = "it is not an elliptic-curve key; only ECDSA on P-256, P-384 and P-521 is known";
-            return Err(Invalid::new("key", label, why));
-        }
-        let curve = key.algorithm.parameters_oid().map_err(|_| damaged())?;
-        let key = match Curve::of(curve, label)? {
+        let key = match Curve::of(&key.algorithm, label)? {
             Curve::P256 => key.try_into().map(Key::P256),
             Curve::P384 => key.try_into().map(Key::P384),
             Curve::P521 => key.try_into().map(Key::P521),
@@ -162,7 +157,7 @@ impl SigningKey {
             let why = "it does not name its curve; convert it with `openssl pkcs8 -topk8 -nocrypt`";
             return Err(Invalid::new("key", label, why));
         };
-        let key = match Curve::of(curve, label)? {
+        let key = match Curve::of_name(curve, label)? {
             Curve::P256 => p256::SecretKey::try_from(key).map(|key| Key::P256(key.into())),
             Curve::P384 => p384::SecretKey::try_from(key).map(|key| Key::P384(key.into())),
             Curve::P521 => p521::SecretKey::try_from(key).map(|key| Key::P521(key.into())),
@@ -192,7 +187,6 @@ impl SigningKey {
 }
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
-const DAMAGED: &str = "its content is damaged";
 const WRITABLE: &str = "a key has a PEM form";
 const SIGNABLE: &str = "a hash of the curve's own length can be signed";
 

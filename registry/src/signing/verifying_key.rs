@@ -7,7 +7,7 @@ use p256::{
     pkcs8::{EncodePublicKey as _, LineEnding, spki::SubjectPublicKeyInfoRef},
 };
 
-use super::{Curve, pem};
+use super::{Curve, curve::DAMAGED, pem};
 use crate::{Digest, Invalid};
 
 /// A public key: it tells whether somebody who has the private key signed something.
@@ -41,15 +41,9 @@ impl VerifyingKey {
             }
             _ => return Err(wrong("a public key begins with -----BEGIN PUBLIC KEY-----")),
         }
-        let damaged = || wrong("its content is damaged");
+        let damaged = || wrong(DAMAGED);
         let spki = SubjectPublicKeyInfoRef::try_from(der.as_slice()).map_err(|_| damaged())?;
-        if spki.algorithm.oid != p256::elliptic_curve::ALGORITHM_OID {
-            return Err(wrong(
-                "it is not an elliptic-curve key; only ECDSA on P-256, P-384 and P-521 is known",
-            ));
-        }
-        let curve = spki.algorithm.parameters_oid().map_err(|_| damaged())?;
-        let key = match Curve::of(curve, label)? {
+        let key = match Curve::of(&spki.algorithm, label)? {
             Curve::P256 => spki.try_into().map(Key::P256),
             Curve::P384 => spki.try_into().map(Key::P384),
             Curve::P521 => spki.try_into().map(Key::P521),

@@ -70,7 +70,6 @@ impl ObjectBacked {
         K: Into<String>,
         V: Into<String>,
     {
-        let options = options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let place = locate(url, options);
         async move {
             match place? {
@@ -98,7 +97,6 @@ impl ObjectBacked {
         K: Into<String>,
         V: Into<String>,
     {
-        let options = options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let place = locate(url, options);
         async move {
             match place? {
@@ -112,7 +110,10 @@ impl ObjectBacked {
     }
 }
 
-fn locate(text: &str, options: Vec<(String, String)>) -> Result<Place, Invalid> {
+fn locate(
+    text: &str,
+    options: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+) -> Result<Place, Invalid> {
     const WHY: &str =
         "name a bucket as `s3://bucket/prefix`, `gs://…` or `az://…`, or a directory as `file:///path`";
     let url = Url::parse(text).map_err(|error| invalid(&unparsed(text), format!("{error}; {WHY}")))?;
@@ -127,6 +128,7 @@ fn locate(text: &str, options: Vec<(String, String)>) -> Result<Place, Invalid> 
     if scheme == Scheme::Local {
         return directory(&url, &shown);
     }
+    let options = options.into_iter().map(|(key, value)| (key.into(), value.into())).collect::<Vec<_>>();
     let identity = identity(&url, &options);
     let store: Arc<dyn ObjectStore> = match parse_url_opts(&url, options.iter().cloned()) {
         Ok((store, _)) => store.into(),
