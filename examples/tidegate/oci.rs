@@ -7,7 +7,7 @@ use clap::Args;
 use reqwest::Client;
 use tidegate::registry::{InMemory, OciAuth, OciBacked};
 
-use crate::secret::variable_of;
+use crate::{pace::Pace, secret::variable_of};
 
 /// Where it is, and who asks.
 #[derive(Debug, Args)]
@@ -21,6 +21,8 @@ pub(crate) struct Oci {
     /// The environment variable that holds the password, or an access token in its place
     #[arg(long, value_name = "VAR", requires = "username")]
     password_env: Option<String>,
+    #[command(flatten)]
+    pace: Pace,
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +41,7 @@ impl Oci {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .context("cannot set up HTTP; are the system's certificates readable?")?;
-        Ok(OciBacked::new(client, auth, &self.address, Arc::new(InMemory::new()))?)
+        let registry = OciBacked::new(client, auth, &self.address, Arc::new(InMemory::new()))?;
+        Ok(registry.with_transfers(self.pace.transfers()))
     }
 }

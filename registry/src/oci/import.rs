@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use super::{
     OciBacked,
     artifact::{Artifact, Layer},
+    config::{self, LONGEST_CONFIG},
     failure::failure,
-    media::{self, LONGEST_CONFIG},
     place::Name,
 };
 use crate::{Card, Content, Digest, Error, FilePath, Invalid, ModelName, Result, transfer::copy::verified};
@@ -53,14 +53,26 @@ impl OciArtifact {
     }
 
     /// Its bytes, to publish them. Each file is fetched when it is read, and a file that does not have the
-    /// size and the digest of its layer ends in [`Error::Corrupt`], so that nothing wrong is published.
+    /// size and the digest of its layer ends in [`Error::Corrupt`], so that nothing wrong is published. They come
+    /// as fast as the [`Transfers`](crate::Transfers) of the store they were found in say.
     #[must_use]
     pub fn content(&self) -> Content {
         let stream = |layer: &Layer| {
             let what = format!("{} of {} ({} in {})", layer.path, self.repository, self.digest, self.store);
             let (store, repository, blob) = (self.store.clone(), Arc::clone(&self.repository), layer.blob);
             let name = what.clone();
-            let open = async move { store.stream(&repository, &blob, 0..blob.size, name).await };
+            let open = async move {
+                let transfers = store.transfers.clone();
+                let paced =
+                    store.stream(&repository, &blob, 0..blob.size, name).await?.and_then(move |bytes| {
+                        let transfers = transfers.clone();
+                        async move {
+                            transfers.pass(bytes.len()).await;
+                            Ok(bytes)
+                        }
+                    });
+                Ok(paced.boxed())
+            };
             let mismatch = move |actual: Digest| Error::Corrupt {
                 what: what.clone(),
                 source: format!("its bytes are {actual} instead of {}", blob.digest).into(),
@@ -93,7 +105,7 @@ pub(super) async fn artifact(store: &OciBacked, name: &ModelName, tag: &str) -> 
         Some(document) => store.document(&repository, &artifact, document, &what).await?.card,
         None => {
             let config = store.small(&repository, &artifact.config, LONGEST_CONFIG, &what).await?;
-            Card { description: media::description(&config), ..Card::default() }
+            Card { description: config::description(&config), ..Card::default() }
         }
     };
     Ok(OciArtifact {

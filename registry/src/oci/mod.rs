@@ -15,6 +15,7 @@
 
 mod artifact;
 mod auth;
+mod config;
 mod document;
 mod facts;
 mod failure;
@@ -39,7 +40,7 @@ pub use self::{auth::OciAuth, import::OciArtifact};
 use self::{facts::Facts, failure::failure, place::Place, read::Cache, wire::Wire};
 use crate::{
     ByteStream, Content, Draft, FilePath, Filter, Invalid, Log, Manifest, ModelName, ModelRef, ModelStore,
-    OpenOptions, Progress, Published, Result, Stamp, transfer::copy::copies,
+    OpenOptions, Progress, Published, Result, Stamp, Transfers, transfer::copy::copies,
 };
 
 /// Models looked at together when all are listed.
@@ -97,6 +98,7 @@ pub struct OciBacked {
     wire: Wire,
     facts: Facts,
     cache: Arc<Cache>,
+    transfers: Transfers,
 }
 
 impl OciBacked {
@@ -115,7 +117,21 @@ impl OciBacked {
     ) -> Result<Self, Invalid> {
         let place: Place = address.parse()?;
         let wire = Wire::new(client, place.root().clone(), auth);
-        Ok(Self { place: Arc::new(place), wire, facts: Facts::new(log), cache: Arc::default() })
+        Ok(Self {
+            place: Arc::new(place),
+            wire,
+            facts: Facts::new(log),
+            cache: Arc::default(),
+            transfers: Transfers::new(),
+        })
+    }
+
+    /// The same registry, moving bytes as `transfers` says. A journal serves downloads; a push goes on file by
+    /// file without one.
+    #[must_use]
+    pub fn with_transfers(mut self, transfers: Transfers) -> Self {
+        self.transfers = transfers;
+        self
     }
 
     /// Publishes a version of another store here, as [`ModelStoreExt::copy_to`](crate::ModelStoreExt::copy_to)
@@ -215,6 +231,10 @@ impl ModelStore for OciBacked {
             .buffered(MODELS)
             .try_filter_map(|name| async move { Ok(name) })
             .boxed()
+    }
+
+    fn transfers(&self) -> Transfers {
+        self.transfers.clone()
     }
 }
 

@@ -11,10 +11,9 @@ use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use super::{
     OciBacked,
     artifact::Artifact,
-    document,
+    config, document,
     facts::Pinned,
     failure::failure,
-    media,
     place::{Name, tag},
 };
 use crate::{
@@ -24,9 +23,6 @@ use crate::{
         source::Source,
     },
 };
-
-/// Files under way at once. With two chunks of each this bounds the memory to 128 MiB.
-const FILES: usize = 8;
 
 /// Publishes `sources`, which are `known` to be the files of this manifest if their digests were taken
 /// elsewhere.
@@ -41,6 +37,8 @@ pub(super) async fn publish(
     let Draft { model, stamp, card, .. } = draft.clone();
     let repository = &store.place.repository(model.name())?;
     let tag = tag(model.version())?;
+    // Two chunks of each are held, as much as is said of a part.
+    let parts = store.transfers.parts();
     let there = is_there(store, repository, &model, &tag).await?;
     let bytes = match &known {
         Some(known) => Some(known.size),
@@ -51,7 +49,7 @@ pub(super) async fn publish(
         let files = match known {
             Some(known) => known.files,
             None => {
-                let looked = each(sources.into_iter().map(|source| look(source, progress))).await?;
+                let looked = each(parts, sources.into_iter().map(|source| look(source, progress))).await?;
                 looked.into_iter().map(|(file, _)| file).collect()
             }
         };
@@ -68,13 +66,13 @@ pub(super) async fn publish(
     let uploads = iter::zip(sources, known).map(|(source, known)| -> BoxFuture<'_, _> {
         Box::pin(store.upload(repository, source, known, progress))
     });
-    let (files, readings): (Vec<_>, Vec<_>) = each(uploads).await?.into_iter().unzip();
+    let (files, readings): (Vec<_>, Vec<_>) = each(parts, uploads).await?.into_iter().unzip();
     // What is not sent is not looked into either, so what was found there once counts.
     let profile = profile.unwrap_or_else(|| Profile::of(readings.into_iter().flatten()));
     let manifest = Manifest::new(model.clone(), files, stamp, card).with_profile(profile);
     let document = document::encode(&manifest)?;
     let document = store.put(repository, &Digest::of(&document), document).await?;
-    let config = media::config(&manifest, &document.digest);
+    let config = config::encode(&manifest, &document.digest);
     let config = store.put(repository, &Digest::of(&config), config).await?;
     let artifact = Artifact::encode(&manifest, config, document)?;
     // What nobody could read must never be published: its version would be taken for ever.
@@ -130,11 +128,12 @@ async fn restore_tag(store: &OciBacked, repository: &str, model: &ModelRef, tag:
     }
 }
 
-/// Does several of these at once and keeps their order.
+/// Does so many of these at once and keeps their order.
 async fn each<T: Send, F: Future<Output = Result<T>> + Send>(
+    parts: usize,
     work: impl Iterator<Item = F> + Send,
 ) -> Result<Vec<T>> {
-    stream::iter(work).buffered(FILES).try_collect().await
+    stream::iter(work).buffered(parts).try_collect().await
 }
 
 async fn look(source: Source, progress: &dyn Progress) -> Result<Hashed> {

@@ -44,7 +44,7 @@ impl OciBacked {
         }
         let path = source.path.clone();
         let mut reader = source.open().await?;
-        let first = chunk(&mut reader).await?;
+        let first = self.read(&mut reader).await?;
         let mut digests = Digests::new(&path);
         let (file, reading) = if first.len() < CHUNK {
             digests.take_in(first.clone()).await?;
@@ -106,7 +106,7 @@ impl OciBacked {
             let length = chunk.len() as u64;
             let next = async {
                 digests.take_in(chunk.clone()).await?;
-                if chunk.len() < CHUNK { Ok(Bytes::new()) } else { self::chunk(reader).await }
+                if chunk.len() < CHUNK { Ok(Bytes::new()) } else { self.read(reader).await }
             };
             let (sent, next) = futures::join!(self.chunk(repository, session, chunk.clone()), next);
             sent?;
@@ -114,6 +114,13 @@ impl OciBacked {
             chunk = next?;
         }
         Ok(digests)
+    }
+
+    /// The next chunk, when it may pass.
+    async fn read(&self, reader: &mut Reader) -> Result<Bytes> {
+        let chunk = chunk(reader).await?;
+        self.transfers.pass(chunk.len()).await;
+        Ok(chunk)
     }
 
     /// Sends one chunk. After a failure that may pass, the registry is asked how much of it has arrived, and
