@@ -102,7 +102,8 @@ impl Reader {
 
     /// Reads a stream that is at hand.
     pub(crate) fn of(stream: ByteStream) -> Self {
-        Self(Input::Stream { stream, left: Bytes::new() })
+        // Whoever reads to the end asks once more.
+        Self(Input::Stream { stream: stream.fuse().boxed(), left: Bytes::new() })
     }
 
     /// The next bytes, in `block`; fewer than it holds, and in the end none, only at the end.
