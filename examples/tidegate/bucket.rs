@@ -6,13 +6,14 @@ use anyhow::{Context as _, Result};
 use futures::TryStreamExt as _;
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme as Scheme, PutPayload,
-    aws::AmazonS3Builder, parse_url_opts, path::Path, prefix::PrefixStore,
+    aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
+    multipart::MultipartStore, parse_url_opts, path::Path, prefix::PrefixStore,
 };
 use reqwest::Url;
 use tidegate::registry::{Error, ObjectBacked};
 use uuid::Uuid;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, transfer::Waiting};
 
 /// The URL of a bucket and a prefix in it: `s3://`, `gs://`, `az://`, or `memory:///`.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +40,7 @@ impl Bucket {
             let why = "is not empty and no registry; name a prefix where nothing is yet";
             return Err(Failure::Misused(format!("{self} {why}")).into());
         }
+        let _waiting = Waiting::new(format!("trying out {self}, which is new"));
         self.resumable(ObjectBacked::open_url(&self.0, environment()).await?)
     }
 
@@ -60,17 +62,34 @@ impl Bucket {
         format!("{self} {endpoints:?}")
     }
 
-    /// The same registry, whose uploads a later run can go on with, where the store is one for that.
+    /// The same registry, whose uploads a later run can go on with or end, where the store is one for that.
     fn resumable(&self, registry: ObjectBacked) -> Result<ObjectBacked> {
         let url = self.url()?;
         match Scheme::parse(&url) {
             Ok((Scheme::AmazonS3, prefix)) => {
                 let client = AmazonS3Builder::from_env().with_url(url).build();
-                let client = client.map_err(|error| self.failed("set up its client", error))?;
-                Ok(registry.with_multipart(Arc::new(PrefixStore::new(client, prefix))))
+                self.with_client(registry, client, prefix)
+            }
+            Ok((Scheme::GoogleCloudStorage, prefix)) => {
+                let client = GoogleCloudStorageBuilder::from_env().with_url(url).build();
+                self.with_client(registry, client, prefix)
+            }
+            Ok((Scheme::MicrosoftAzure, prefix)) => {
+                let client = MicrosoftAzureBuilder::from_env().with_url(url).build();
+                self.with_client(registry, client, prefix)
             }
             _ => Ok(registry),
         }
+    }
+
+    fn with_client<S: ObjectStore + MultipartStore>(
+        &self,
+        registry: ObjectBacked,
+        client: object_store::Result<S>,
+        prefix: Path,
+    ) -> Result<ObjectBacked> {
+        let client = client.map_err(|error| self.failed("set up its client", error))?;
+        Ok(registry.with_multipart(Arc::new(PrefixStore::new(client, prefix))))
     }
 
     fn client(&self) -> Result<(Box<dyn ObjectStore>, Path)> {

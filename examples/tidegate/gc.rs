@@ -38,7 +38,8 @@ Examples:
   tidegate gc --dry-run
   tidegate gc fraud-scorer --retention 0s
 
-Removed is what no version uses: the files of deleted versions, and what publications left that broke off.
+Removed is what no version uses: the files of deleted versions, and what publications left that broke off,
+uploads in parts included.
 It is safe beside programs that publish, whatever --grace says; a long one spares them work.";
 
 impl Gc {
@@ -47,8 +48,8 @@ impl Gc {
         let collection = Collection { grace, retention, rehearse: dry_run };
         let registry = session.location()?.open().await?;
         let one = name.is_some();
-        let mut rows = vec![row(["MODEL", "OBJECTS", "SIZE"])];
-        let (mut models, mut all, mut status) = (Vec::new(), (0, 0), Status::Done);
+        let mut rows = vec![row(["MODEL", "OBJECTS", "SIZE", "UNFINISHED UPLOADS"])];
+        let (mut models, mut all, mut status) = (Vec::new(), (0, 0, 0), Status::Done);
         let names = match name {
             Some(name) => vec![name],
             // Also what publications left that never came to a first version.
@@ -56,16 +57,17 @@ impl Gc {
         };
         for name in names {
             match collect(&registry, &name, &collection, &session.stamp()).await {
-                Ok(Collected { objects, bytes: size, .. }) => {
-                    rows.push(row([name.as_str(), &objects.to_string(), &bytes(size)]));
-                    models.push(json!({ "name": name, "objects": objects, "bytes": size }));
-                    all = (all.0 + objects, all.1 + size);
+                Ok(Collected { objects, bytes: size, uploads, .. }) => {
+                    rows.push(row([name.as_str(), &objects.to_string(), &bytes(size), &uploads.to_string()]));
+                    models
+                        .push(json!({ "name": name, "objects": objects, "bytes": size, "uploads": uploads }));
+                    all = (all.0 + objects, all.1 + size, all.2 + uploads);
                 }
                 // One damaged model keeps no other from being cleared; a store that is away does.
                 Err(error) if !one && !error.is_transient() => {
                     let error = error.into();
                     let (_, problem) = failure::describe(&error);
-                    rows.push(row([name.as_str(), "-", &format!("error: {error}")]));
+                    rows.push(row([name.as_str(), "-", &format!("error: {error}"), "-"]));
                     models.push(json!({ "name": name, "error": problem }));
                     status = Status::Refused;
                 }
@@ -73,9 +75,18 @@ impl Gc {
             }
         }
         let done = if dry_run { "would remove" } else { "removed" };
-        let total = format!("{done} {}, {}", count(all.0, "object"), bytes(all.1));
+        let mut total = format!("{done} {}, {}", count(all.0, "object"), bytes(all.1));
+        if all.2 > 0 {
+            total.push_str(&format!(", and {}", count(all.2, "unfinished upload")));
+        }
         let text = if one || models.is_empty() { total } else { format!("{}\n{total}", table(&rows)) };
-        let json = json!({ "removed": !dry_run, "objects": all.0, "bytes": all.1, "models": models });
+        let json = json!({
+            "removed": !dry_run,
+            "objects": all.0,
+            "bytes": all.1,
+            "uploads": all.2,
+            "models": models,
+        });
         Ok(Answer { text, json, status })
     }
 }
@@ -88,7 +99,7 @@ async fn collect(
 ) -> RegistryResult<Collected> {
     let collected = registry.store.collect(name, collection, stamp).await?;
     // A first publication that broke off leaves objects and no model; where there are none, it is a typo.
-    if collected.objects == 0 {
+    if collected.objects == 0 && collected.uploads == 0 {
         registry.expect_model(name).await?;
     }
     Ok(collected)

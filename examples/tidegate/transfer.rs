@@ -1,5 +1,7 @@
 //! Bars that show what a transfer does, on standard error if that is a terminal.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use tidegate::registry::{Phase, Progress, Transfer};
 
@@ -13,6 +15,24 @@ impl Bar {
         let style = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {wide_msg}";
         let style = ProgressStyle::with_template(style).expect("the template is a constant and valid");
         Self(ProgressBar::no_length().with_style(style).with_prefix(verb))
+    }
+}
+
+/// Says what is waited for, where nothing can be counted, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting(ProgressBar);
+
+impl Waiting {
+    pub(crate) fn new(what: String) -> Self {
+        let spinner = ProgressBar::new_spinner().with_message(what);
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        Self(spinner)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -30,8 +31,9 @@ use object_store::{
 };
 use tempfile::TempDir;
 use tidegate_registry::{
-    ByteStream, Content, Draft, Error, FilePath, Filter, InMemory, Manifest, ModelName, ModelRef, ModelStore,
-    ModelStoreExt as _, ObjectBacked, OpenOptions, Progress, Published, Result, Stamp, Transfer, Transfers,
+    ByteStream, Collection, Content, Draft, Error, FilePath, Filter, InMemory, Manifest, ModelName, ModelRef,
+    ModelStore, ModelStoreExt as _, ObjectBacked, OpenOptions, Progress, Published, Result, Stamp, Transfer,
+    Transfers,
 };
 
 const MIB: u64 = 1 << 20;
@@ -277,6 +279,10 @@ impl Counted {
         })
     }
 
+    fn go_on(&self) {
+        self.stop_after.store(u64::MAX, Ordering::SeqCst);
+    }
+
     fn knows(&self, path: &Key, id: &MultipartId) -> object_store::Result<()> {
         if self.uploads.lock().unwrap().contains(id) {
             return Ok(());
@@ -284,10 +290,10 @@ impl Counted {
         Err(Failure::NotFound { path: path.to_string(), source: "NoSuchUpload".into() })
     }
 
-    /// Hangs for ever where a process would be killed.
+    /// Hangs where a process would be killed.
     async fn pass(&self, bytes: usize) {
-        if self.sent.load(Ordering::SeqCst) + bytes as u64 > self.stop_after.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
+        while self.sent.load(Ordering::SeqCst) + bytes as u64 > self.stop_after.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.sent.fetch_add(bytes as u64, Ordering::SeqCst);
     }
@@ -319,6 +325,7 @@ impl MultipartStore for Counted {
             return Err(Failure::Generic { store: "counted", source: "time-out".into() });
         }
         self.pass(data.content_length()).await;
+        self.knows(path, id)?;
         self.bucket.put_part(path, id, at, data).await
     }
 
@@ -329,10 +336,13 @@ impl MultipartStore for Counted {
         parts: Vec<PartId>,
     ) -> object_store::Result<PutResult> {
         self.knows(path, id)?;
-        self.bucket.complete_multipart(path, id, parts).await
+        let completed = self.bucket.complete_multipart(path, id, parts).await?;
+        self.uploads.lock().unwrap().remove(id);
+        Ok(completed)
     }
 
     async fn abort_multipart(&self, path: &Key, id: &MultipartId) -> object_store::Result<()> {
+        self.uploads.lock().unwrap().remove(id);
         self.bucket.abort_multipart(path, id).await
     }
 }
@@ -398,14 +408,14 @@ impl Broken {
         let mut still = 0;
         while still < 50 {
             let before = broken.bucket.sent.load(Ordering::SeqCst);
-            let pause = tokio::time::sleep(std::time::Duration::from_millis(20));
+            let pause = tokio::time::sleep(Duration::from_millis(20));
             tokio::select! {
                 _ = &mut stopped => panic!("it was to stop"),
                 () = pause => {}
             }
             still = if broken.bucket.sent.load(Ordering::SeqCst) == before { still + 1 } else { 0 };
         }
-        broken.bucket.stop_after.store(u64::MAX, Ordering::SeqCst);
+        broken.bucket.go_on();
         broken
     }
 
@@ -454,6 +464,86 @@ async fn an_upload_that_has_expired_begins_again() {
     // The large file anew, and those of the small ones that are not there.
     let sent = broken.go_on().await;
     assert!((104 * MIB..=broken.total).contains(&sent), "{sent}");
+}
+
+fn at_once(rehearse: bool) -> Collection {
+    Collection { grace: Duration::ZERO, retention: Duration::ZERO, rehearse }
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_goes_on_with_is_ended_by_a_collection() {
+    let broken = Broken::off(70 * MIB).await;
+    fs::remove_dir_all(broken.root.path().join("journal")).unwrap();
+    let registry = broken.open().await;
+    let name = model().name().clone();
+    let unfinished = || broken.bucket.uploads.lock().unwrap().len();
+    let young = registry.collect(&name, &Collection::default(), &Stamp::now("test")).await.unwrap();
+    assert_eq!((young.uploads, unfinished()), (0, 1));
+    let rehearsed = registry.collect(&name, &at_once(true), &Stamp::now("test")).await.unwrap();
+    assert_eq!((rehearsed.uploads, unfinished()), (1, 1));
+    let collected = registry.collect(&name, &at_once(false), &Stamp::now("test")).await.unwrap();
+    assert_eq!((collected.uploads, unfinished()), (1, 0));
+    assert_eq!(broken.go_on().await, broken.total);
+    let after = registry.collect(&name, &at_once(false), &Stamp::now("test")).await.unwrap();
+    assert_eq!((after.uploads, after.objects, unfinished()), (0, 0, 0));
+    let notes = broken.bucket.list(Some(&Key::from("models/m/uploads"))).count().await;
+    assert_eq!(notes, 0);
+}
+
+/// Without a journal nobody could go on, so whoever gives up cleans up.
+#[tokio::test]
+async fn an_upload_that_is_dropped_is_ended() {
+    for journaled in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let files = root.path().join("files");
+        write_files(&files, 104 * MIB, 3);
+        let bucket = Counted::new(70 * MIB);
+        let mut registry = ObjectBacked::resumable(Arc::clone(&bucket)).await.unwrap();
+        if journaled {
+            registry = registry.with_transfers(Transfers::new().journal(root.path().join("journal")));
+        }
+        let begun = async {
+            while bucket.sent.load(Ordering::SeqCst) < 50 * MIB {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = publish(&registry, "1.0.0", &files, &()) => panic!("it was to stop"),
+            () = begun => {}
+        }
+        registry.clean_up().await;
+        let left = bucket.list(None).map(|object| object.unwrap().location.to_string());
+        let left: Vec<_> =
+            left.filter(|path| std::future::ready(path.starts_with("models/"))).collect().await;
+        let unfinished = bucket.uploads.lock().unwrap().len();
+        if journaled {
+            assert_eq!(unfinished, 1, "{left:?}");
+        } else {
+            assert!(unfinished == 0 && left.is_empty(), "{unfinished} {left:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_publication_whose_upload_is_ended_under_it_begins_again() {
+    let root = tempfile::tempdir().unwrap();
+    let files = root.path().join("files");
+    write_files(&files, 104 * MIB, 3);
+    let bucket = Counted::new(70 * MIB);
+    let registry = ObjectBacked::resumable(Arc::clone(&bucket)).await.unwrap();
+    let collected = async {
+        while bucket.sent.load(Ordering::SeqCst) < 50 * MIB {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let name = model().name().clone();
+        let collected = registry.collect(&name, &at_once(false), &Stamp::now("test")).await.unwrap();
+        assert_eq!(collected.uploads, 1);
+        bucket.go_on();
+    };
+    tokio::join!(publish(&registry, "1.0.0", &files, &()), collected);
+    registry.verify(&model(), &()).await.unwrap();
+    let left = registry.collect(model().name(), &at_once(false), &Stamp::now("test")).await.unwrap();
+    assert_eq!((left.uploads, bucket.uploads.lock().unwrap().len()), (0, 0));
 }
 
 #[tokio::test]

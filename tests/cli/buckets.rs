@@ -1,4 +1,5 @@
-//! Registries in buckets, against an S3 server within this program.
+//! Registries in buckets: of an S3 server within this program, and of real ones.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -7,7 +8,10 @@ use std::{
 
 use super::{
     desk::{Desk, Run, files},
-    servers::s3::{self, BUCKET, S3, SECRET_KEY, Writes},
+    servers::{
+        live::{self, Live},
+        s3::{self, BUCKET, S3, SECRET_KEY, Writes},
+    },
 };
 
 struct Bucket {
@@ -33,6 +37,28 @@ impl Bucket {
         let run = Run::of(&self.command(arguments).output().expect("the program runs"));
         assert!(!format!("{run:?}").contains(SECRET_KEY), "{run:?}");
         run
+    }
+
+    /// Kills one in the middle of `m@2.0.0`. Returns its journal.
+    fn kill_a_publication(&self) -> String {
+        self.run(&["publish", "m@1.0.0", "model"]).is(0);
+        let file = fs::File::create(self.desk.path("model/weights.bin")).unwrap();
+        file.set_len(128 << 20).unwrap();
+        let slowly = ["publish", "m@2.0.0", "model", "--bandwidth", "60MB", "--concurrency", "2"];
+        let mut child = self.command(&slowly).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while self.desk.path("state").read_dir().is_err() || self.journal().matches("\"part\":{").count() < 2
+        {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.journal()
+    }
+
+    fn journal(&self) -> String {
+        let all = files(&self.desk.path("state/tidegate/transfers"));
+        all.into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect()
     }
 
     fn stored(&self) -> usize {
@@ -115,28 +141,71 @@ fn a_pace_has_units() {
 #[test]
 fn a_killed_publication_is_gone_on_with() {
     let bucket = Bucket::new();
-    bucket.run(&["publish", "m@1.0.0", "model"]).is(0);
-    let file = fs::File::create(bucket.desk.path("model/weights.bin")).unwrap();
-    file.set_len(128 << 20).unwrap();
-    let slowly = ["publish", "m@2.0.0", "model", "--bandwidth", "60MB", "--concurrency", "2"];
-    let mut child = bucket.command(&slowly).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let journal = || {
-        let all = files(&bucket.desk.path("state/tidegate/transfers"));
-        all.into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect::<String>()
-    };
-    while bucket.desk.path("state").read_dir().is_err() || journal().matches("\"part\":{").count() < 2 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let begun = journal();
+    let begun = bucket.kill_a_publication();
     let upload = begun.lines().find(|line| line.contains("\"upload\":[")).expect("an upload was begun");
     let key = upload.split("\"key\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
 
     bucket.run(&["publish", "m@2.0.0", "model"]).is(0);
     let blob = bucket.server.directory().join("team/models/models/m/blobs").join(&key);
     assert_eq!(blob.metadata().unwrap().len(), 128 << 20, "under the key that was begun: {key}");
-    assert_eq!(journal(), "");
+    assert_eq!(bucket.journal(), "");
     bucket.run(&["verify", "m@2.0.0"]).is(0);
+    assert_eq!(bucket.server.unfinished(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_publication_that_nobody_goes_on_with_is_ended() {
+    let bucket = Bucket::new();
+    bucket.kill_a_publication();
+    let unfinished = bucket.server.unfinished();
+    assert!(unfinished > 0);
+    let gc = |options: &[&str], says: &str| {
+        let run = bucket.run(&[&["gc"], options].concat()).is(0);
+        assert!(run.out.ends_with(says), "{run:?}");
+    };
+    gc(&[], "removed 0 objects, 0 B\n");
+    gc(&["--grace", "0s", "--dry-run"], "and 1 unfinished upload\n");
+    assert_eq!(bucket.server.unfinished(), unfinished);
+    gc(&["m", "--grace", "0s"], "and 1 unfinished upload\n");
+    assert_eq!(bucket.server.unfinished(), 0);
+    gc(&["--grace", "0s"], "removed 0 objects, 0 B\n");
+    bucket.run(&["publish", "m@2.0.0", "model"]).is(0);
+    bucket.run(&["verify", "m@2.0.0"]).is(0);
+}
+
+/// Everything that goes through the client of a store, against a real one.
+fn a_life(live: &Live) {
+    let desk = Desk::new();
+    fs::File::create(desk.path("model/weights.bin")).unwrap().set_len(40 << 20).unwrap();
+    let url = format!("{}/{}", live.bucket(), uuid::Uuid::now_v7());
+    let run = |arguments: &[&str]| {
+        let mut command = desk.command(&[arguments, &["--registry", &url]].concat());
+        let options = live.options().iter().map(|(name, value)| (name.to_uppercase(), value));
+        Run::of(&command.envs(options).output().unwrap())
+    };
+    run(&["list"]).is(4).says(&["no registry in"]);
+    run(&["publish", "m@1.0.0", "model", "--promote", "staging"]).is(0);
+    run(&["publish", "m@1.1.0", "model", "--promote", "staging", "--expect", "m@1.0.0"]).is(0);
+    let listed = run(&["list", "m"]).is(0).out;
+    assert!(listed.contains("1.1.0") && listed.contains("staging"), "{listed}");
+    run(&["pull", "m:staging", "out"]).is(0);
+    assert_eq!(fs::read(desk.path("out/weights.bin")).unwrap(), vec![0; 40 << 20]);
+    run(&["revert", "m", "--channel", "staging", "--reason", "slow"]).is(0);
+    run(&["delete", "m@1.1.0", "--reason", "slow"]).is(0);
+    run(&["gc", "--grace", "0s", "--retention", "0s"]).is(0);
+    run(&["fsck", "m"]).is(0);
+    run(&["verify", "m@1.0.0"]).is(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Azurite (`azurite-blob` on the PATH or in AZURITE_BIN)"]
+async fn a_container_of_azure_holds_a_registry() {
+    a_life(live::azurite().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SeaweedFS (`weed` on the PATH or in SEAWEEDFS_BIN)"]
+async fn a_bucket_of_seaweedfs_holds_a_registry() {
+    a_life(live::seaweedfs().await);
 }

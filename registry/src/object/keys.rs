@@ -93,6 +93,23 @@ pub(super) fn blob(name: &ModelName, key: &str) -> Path {
     blobs(name).join(key)
 }
 
+pub(super) fn uploads(name: &ModelName) -> Path {
+    model(name).join("uploads")
+}
+
+/// Says that this blob is being uploaded in parts.
+pub(super) fn upload(blob: &Path) -> Path {
+    let mut parts: Vec<_> = blob.parts().collect();
+    let key = parts.pop().map(|key| key.as_ref().to_owned()).unwrap_or_default();
+    parts.pop();
+    Path::from_iter(parts).join("uploads").join(format!("{key}.json"))
+}
+
+/// The key of the blob whose upload is noted at `path`.
+pub(super) fn uploaded(path: &Path) -> Option<&str> {
+    path.filename()?.strip_suffix(".json").filter(|key| is_blob(key))
+}
+
 /// The key of a blob that nobody else has used and nobody will use again: the `n`th of a publication.
 pub(super) fn new_blob(publication: &Uuid, n: usize) -> String {
     format!("{publication}.{n}")

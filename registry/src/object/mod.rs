@@ -6,7 +6,8 @@
 //! models/<name>/hint.json                about where the log ends; overwritten, never relied on
 //! models/<name>/snapshots/<number>.jsonl.gz  what the log comes to at that record; never relied on
 //! models/<name>/manifests/<sha256>.json  what a version is, and which blobs hold it
-//! models/<name>/blobs/<uuid>             the bytes of one file, as they are; a key is never used again
+//! models/<name>/blobs/<uuid>.<n>         the bytes of one file, as they are; a key is never used again
+//! models/<name>/uploads/<uuid>.<n>.json  that blob is being uploaded in parts; removed when it is there
 //! logs/<kind>/<id>/<number>.json         other logs
 //! check/<uuid>/…                         written and removed while a store is tried out
 //! check/<sha256>.json                    a store that the registry was copied to was tried out
@@ -64,8 +65,10 @@ const MODELS: usize = 16;
 ///   may be part of a version; see [`clean_up`](Self::clean_up).
 ///
 /// Give it a [`PrefixStore`](object_store::prefix::PrefixStore) to share a bucket with others. The
-/// client's own timeouts and retries apply to each request. In a bucket, have unfinished multipart
-/// uploads removed by a lifecycle rule.
+/// client's own timeouts and retries apply to each request. Uploads in parts that killed programs never
+/// finished are ended by [`collect`](Self::collect), if both were given the client with
+/// [`resumable`](Self::resumable) or [`with_multipart`](Self::with_multipart); otherwise they need a
+/// lifecycle rule of the bucket.
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,

@@ -20,6 +20,15 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// The client that can go on with, and end, what another process has begun.
+    pub(super) fn multipart(&self) -> Option<&Arc<dyn MultipartStore>> {
+        match self {
+            Self::Bucket { multipart } => multipart.as_ref(),
+            #[cfg(feature = "fs")]
+            Self::Directory(_) => None,
+        }
+    }
+
     /// Removes blobs that no record names, as far as the store lets us; what stays is invisible.
     pub(super) async fn discard(&self, store: &dyn ObjectStore, blobs: Vec<Path>) {
         #[cfg(feature = "fs")]

@@ -64,7 +64,10 @@ impl Place {
     pub(crate) async fn open(&self) -> ObjectBacked {
         match self {
             Self::Directory(path) => ObjectBacked::directory(path).await.unwrap(),
-            Self::S3 { .. } => ObjectBacked::open(self.store()).await.unwrap(),
+            Self::S3 { endpoint, prefix } => {
+                let client = PrefixStore::new(client(endpoint), prefix.as_str());
+                ObjectBacked::resumable(Arc::new(client)).await.unwrap()
+            }
         }
     }
 

@@ -63,6 +63,11 @@ impl Live {
         ObjectBacked::open_url(&format!("{}/{prefix}", self.bucket), self.options.clone()).await.unwrap()
     }
 
+    /// The URL of its bucket.
+    pub(crate) const fn bucket(&self) -> &'static str {
+        self.bucket
+    }
+
     /// What a client needs to use it.
     pub(crate) fn options(&self) -> &[(String, String)] {
         &self.options

@@ -75,6 +75,12 @@ impl S3 {
         self.root.path().join(BUCKET)
     }
 
+    /// Parts of uploads that were neither completed nor aborted.
+    pub(crate) fn unfinished(&self) -> usize {
+        let names = fs::read_dir(self.root.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().is_some_and(|name| name.contains(".part-"))).count()
+    }
+
     /// A registry that nobody has used; one a server. The servers are all alike, so only the first is tried
     /// out.
     pub(crate) async fn registry(&self) -> ObjectBacked {
@@ -104,11 +110,16 @@ async fn serve(
         let mut locks = locks.lock().unwrap();
         Arc::clone(locks.entry(request.uri().path().to_owned()).or_default())
     });
-    let _held = match &lock {
-        Some(lock) => Some(lock.lock().await),
-        None => None,
-    };
-    hyper::service::Service::call(service, request).await
+    let service = service.clone();
+    // To its end, as a server does what it was asked, also when the client is gone by then.
+    let served = tokio::spawn(async move {
+        let _held = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        hyper::service::Service::call(&service, request).await
+    });
+    served.await.unwrap()
 }
 
 /// What a program passes to `open_url`.

@@ -12,16 +12,15 @@ use object_store::{
 
 use super::{
     blob::Uploads,
+    collected,
     journal::{Line, Past, Sending},
-    unfinished::Upload,
+    unfinished::{Upload, forget_upload},
 };
-
 use crate::{
     Digest, FilePath, Invalid, PART_SIZE, Result, Transfer,
     object::{
         failure::{failure, is_refusal, ours},
         keys,
-        place::Place,
     },
     transfer::{
         block::{BLOCK, Block},
@@ -38,6 +37,9 @@ const MOST_PARTS: u64 = 9_500;
 
 /// Bytes of a part of a stream, whose end is not known; 9 500 of them are 296 GiB.
 const UNSIZED: u64 = 32 << 20;
+
+/// How often an upload is begun: a lifecycle rule or a garbage collection may end it.
+const BEGINNINGS: usize = 3;
 
 /// How often a part is sent that another process could send too.
 const ATTEMPTS: usize = 4;
@@ -63,11 +65,11 @@ struct Part {
 enum Parts {
     /// An upload of this process only.
     Own(Upload),
-    /// An upload that another process can go on with.
-    Journaled(Journaled),
+    /// An upload that another process can go on with, or end.
+    Noted(Noted),
 }
 
-struct Journaled {
+struct Noted {
     client: Arc<dyn MultipartStore>,
     blob: Path,
     file: FilePath,
@@ -89,52 +91,45 @@ impl Uploads<'_> {
     /// Reads, hashes and sends at the same time.
     pub(in crate::object) async fn to_bucket(
         &self,
-        source: Source,
+        mut source: Source,
         past: Option<Past>,
     ) -> Result<(Hashed, String)> {
         let (named, expected) = (source.path.clone(), source.size);
         let from = source.file().map(ToOwned::to_owned);
-        // What is done is not the same as what is offered now; its key is not for other bytes.
-        let past = past.filter(|past| past.done.is_none());
-        let size = part_size(expected);
-        if let Some(Past { key, upload: Some(sending), .. }) = past
-            && sending.part == size
-            && size <= PART_SIZE
-            && let Place::Bucket { multipart: Some(client) } = &self.registry.place
-        {
-            let blob = keys::blob(self.name, &key);
-            drop(self.unfinished.note(&blob));
-            let Sending { id, parts, .. } = sending;
-            let parts = Journaled {
-                client: Arc::clone(client),
-                blob,
-                file: named.clone(),
-                id,
-                past: parts,
-                sent: BTreeMap::new(),
-            };
-            if let Sent::All(file) = self.read_and_send(source, &key, Some(parts)).await? {
+        let mut past = past.and_then(|past| self.noted(&named, past, part_size(expected)));
+        for _ in 0..BEGINNINGS {
+            let (key, upload) = past.take().unwrap_or_else(|| (self.new_key(), None));
+            if let Sent::All(file) = self.read_and_send(source, &key, upload).await? {
                 return Ok((*file, key));
             }
             tracing::info!(file = %named, "the store has forgotten the upload, beginning it again");
-            let Some(from) = from else {
-                let why = "its upload has expired and a stream cannot be read again; offer it once more";
+            forget_upload(&*self.registry.store, &keys::blob(self.name, &key)).await;
+            let Some(from) = &from else {
+                let why = "its upload was ended and a stream cannot be read again; offer it once more";
                 return Err(Invalid::new("content", named.as_str(), why).into());
             };
-            return self.fresh(Source::of_file(named, expected, from)).await;
+            source = Source::of_file(named.clone(), expected, from.clone());
         }
-        self.fresh(source).await
+        Err(collected(self.registry))
     }
 
-    async fn fresh(&self, source: Source) -> Result<(Hashed, String)> {
-        let key = self.new_key();
-        match self.read_and_send(source, &key, None).await? {
-            Sent::All(file) => Ok((*file, key)),
-            Sent::Forgotten => unreachable!("only what was begun before is forgotten"),
+    /// The upload that another process has begun, if it is one to go on with; and its key.
+    fn noted(&self, file: &FilePath, past: Past, size: u64) -> Option<(String, Option<Noted>)> {
+        let client = Arc::clone(self.registry.place.multipart()?);
+        let Past { key, upload: Some(Sending { id, part, parts }), done: None } = past else {
+            // What is done is not the same as what is offered now; its key is not for other bytes.
+            return None;
+        };
+        if part != size || size > PART_SIZE {
+            return None;
         }
+        let blob = keys::blob(self.name, &key);
+        drop(self.unfinished.note(&blob));
+        let upload = Noted { client, blob, file: file.clone(), id, past: parts, sent: BTreeMap::new() };
+        Some((key, Some(upload)))
     }
 
-    async fn read_and_send(&self, source: Source, key: &str, past: Option<Journaled>) -> Result<Sent> {
+    async fn read_and_send(&self, source: Source, key: &str, past: Option<Noted>) -> Result<Sent> {
         let named = source.path.clone();
         let size = part_size(source.size);
         // One byte more, to see the end.
@@ -154,9 +149,8 @@ impl Uploads<'_> {
             drop(slot);
             self.progress.tell(Transfer::Bytes(length));
         } else {
-            let resumed = past.is_some();
             let mut parts = match past {
-                Some(past) => Parts::Journaled(past),
+                Some(past) => Parts::Noted(past),
                 None => self.begin_parts(&named, &blob, key, size).await?,
             };
             match self.send(&mut parts, size, first, &mut reader, &mut digests).await {
@@ -164,7 +158,8 @@ impl Uploads<'_> {
                 // The answer may be what was lost: nobody else writes this blob, so one that is there is ours.
                 Err(error) => {
                     let there = self.registry.store.head(&blob).await;
-                    let forgotten = resumed && matches!(error, Failure::NotFound { .. });
+                    let noted = matches!(parts, Parts::Noted(_));
+                    let forgotten = noted && matches!(error, Failure::NotFound { .. });
                     match there {
                         Ok(there) if there.size == digests.size() => {}
                         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: NoSuchUpload
@@ -179,20 +174,16 @@ impl Uploads<'_> {
         Ok(Sent::All(Box::new(hashed)))
     }
 
-    /// Begins an upload in parts: one that can be gone on with, if there is a journal and the client can.
+    /// Begins an upload in parts: one that can be gone on with and ended, if the client can.
     async fn begin_parts(&self, named: &FilePath, blob: &Path, key: &str, size: u64) -> Result<Parts> {
         let failed = || failure(self.registry, "begin a blob");
-        let Place::Bucket { multipart: Some(client) } = &self.registry.place else {
+        let Some(client) = self.registry.place.multipart() else {
             return Ok(Parts::Own(self.unfinished.begin(blob).await.map_err(failed())?));
         };
-        if self.journal.is_none() {
-            return Ok(Parts::Own(self.unfinished.begin(blob).await.map_err(failed())?));
-        }
-        drop(self.unfinished.note(blob));
-        let id = client.create_multipart(blob).await.map_err(failed())?;
+        let id = self.unfinished.begin_noted(client, blob).await.map_err(failed())?;
         let upload = Some((id.clone(), size));
         self.note(&Line::Begin { file: named.clone(), key: key.to_owned(), upload });
-        Ok(Parts::Journaled(Journaled {
+        Ok(Parts::Noted(Noted {
             client: Arc::clone(client),
             blob: blob.clone(),
             file: named.clone(),
@@ -260,7 +251,7 @@ impl Uploads<'_> {
                         let part = upload.parts().put_part(payload(next));
                         sending.push(self.one(async move { part.await.map(|()| (at, length, None)) }));
                     }
-                    Parts::Journaled(upload) => {
+                    Parts::Noted(upload) => {
                         let past = upload.past.remove(&at);
                         let digest = digests.mark().await;
                         match past {
@@ -294,9 +285,9 @@ impl Uploads<'_> {
         }
         match parts {
             Parts::Own(upload) => upload.complete().await,
-            Parts::Journaled(upload) => {
+            Parts::Noted(upload) => {
                 let sent = std::mem::take(&mut upload.sent).into_values().collect();
-                upload.client.complete_multipart(&upload.blob, &upload.id, sent).await.map(drop)
+                self.unfinished.complete_noted(&upload.client, &upload.blob, &upload.id, sent).await
             }
         }
     }
@@ -311,13 +302,7 @@ impl Uploads<'_> {
 
     /// Sends a part when its turn comes, and more than once if need be: a request that was too slow for the
     /// client's timeout gets more of the line when fewer are under way.
-    fn again<'a>(
-        &'a self,
-        upload: &Journaled,
-        at: usize,
-        digest: Digest,
-        part: Part,
-    ) -> BoxFuture<'a, SentPart> {
+    fn again<'a>(&'a self, upload: &Noted, at: usize, digest: Digest, part: Part) -> BoxFuture<'a, SentPart> {
         let (client, blob, id) = (Arc::clone(&upload.client), upload.blob.clone(), upload.id.clone());
         let (file, length) = (upload.file.clone(), part.length);
         let payload = payload(part);
@@ -342,7 +327,7 @@ impl Uploads<'_> {
     }
 
     fn told(&self, parts: &mut Parts, (at, length, id): (usize, u64, Option<PartId>)) {
-        if let (Parts::Journaled(upload), Some(id)) = (parts, id) {
+        if let (Parts::Noted(upload), Some(id)) = (parts, id) {
             upload.sent.insert(at, id);
         }
         self.progress.tell(Transfer::Bytes(length));

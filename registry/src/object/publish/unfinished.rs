@@ -1,12 +1,18 @@
 //! What a publication leaves when it ends before its record, and its removal.
 
 use std::{
+    collections::HashMap,
     future::Future,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, path::Path};
+use object_store::{
+    MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
+    multipart::{MultipartStore, PartId},
+    path::Path,
+};
+use serde::{Deserialize, Serialize};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -14,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    object::{ObjectBacked, place::Place},
+    object::{ObjectBacked, keys, place::Place},
     transfer::blocking::joined,
 };
 
@@ -31,6 +37,7 @@ pub(in crate::object) struct Unfinished {
     cleanups: Arc<Cleanups>,
     runtime: Handle,
     blobs: Mutex<Vec<Path>>,
+    uploads: Arc<Mutex<HashMap<Path, MultipartId>>>,
     /// Whether a journal says how to go on, so that what was begun stays.
     kept: bool,
     alive: Alive,
@@ -47,6 +54,17 @@ pub(in crate::object) struct Cleanups(watch::Sender<usize>);
 /// One of them.
 #[derive(Debug)]
 struct Cleanup(Arc<Cleanups>);
+
+/// What is kept in the registry while a blob is uploaded in parts, because stores can list unfinished uploads
+/// but `object_store` cannot ask them: it lets a garbage collection end what a killed program has left.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::object) struct Note {
+    /// The store's name for it.
+    pub(in crate::object) upload: MultipartId,
+}
+
+/// Bytes of a [`Note`] that are read. S3 says no bound for names of uploads; real ones have some hundred bytes.
+pub(in crate::object) const LONGEST_NOTE: u64 = 64 << 10;
 
 /// A multipart upload that is aborted when dropped.
 #[derive(Debug)]
@@ -66,6 +84,7 @@ impl Unfinished {
             cleanups: Arc::clone(&registry.cleanups),
             runtime: Handle::current(),
             blobs: Mutex::default(),
+            uploads: Arc::default(),
             kept,
             alive,
             ended,
@@ -94,6 +113,48 @@ impl Unfinished {
         .await
     }
 
+    /// Begins a blob in parts, by its name for the store, and notes that.
+    ///
+    /// Who is killed between the two leaves an upload without parts, which takes up nothing.
+    pub(in crate::object) async fn begin_noted(
+        &self,
+        client: &Arc<dyn MultipartStore>,
+        blob: &Path,
+    ) -> object_store::Result<MultipartId> {
+        let (client, blob, alive) = (Arc::clone(client), blob.clone(), self.note(blob));
+        let (store, uploads) = (Arc::clone(&self.store), Arc::clone(&self.uploads));
+        unstoppable(async move {
+            let upload = client.create_multipart(&blob).await?;
+            uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.clone(), upload.clone());
+            let noted = serde_json::to_vec(&Note { upload: upload.clone() }).expect("it is text");
+            store.put(&keys::upload(&blob), noted.into()).await?;
+            drop(alive);
+            Ok(upload)
+        })
+        .await
+    }
+
+    /// Makes the blob of the parts of an upload that was noted.
+    pub(in crate::object) async fn complete_noted(
+        &self,
+        client: &Arc<dyn MultipartStore>,
+        blob: &Path,
+        upload: &MultipartId,
+        parts: Vec<PartId>,
+    ) -> object_store::Result<()> {
+        let (client, blob, upload) = (Arc::clone(client), blob.clone(), upload.clone());
+        let (store, uploads, alive) =
+            (Arc::clone(&self.store), Arc::clone(&self.uploads), self.alive.clone());
+        unstoppable(async move {
+            client.complete_multipart(&blob, &upload, parts).await?;
+            uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&blob);
+            forget_upload(&*store, &blob).await;
+            drop(alive);
+            Ok(())
+        })
+        .await
+    }
+
     /// From here on a record may name the blobs: they stay, whatever happens. Returns them.
     pub(in crate::object) fn release(self) -> Vec<Path> {
         mem::take(&mut *self.blobs.lock().unwrap_or_else(PoisonError::into_inner))
@@ -117,9 +178,18 @@ impl Unfinished {
         drop(mem::replace(&mut self.alive, alive));
         let mut ended = mem::replace(&mut self.ended, ended);
         let (store, place) = (Arc::clone(&self.store), self.place.clone());
+        let uploads = Arc::clone(&self.uploads);
         let cleanup = Cleanup::start(&self.cleanups);
         Some(self.runtime.spawn(async move {
             while ended.recv().await.is_some() {}
+            let uploads = mem::take(&mut *uploads.lock().unwrap_or_else(PoisonError::into_inner));
+            for (blob, upload) in uploads {
+                let Some(client) = place.multipart() else { break };
+                // Best effort: a garbage collection ends what stays, by its note.
+                if client.abort_multipart(&blob, &upload).await.is_ok() {
+                    forget_upload(&*store, &blob).await;
+                }
+            }
             place.discard(&*store, blobs).await;
             drop(cleanup);
         }))
@@ -187,6 +257,13 @@ impl Drop for Upload {
             let _ = upload.abort().await;
             drop(alive);
         });
+    }
+}
+
+/// Removes the note that a blob is being uploaded. One that stays is found by a garbage collection.
+pub(in crate::object) async fn forget_upload(store: &dyn ObjectStore, blob: &Path) {
+    if let Err(error) = store.delete(&keys::upload(blob)).await {
+        tracing::debug!(%blob, %error, "the note of an upload stays behind");
     }
 }
 

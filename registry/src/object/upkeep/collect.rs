@@ -8,14 +8,21 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
-use object_store::{Error as Failure, ObjectMeta, path::Path};
+use object_store::{Error as Failure, ObjectMeta, ObjectStoreExt as _, path::Path};
 use serde::Serialize;
 
 use super::garbage::{Known, Listing, Patience, Plan, folders, plan};
 use crate::{
     Digest, Error, LogKey, ModelName, ModelRef, Result, Stamp,
     catalogue::Fact,
-    object::{ObjectBacked, failure::failure, keys, stored, stored::Stored},
+    object::{
+        ObjectBacked,
+        failure::failure,
+        keys,
+        publish::unfinished::{LONGEST_NOTE, Note},
+        stored,
+        stored::Stored,
+    },
 };
 
 /// Manifests read at once.
@@ -45,6 +52,8 @@ pub struct Collected {
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Unfinished uploads in parts. How many bytes they hold is not known.
+    pub uploads: usize,
 }
 
 impl Default for Collection {
@@ -57,8 +66,10 @@ impl Default for Collection {
 
 impl ObjectBacked {
     /// Removes the blobs and manifests of a model that no version uses: what broken-off publications left,
-    /// and what deleted versions had. In a directory that includes hidden files of killed programs; in a
-    /// bucket, parts of uploads that were never completed are for a lifecycle rule. Whatever one that was stopped has left is removed by the next.
+    /// and what deleted versions had. In a directory that includes hidden files of killed programs; in a bucket,
+    /// the parts of uploads that were never completed, if the client was given that can end them (see
+    /// [`with_multipart`](Self::with_multipart)). Whatever one that was stopped has left is removed by the
+    /// next.
     ///
     /// Beside two listings it reads the manifests of versions that share blobs with deleted ones.
     ///
@@ -75,7 +86,11 @@ impl ObjectBacked {
     ) -> Result<Collected> {
         let patience = Patience { grace: collection.grace, retention: collection.retention, at: stamp.at };
         let [blobs, manifests] = folders(name);
-        let listing = Listing::new(self.list(&blobs).await?, self.list(&manifests).await?);
+        let mut listing = Listing::new(self.list(&blobs).await?, self.list(&manifests).await?);
+        // Without the client nothing could be done about them.
+        if self.place.multipart().is_some() {
+            listing.add_uploads(self.list(&keys::uploads(name)).await?);
+        }
         let mut known = Known::default();
         for _ in 0..ATTEMPTS {
             let mut last = None;
@@ -95,18 +110,18 @@ impl ObjectBacked {
                 (Plan::Ask { versions, strays }, _) => {
                     self.look_up(name, &versions, &strays, &mut known).await?;
                 }
-                (Plan::Collect { garbage, objects }, before) => {
-                    let collected = Collected {
-                        objects: objects.len(),
-                        bytes: objects.iter().map(|meta| meta.size).sum(),
-                    };
+                (Plan::Collect { garbage, objects, uploads }, before) => {
                     let hidden = self.sweep(name, &patience, collection.rehearse).await?;
                     let collected = Collected {
-                        objects: collected.objects + hidden.objects,
-                        bytes: collected.bytes + hidden.bytes,
+                        objects: objects.len() + hidden.objects,
+                        bytes: objects.iter().map(|meta| meta.size).sum::<u64>() + hidden.bytes,
+                        uploads: uploads.iter().filter(|key| listing.size(key).is_none()).count(),
                     };
                     if !collection.rehearse {
                         self.remove(objects).await?;
+                        for key in uploads {
+                            self.end_upload(name, &key, listing.size(&key).is_some()).await?;
+                        }
                         self.drop_old_snapshots(&LogKey::model(name)).await?;
                         let swept = garbage.or(&before);
                         if !swept.is_empty() {
@@ -152,8 +167,34 @@ impl ObjectBacked {
         }
     }
 
-    /// Removes hidden files of killed programs from a directory. Unfinished uploads to a bucket cannot be
-    /// listed by way of `object_store`; a lifecycle rule is for those.
+    /// Ends an upload in parts that nobody will complete any more, unless it is `complete` and only its note
+    /// was left.
+    async fn end_upload(&self, name: &ModelName, key: &str, complete: bool) -> Result<()> {
+        let Some(client) = self.place.multipart().filter(|_| !complete) else {
+            return self.forget_upload(&keys::upload(&keys::blob(name, key))).await;
+        };
+        let blob = keys::blob(name, key);
+        let at = keys::upload(&blob);
+        let Some(text) = self.get(&at, LONGEST_NOTE).await? else { return Ok(()) };
+        // One that makes no sense was not written by a registry, and says nothing about an upload.
+        if let Ok(note) = serde_json::from_slice::<Note>(&text) {
+            match client.abort_multipart(&blob, &note.upload).await {
+                // It was completed or ended before.
+                Ok(()) | Err(Failure::NotFound { .. }) => {}
+                Err(error) => return Err(failure(self, "end an unfinished upload")(error)),
+            }
+        }
+        self.forget_upload(&at).await
+    }
+
+    async fn forget_upload(&self, note: &Path) -> Result<()> {
+        match self.store.delete(note).await {
+            Ok(()) | Err(Failure::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failure(self, "remove the note of an upload")(error)),
+        }
+    }
+
+    /// Removes hidden files of killed programs from a directory.
     #[cfg_attr(
         not(feature = "fs"),
         expect(clippy::unused_async, reason = "only a directory has hidden files")

@@ -30,6 +30,8 @@ pub(in crate::object) struct Patience {
 pub(in crate::object) struct Listing {
     blobs: BTreeMap<String, ObjectMeta>,
     manifests: BTreeMap<Digest, ObjectMeta>,
+    /// Notes of uploads in parts, by the key of the blob.
+    uploads: BTreeMap<String, ObjectMeta>,
 }
 
 /// What manifests were read for: which blobs their versions use, and who wrote them.
@@ -57,6 +59,8 @@ pub(in crate::object) enum Plan {
         garbage: Garbage,
         /// What can be removed once that is done: what it names, and what was condemned before.
         objects: Vec<ObjectMeta>,
+        /// Blobs whose uploads in parts can be ended then.
+        uploads: Vec<String>,
     },
 }
 
@@ -69,7 +73,14 @@ impl Listing {
                 .into_iter()
                 .filter_map(|manifest| Some((keys::manifest_digest(&manifest.location)?, manifest)))
                 .collect(),
+            uploads: BTreeMap::new(),
         }
+    }
+
+    pub(in crate::object) fn add_uploads(&mut self, notes: Vec<ObjectMeta>) {
+        self.uploads.extend(
+            notes.into_iter().filter_map(|note| Some((keys::uploaded(&note.location)?.to_owned(), note))),
+        );
     }
 
     /// How many objects there are besides `blobs` and `manifests`.
@@ -129,7 +140,12 @@ pub(in crate::object) fn plan(
         .filter(|(digest, _)| garbage.manifests.contains(digest) || before.manifests.contains(digest));
     let objects =
         blobs.map(|(_, meta)| meta.clone()).chain(manifests.map(|(_, meta)| meta.clone())).collect();
-    Ok(Plan::Collect { garbage, objects })
+    // One of a publication that came to its record is of no use either: it was completed, or given up for another.
+    let uploads = listing.uploads.keys().filter(|key| {
+        keys::publication(key).is_some_and(|publication| dead(&publication) || look.is_known(&publication))
+    });
+    let uploads = uploads.cloned().collect();
+    Ok(Plan::Collect { garbage, objects, uploads })
 }
 
 /// Everything that a plan looks at.
@@ -229,6 +245,11 @@ impl<'a> Look<'a> {
                 _ => {}
             }
         }
+        let uploads = self.listing.uploads.iter().filter(|(_, note)| self.is_old(note));
+        let unfinished = uploads.filter_map(|(key, _)| keys::publication(key)).filter(|publication| {
+            !live.contains(publication) && !gone.contains(publication) && !self.catalogue.is_dead(publication)
+        });
+        garbage.publications.extend(unfinished);
         for digest in self.old_strays() {
             garbage.manifests.insert(digest);
             let publication = known.strays.get(&digest).copied().flatten();
@@ -242,6 +263,11 @@ impl<'a> Look<'a> {
         let gone = self.gone.iter().map(|row| row.manifest);
         garbage.manifests.extend(gone.filter(|digest| self.listing.manifests.contains_key(digest)));
         garbage.without(self.catalogue.garbage())
+    }
+
+    /// Whether it came to its record.
+    fn is_known(&self, publication: &Uuid) -> bool {
+        self.live.iter().chain(&self.gone).any(|row| row.publication == Some(*publication))
     }
 
     fn is_old(&self, meta: &ObjectMeta) -> bool {
