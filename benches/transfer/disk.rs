@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
 use tidegate::registry::ObjectBacked;
 use tokio::runtime::Runtime;
 
@@ -20,6 +21,7 @@ const COMMANDS: [&str; 3] = ["publish", "pull", "pull, cold"];
 struct Round {
     beside: [(Duration, Duration); COMMANDS.len()],
     hash: Option<Duration>,
+    _kept: Option<TempDir>,
 }
 
 pub(crate) fn report(runtime: &Runtime, loads: &[Load], rounds: u64) -> Result<()> {
@@ -52,20 +54,21 @@ pub(crate) fn report(runtime: &Runtime, loads: &[Load], rounds: u64) -> Result<(
 fn one(load: &Load, runtime: &Runtime, round: u64) -> Result<Round> {
     let scratch = scratch()?;
     let path = |name: &str| scratch.path().join(name);
-    let (files, registry, pulled) = (path("files"), path("registry"), path("pulled"));
+    let (files, registry) = (path("files"), path("registry"));
     load.write(&files, round)?;
 
     let publish = || {
         runtime.block_on(async { load::publish(ObjectBacked::directory(&registry).await?, &files).await })?;
         Ok(registry.clone())
     };
-    let pull = || {
+    let pull = |to: &str| {
+        let pulled = path(to);
         runtime.block_on(async { load::pull(ObjectBacked::directory(&registry).await?, &pulled).await })?;
-        Ok(pulled.clone())
+        Ok(pulled)
     };
     // Both read the same files in the same state, and take turns to go first.
-    let beside = |source: &Path, cache, command: &dyn Fn() -> Result<PathBuf>| -> Result<_> {
-        let copied = path("copied");
+    let beside = |source: &Path, cache, command: &dyn Fn() -> Result<PathBuf>, copied: &str| -> Result<_> {
+        let copied = path(copied);
         let copy = || {
             run(Command::new("cp").arg("-r").args([source, &copied]))?;
             run(Command::new("sync").arg("-f").arg(&copied))?;
@@ -77,15 +80,14 @@ fn one(load: &Load, runtime: &Runtime, round: u64) -> Result<Round> {
             let copied = load.timed(source, cache, &copy)?;
             (load.timed(source, cache, command)?, copied)
         };
-        fs::remove_dir_all(copied)?;
         Ok(both)
     };
-    let published = beside(&files, Cache::Warm, &publish)?;
+    let published = beside(&files, Cache::Warm, &publish, "copied files")?;
     let blobs = registry.join("models/bench/blobs");
-    let warm = beside(&blobs, Cache::Warm, &pull)?;
-    fs::remove_dir_all(&pulled)?;
-    let cold = beside(&blobs, Cache::Cold, &pull)?;
-    Ok(Round { beside: [published, warm, cold], hash: hash(&files)? })
+    let warm = beside(&blobs, Cache::Warm, &|| pull("pulled"), "copied blobs")?;
+    let cold = beside(&blobs, Cache::Cold, &|| pull("pulled cold"), "copied blobs cold")?;
+    let beside = [published, warm, cold];
+    Ok(Round { beside, hash: hash(&files)?, _kept: load.keep(scratch) })
 }
 
 /// How long `openssl` takes, if there is one.

@@ -3,16 +3,20 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::Result;
+use tempfile::TempDir;
 use tidegate::registry::ObjectBacked;
 use tokio::runtime::Runtime;
 
 use crate::load::{self, Cache, Load, median, run, scratch};
 
+/// How long `publish` and dvc took, and what they left.
+type Round = (Duration, Duration, Option<TempDir>);
+
 pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -> Result<()> {
     println!("\n| load | command | s | dvc add + push s | ÷ publish |\n|---|---|--:|--:|--:|");
     let rounds = (0..rounds).map(|round| one(runtime, tools, load, round)).collect::<Result<Vec<_>>>()?;
     let over = |of: &dyn Fn(f64, f64) -> f64| {
-        median(rounds.iter().map(|(own, dvc)| of(own.as_secs_f64(), dvc.as_secs_f64())))
+        median(rounds.iter().map(|(own, dvc, _)| of(own.as_secs_f64(), dvc.as_secs_f64())))
     };
     println!(
         "| {load} | publish | {:.3} | {:.3} | {:.2} |",
@@ -23,7 +27,7 @@ pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -
     Ok(())
 }
 
-fn one(runtime: &Runtime, tools: &Path, load: Load, round: u64) -> Result<(Duration, Duration)> {
+fn one(runtime: &Runtime, tools: &Path, load: Load, round: u64) -> Result<Round> {
     let scratch = scratch()?;
     let path = |name: &str| scratch.path().join(name);
     let (project, remote, registry) = (path("project"), path("remote"), path("registry"));
@@ -48,5 +52,6 @@ fn one(runtime: &Runtime, tools: &Path, load: Load, round: u64) -> Result<(Durat
     };
     // Whoever adds may replace the files by links, so a publication must not come after it.
     let published = load.timed(&files, Cache::Warm, &publish)?;
-    Ok((published, load.timed(&files, Cache::Warm, &push)?))
+    let pushed = load.timed(&files, Cache::Warm, &push)?;
+    Ok((published, pushed, load.keep(scratch)))
 }

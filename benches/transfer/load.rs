@@ -55,6 +55,12 @@ impl Load {
         Ok(())
     }
 
+    /// Keeps what a round has left, where it is many files: ext4 makes new files slowly for a while after others
+    /// were removed (`recently_deleted` in `fs/ext4/ialloc.c`), and takes it out on whoever comes next.
+    pub(crate) fn keep(&self, scratch: TempDir) -> Option<TempDir> {
+        (self.files > 1).then_some(scratch)
+    }
+
     /// How long `command` took to read what lies in `source` and write it to where it says, on a disk that
     /// has nothing else to write. Makes sure that as much of the disk is taken up there as was to be written.
     pub(crate) fn timed(
