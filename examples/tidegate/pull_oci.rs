@@ -1,13 +1,17 @@
 //! `tidegate pull-oci ADDRESS NAME TAG --as REF` or `--into DIR`
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use clap::Args;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use tidegate::registry::{
-    Content, Draft, Error, ModelName, ModelRef, ModelStore as _, OciArtifact, Progress as _, Transfer,
+    ByteStream, Content, Draft, Error, FilePath, ModelName, ModelRef, ModelStore as _, OciArtifact,
+    Progress as _, Transfer, Transfers,
 };
 use tokio::{fs, io::AsyncWriteExt as _};
 
@@ -57,6 +61,7 @@ artifact becomes the card of the version.";
 
 impl PullOci {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
+        let parts = self.oci.pace.parts();
         let oci = self.oci.open()?;
         let artifact = oci.artifact(&self.name, &self.tag).await?;
         let (files, size) = (artifact.files().len(), artifact.files().map(|(_, size, _)| size).sum());
@@ -64,7 +69,9 @@ impl PullOci {
             (Some(model), _) => {
                 let draft = Draft::new(model, session.stamp()).with_card(artifact.card().clone());
                 draft.check().map_err(Error::from)?;
-                let registry = session.location()?.open_or_begin().await?;
+                // The bandwidth is that of the artifact's bytes.
+                let transfers = Transfers::new().concurrency(parts);
+                let registry = session.location()?.open_or_begin().await?.moving(transfers);
                 let bar = Bar::new("importing");
                 let created = draft.stamp.clone();
                 let manifest = registry.store.publish(draft, artifact.content(), &bar).await?;
@@ -76,7 +83,7 @@ impl PullOci {
             }
             (None, directory) => {
                 let directory = directory.expect("clap demands one of the two");
-                extract(&artifact, &directory).await?;
+                extract(&artifact, &directory, parts).await?;
                 let into = directory.display().to_string();
                 (format!("pulled {}:{} into {into}", self.name, self.tag), json!({ "directory": into }))
             }
@@ -89,7 +96,7 @@ impl PullOci {
 }
 
 /// Writes the files beside `directory` and gives them its name when all of them are there and durable.
-async fn extract(artifact: &OciArtifact, directory: &Path) -> Result<()> {
+async fn extract(artifact: &OciArtifact, directory: &Path, parts: NonZeroUsize) -> Result<()> {
     if directory.symlink_metadata().is_ok() {
         let why = "is there already; name a new directory";
         return Err(Failure::Misused(format!("{} {why}", directory.display())).into());
@@ -109,7 +116,7 @@ async fn extract(artifact: &OciArtifact, directory: &Path) -> Result<()> {
     let Content::Streams(streams) = artifact.content() else {
         unreachable!("an artifact is read by streams")
     };
-    for (name, mut stream) in streams {
+    let write = async |(name, mut stream): (FilePath, ByteStream)| -> Result<()> {
         let path = files.join(name.as_str());
         let above = path.parent().expect("it lies below the directory");
         fs::create_dir_all(above).await.map_err(local("create", above))?;
@@ -122,7 +129,9 @@ async fn extract(artifact: &OciArtifact, directory: &Path) -> Result<()> {
         file.flush().await.map_err(local("write", &path))?;
         file.sync_all().await.map_err(local("write", &path))?;
         bar.tell(Transfer::File(&name));
-    }
+        Ok(())
+    };
+    stream::iter(streams.into_iter().map(write)).buffer_unordered(parts.get()).try_collect::<()>().await?;
     Ok(fs::rename(&files, directory).await.map_err(local("rename", directory))?)
 }
 

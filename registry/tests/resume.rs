@@ -528,7 +528,7 @@ async fn an_upload_that_is_dropped_is_ended() {
 async fn a_publication_whose_upload_is_ended_under_it_begins_again() {
     let root = tempfile::tempdir().unwrap();
     let files = root.path().join("files");
-    write_files(&files, 104 * MIB, 3);
+    let total = write_files(&files, 104 * MIB, 3);
     let bucket = Counted::new(70 * MIB);
     let registry = ObjectBacked::resumable(Arc::clone(&bucket)).await.unwrap();
     let collected = async {
@@ -538,9 +538,13 @@ async fn a_publication_whose_upload_is_ended_under_it_begins_again() {
         let name = model().name().clone();
         let collected = registry.collect(&name, &at_once(false), &Stamp::now("test")).await.unwrap();
         assert_eq!(collected.uploads, 1);
+        bucket.sent.store(0, Ordering::SeqCst);
         bucket.go_on();
     };
     tokio::join!(publish(&registry, "1.0.0", &files, &()), collected);
+    // Once more, under another name, as no record would have taken it under this one; and what was on its way.
+    let sent = bucket.sent.load(Ordering::SeqCst);
+    assert!(sent < total + 64 * MIB, "{sent} of {total}");
     registry.verify(&model(), &()).await.unwrap();
     let left = registry.collect(model().name(), &at_once(false), &Stamp::now("test")).await.unwrap();
     assert_eq!((left.uploads, bucket.uploads.lock().unwrap().len()), (0, 0));

@@ -68,7 +68,8 @@ const MODELS: usize = 16;
 /// client's own timeouts and retries apply to each request. Uploads in parts that killed programs never
 /// finished are ended by [`collect`](Self::collect), if both were given the client with
 /// [`resumable`](Self::resumable) or [`with_multipart`](Self::with_multipart); otherwise they need a
-/// lifecycle rule of the bucket.
+/// lifecycle rule of the bucket, which is good to have in any case: a part that arrives while its upload is
+/// being ended may stay. An upload in parts takes two small requests more then, for its note.
 #[derive(Clone)]
 pub struct ObjectBacked {
     store: Arc<dyn ObjectStore>,

@@ -125,7 +125,7 @@ fn precision(dtype: &str) -> Option<&'static str> {
 }
 
 /// So many parameters with a letter for the magnitude, and one digit after the point: `6.7B`. Nothing for fewer
-/// than a thousand, for which there is no letter.
+/// than 950, for which there is no letter.
 fn size(parameters: u64) -> Option<String> {
     const LETTERS: [(u64, char); 5] = [
         (1_000, 'K'),

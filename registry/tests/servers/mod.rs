@@ -1,6 +1,7 @@
 //! Real servers to test against, on free ports of the loopback interface.
 #![allow(dead_code, reason = "each test file uses the servers that it needs")]
 
+pub(crate) mod gcs;
 pub(crate) mod live;
 pub(crate) mod proxy;
 pub(crate) mod s3;

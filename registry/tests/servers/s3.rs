@@ -49,16 +49,33 @@ type Locks = Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>;
 
 impl S3 {
     pub(crate) fn start(writes: Writes) -> Self {
+        let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        Self::serving(|builder| builder.set_auth(auth), writes, |_| {})
+    }
+
+    /// With other words for some things, which `translate` finds in requests; and nobody is asked who they are.
+    pub(super) fn translated(translate: fn(&mut Request<Incoming>)) -> Self {
+        Self::serving(|_| {}, Writes::InTurn, translate)
+    }
+
+    fn serving(
+        build: impl FnOnce(&mut S3ServiceBuilder),
+        writes: Writes,
+        translate: fn(&mut Request<Incoming>),
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         // A bucket is a directory.
         fs::create_dir(root.path().join(BUCKET)).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
-        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        build(&mut builder);
         let (service, locks) = (builder.build(), Locks::default());
         let serving = Serving::start(move |connection| {
             let (service, locks) = (service.clone(), Arc::clone(&locks));
             async move {
-                let answer = service_fn(|request| serve(writes, &service, &locks, request));
+                let answer = service_fn(|mut request| {
+                    translate(&mut request);
+                    serve(writes, &service, &locks, request)
+                });
                 // A client may go away at any time.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
             }

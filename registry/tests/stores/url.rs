@@ -3,9 +3,14 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use tidegate_registry::{Content, Draft, Error, ModelStore as _, ModelStoreExt as _, ObjectBacked, Stamp};
+use tidegate_registry::{
+    Content, Draft, Error, Filter, ModelStore as _, ModelStoreExt as _, ObjectBacked, Stamp,
+};
 
-use crate::servers::s3::{BUCKET, S3, SECRET_KEY, Writes, options};
+use crate::servers::{
+    gcs,
+    s3::{BUCKET, S3, SECRET_KEY, Writes, options},
+};
 
 const NONE: [(&str, &str); 0] = [];
 
@@ -32,6 +37,27 @@ async fn round_trip(registry: &ObjectBacked) {
     let files = Content::bytes([("f".parse().unwrap(), Bytes::from("x"))]);
     registry.publish(draft, files, &()).await.unwrap();
     registry.verify(&model, &()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_of_google_opens() {
+    let server = gcs::start();
+    let url = format!("gs://{BUCKET}/team/registry");
+    let registry = ObjectBacked::open_url(&url, gcs::options(&server)).await.unwrap();
+    assert_eq!(registry.to_string(), url);
+    round_trip(&registry).await;
+    assert!(server.directory().join("team/registry/tidegate.json").is_file());
+
+    // Large enough for parts; and a version is there once.
+    let publish = async |byte: u8| {
+        let files = Content::bytes([("f".parse().unwrap(), Bytes::from(vec![byte; 40 << 20]))]);
+        registry.publish(Draft::new("m@2.0.0".parse().unwrap(), Stamp::now("test")), files, &()).await
+    };
+    publish(1).await.unwrap();
+    assert!(matches!(publish(2).await, Err(Error::AlreadyPublished { .. })));
+    registry.verify(&"m@2.0.0".parse().unwrap(), &()).await.unwrap();
+    let again = ObjectBacked::find_url(&url, gcs::options(&server)).await.unwrap().unwrap();
+    assert_eq!(again.list(&"m".parse().unwrap(), Filter::default()).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -97,7 +97,8 @@ impl ObjectBacked {
 
     /// Opens the registry in the bucket that `client` reaches, as [`open`](Self::open) does; but a
     /// publication that was killed can be gone on with here, if [`Transfers::journal`] says where to keep what
-    /// that needs. (A `dyn ObjectStore` does not let one process send parts of what another has begun.)
+    /// that needs; and one that nobody goes on with is ended by [`collect`](Self::collect). (A `dyn ObjectStore`
+    /// does not let one process send parts of what another has begun, nor end it.)
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl ObjectBacked {
         Ok(Self { place: Place::Bucket { multipart: Some(client) }, ..opened })
     }
 
-    /// The same registry, whose publications can be gone on with as those of [`resumable`](Self::resumable).
+    /// The same registry, whose publications can be gone on with, and ended, as those of [`resumable`](Self::resumable).
     /// For a registry opened by its URL: `client` has to reach the same bucket, under the same prefix (by a
     /// [`PrefixStore`](object_store::prefix::PrefixStore)). A registry in a directory needs none and ignores it.
     #[must_use]

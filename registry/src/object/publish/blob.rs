@@ -61,7 +61,7 @@ pub(in crate::object) struct Uploads<'a> {
     pub(in crate::object) progress: &'a dyn Progress,
     /// Files of other versions, by size, and the blobs that hold them.
     live: HashMap<u64, Vec<(File, String)>>,
-    publication: Uuid,
+    pub(in crate::object) publication: Uuid,
     begun: AtomicUsize,
     reused: Mutex<Vec<String>>,
     #[cfg(feature = "fs")]

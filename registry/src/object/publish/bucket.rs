@@ -38,7 +38,7 @@ const MOST_PARTS: u64 = 9_500;
 /// Bytes of a part of a stream, whose end is not known; 9 500 of them are 296 GiB.
 const UNSIZED: u64 = 32 << 20;
 
-/// How often an upload is begun: a lifecycle rule or a garbage collection may end it.
+/// How often an upload is begun: a lifecycle rule of the bucket may end it.
 const BEGINNINGS: usize = 3;
 
 /// How often a part is sent that another process could send too.
@@ -102,12 +102,10 @@ impl Uploads<'_> {
             if let Sent::All(file) = self.read_and_send(source, &key, upload).await? {
                 return Ok((*file, key));
             }
-            tracing::info!(file = %named, "the store has forgotten the upload, beginning it again");
             forget_upload(&*self.registry.store, &keys::blob(self.name, &key)).await;
-            let Some(from) = &from else {
-                let why = "its upload was ended and a stream cannot be read again; offer it once more";
-                return Err(Invalid::new("content", named.as_str(), why).into());
-            };
+            // A stream cannot be read again.
+            let Some(from) = &from else { return Err(collected(self.registry)) };
+            tracing::info!(file = %named, "the store has forgotten the upload, beginning it again");
             source = Source::of_file(named.clone(), expected, from.clone());
         }
         Err(collected(self.registry))
@@ -127,6 +125,12 @@ impl Uploads<'_> {
         drop(self.unfinished.note(&blob));
         let upload = Noted { client, blob, file: file.clone(), id, past: parts, sent: BTreeMap::new() };
         Some((key, Some(upload)))
+    }
+
+    /// Whether a garbage collection has taken this publication for abandoned.
+    async fn is_condemned(&self) -> Result<bool> {
+        let catalogue = self.registry.catalogues.fold(self.registry, self.name).await?;
+        Ok(catalogue.is_dead(&self.publication))
     }
 
     async fn read_and_send(&self, source: Source, key: &str, past: Option<Noted>) -> Result<Sent> {
@@ -160,8 +164,13 @@ impl Uploads<'_> {
                     let there = self.registry.store.head(&blob).await;
                     let noted = matches!(parts, Parts::Noted(_));
                     let forgotten = noted && matches!(error, Failure::NotFound { .. });
+                    let missing = matches!(there, Err(Failure::NotFound { .. }));
                     match there {
                         Ok(there) if there.size == digests.size() => {}
+                        // Whatever the store calls it: no record will take what this publication writes.
+                        _ if noted && missing && self.is_condemned().await? => {
+                            return Err(collected(self.registry));
+                        }
                         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: NoSuchUpload
                         _ if forgotten => return Ok(Sent::Forgotten),
                         _ => return Err(failure(self.registry, "write a blob")(error)),
@@ -253,9 +262,13 @@ impl Uploads<'_> {
                     }
                     Parts::Noted(upload) => {
                         let past = upload.past.remove(&at);
-                        let digest = digests.mark().await;
+                        // Only a journal needs it, and it waits for the hashes to catch up.
+                        let digest = match self.journal {
+                            Some(_) => Some(digests.mark().await),
+                            None => None,
+                        };
                         match past {
-                            Some((id, there)) if there == digest => {
+                            Some((id, there)) if Some(there) == digest => {
                                 upload.sent.insert(at, PartId { content_id: id });
                                 self.progress.tell(Transfer::Bytes(length));
                             }
@@ -302,7 +315,13 @@ impl Uploads<'_> {
 
     /// Sends a part when its turn comes, and more than once if need be: a request that was too slow for the
     /// client's timeout gets more of the line when fewer are under way.
-    fn again<'a>(&'a self, upload: &Noted, at: usize, digest: Digest, part: Part) -> BoxFuture<'a, SentPart> {
+    fn again<'a>(
+        &'a self,
+        upload: &Noted,
+        at: usize,
+        digest: Option<Digest>,
+        part: Part,
+    ) -> BoxFuture<'a, SentPart> {
         let (client, blob, id) = (Arc::clone(&upload.client), upload.blob.clone(), upload.id.clone());
         let (file, length) = (upload.file.clone(), part.length);
         let payload = payload(part);
@@ -321,7 +340,9 @@ impl Uploads<'_> {
                 done = put().await;
             }
             let part = done?;
-            self.note(&Line::Part { file, at, id: part.content_id.clone(), digest });
+            if let Some(digest) = digest {
+                self.note(&Line::Part { file, at, id: part.content_id.clone(), digest });
+            }
             Ok((at, length, Some(part)))
         })
     }

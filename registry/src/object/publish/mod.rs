@@ -54,12 +54,21 @@ pub(in crate::object) async fn publish(
     attempt(registry, &drafts, contents, progress).await?.ok_or_else(|| collected(registry))
 }
 
+/// Why a publication comes to nothing that could be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("a garbage collection took it for abandoned; publish again, or give it a longer grace")]
+struct TakenForAbandoned;
+
 fn collected(registry: &ObjectBacked) -> Error {
     Error::Unavailable {
         store: registry.to_string(),
         action: "keep what a publication wrote",
-        source: "a garbage collection took it for abandoned; publish again, or give it a longer grace".into(),
+        source: TakenForAbandoned.into(),
     }
+}
+
+fn was_collected(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { source, .. } if source.is::<TakenForAbandoned>())
 }
 
 /// Whether the drafts can be in one record.
@@ -113,7 +122,7 @@ async fn attempt(
             Ok(more) => prepared.push(more),
             Err(error) => {
                 abandon(prepared).await;
-                return Err(error);
+                return if was_collected(&error) { Ok(None) } else { Err(error) };
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use object_store::{
-    MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
+    Error as Failure, MultipartId, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload,
     multipart::{MultipartStore, PartId},
     path::Path,
 };
@@ -186,7 +186,8 @@ impl Unfinished {
             for (blob, upload) in uploads {
                 let Some(client) = place.multipart() else { break };
                 // Best effort: a garbage collection ends what stays, by its note.
-                if client.abort_multipart(&blob, &upload).await.is_ok() {
+                let ended = client.abort_multipart(&blob, &upload).await;
+                if matches!(ended, Ok(()) | Err(Failure::NotFound { .. })) {
                     forget_upload(&*store, &blob).await;
                 }
             }

@@ -28,6 +28,9 @@ use crate::{
 /// Manifests read at once.
 const MANIFESTS: usize = 16;
 
+/// Uploads ended at once.
+const UPLOADS: usize = 16;
+
 /// How often a collection starts over because the log has moved on meanwhile.
 const ATTEMPTS: usize = 256;
 
@@ -35,8 +38,9 @@ const ATTEMPTS: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Collection {
-    /// Objects that no version uses are left alone while they are younger, by the clock of the store: they
-    /// may be of a publication under way, which would have to write them again.
+    /// Objects that no version uses, and uploads in parts, are left alone while they are younger, by the clock of
+    /// the store: they may be of a publication under way, which would have to write them again. Longer than an
+    /// upload ever takes, therefore.
     pub grace: Duration,
     /// Objects of deleted versions are left alone so long after the deletion: somebody may be reading them.
     pub retention: Duration,
@@ -52,7 +56,8 @@ pub struct Collected {
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Unfinished uploads in parts. How many bytes they hold is not known.
+    /// Unfinished uploads in parts, which were ended. How many bytes they hold is not known. Azure cannot end one,
+    /// and drops what was uploaded after a week.
     pub uploads: usize,
 }
 
@@ -71,7 +76,7 @@ impl ObjectBacked {
     /// [`with_multipart`](Self::with_multipart)). Whatever one that was stopped has left is removed by the
     /// next.
     ///
-    /// Beside two listings it reads the manifests of versions that share blobs with deleted ones.
+    /// Beside three listings and three requests for each unfinished upload it reads the manifests of versions that share blobs with deleted ones.
     ///
     /// # Errors
     ///
@@ -119,15 +124,15 @@ impl ObjectBacked {
                     };
                     if !collection.rehearse {
                         self.remove(objects).await?;
-                        for key in uploads {
-                            self.end_upload(name, &key, listing.size(&key).is_some()).await?;
-                        }
+                        // One that cannot be ended keeps nothing else from being done.
+                        let ended = self.end_uploads(name, &uploads, &listing).await;
                         self.drop_old_snapshots(&LogKey::model(name)).await?;
                         let swept = garbage.or(&before);
                         if !swept.is_empty() {
                             let sweep = |_: &_| Ok(vec![Fact::Sweep(swept.clone())]);
                             self.catalogues.commit(self, name, stamp, sweep).await?;
                         }
+                        ended?;
                     }
                     return Ok(collected);
                 }
@@ -165,6 +170,16 @@ impl ObjectBacked {
             Err(Failure::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(failure(self, "list what there is of a model")(error)),
         }
+    }
+
+    async fn end_uploads(&self, name: &ModelName, keys: &[String], listing: &Listing) -> Result<()> {
+        let end = |key: &String| -> BoxFuture<'_, Result<()>> {
+            let (key, complete) = (key.clone(), listing.size(key).is_some());
+            Box::pin(async move { self.end_upload(name, &key, complete).await })
+        };
+        let ended = stream::iter(keys.iter().map(end).collect::<Vec<_>>()).buffer_unordered(UPLOADS);
+        let ended: Vec<_> = ended.collect().await;
+        ended.into_iter().collect()
     }
 
     /// Ends an upload in parts that nobody will complete any more, unless it is `complete` and only its note

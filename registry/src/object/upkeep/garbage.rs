@@ -141,8 +141,11 @@ pub(in crate::object) fn plan(
     let objects =
         blobs.map(|(_, meta)| meta.clone()).chain(manifests.map(|(_, meta)| meta.clone())).collect();
     // One of a publication that came to its record is of no use either: it was completed, or given up for another.
+    let recorded: HashSet<Uuid> =
+        look.live.iter().chain(&look.gone).filter_map(|row| row.publication).collect();
     let uploads = listing.uploads.keys().filter(|key| {
-        keys::publication(key).is_some_and(|publication| dead(&publication) || look.is_known(&publication))
+        keys::publication(key)
+            .is_some_and(|publication| dead(&publication) || recorded.contains(&publication))
     });
     let uploads = uploads.cloned().collect();
     Ok(Plan::Collect { garbage, objects, uploads })
@@ -263,11 +266,6 @@ impl<'a> Look<'a> {
         let gone = self.gone.iter().map(|row| row.manifest);
         garbage.manifests.extend(gone.filter(|digest| self.listing.manifests.contains_key(digest)));
         garbage.without(self.catalogue.garbage())
-    }
-
-    /// Whether it came to its record.
-    fn is_known(&self, publication: &Uuid) -> bool {
-        self.live.iter().chain(&self.gone).any(|row| row.publication == Some(*publication))
     }
 
     fn is_old(&self, meta: &ObjectMeta) -> bool {
