@@ -91,13 +91,16 @@ fn told(name: &ModelName, inspection: &Inspection) -> Vec<String> {
         0 => "sound".to_owned(),
         n => count(n, "problem"),
     };
-    let looked = format!(
+    let mut looked = format!(
         "{name}: {verdict}; {}, {}, {} of them read; {} that no version uses",
         count(inspection.records, "record"),
         count(inspection.versions, "version"),
         inspection.read,
         count(inspection.unused, "object"),
     );
+    if inspection.uploads > 0 {
+        looked.push_str(&format!(", {}", count(inspection.uploads, "unfinished upload")));
+    }
     let problem = |what: &str, why: &str| format!("  {}: {}", plain(what), plain(why));
     let problems = inspection.problems.iter().map(|found| problem(&found.what, &found.why));
     std::iter::once(looked).chain(problems).collect()

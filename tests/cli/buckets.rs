@@ -160,6 +160,8 @@ fn a_killed_publication_that_nobody_goes_on_with_is_ended() {
     bucket.kill_a_publication();
     let unfinished = bucket.server.unfinished();
     assert!(unfinished > 0);
+    let fsck = bucket.run(&["fsck", "m"]).is(0).out;
+    assert!(fsck.contains("sound") && fsck.contains(", 1 unfinished upload"), "{fsck}");
     let gc = |options: &[&str], says: &str| {
         let run = bucket.run(&[&["gc"], options].concat()).is(0);
         assert!(run.out.ends_with(says), "{run:?}");

@@ -158,7 +158,7 @@ async fn all_are_there(place: &Place, versions: usize) {
     later.at += Duration::from_secs(7200);
     registry.collect(&name, &now, &later).await.unwrap();
     let inspection = registry.inspect(&name, Reread::All, &()).await.unwrap();
-    assert!(inspection.is_sound() && inspection.unused == 0, "{inspection:?}");
+    assert!(inspection.is_sound() && inspection.unused == 0 && inspection.uploads == 0, "{inspection:?}");
     assert_eq!(inspection.versions, versions);
     let again = registry.collect(&name, &now, &later).await.unwrap();
     assert_eq!((again.objects, again.uploads), (0, 0));

@@ -47,6 +47,9 @@ pub struct Inspection {
     pub read: usize,
     /// Objects that no version uses. Garbage collection is for them; they do no harm.
     pub unused: usize,
+    /// Uploads in parts that were begun and not completed, as far as they are noted: under way, or for garbage
+    /// collection.
+    pub uploads: usize,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -80,7 +83,8 @@ impl ObjectBacked {
         let mut inspection = Inspection::default();
         let catalogue = self.fold_anew(name, &mut inspection).await?;
         let [blobs, manifests] = folders(name);
-        let listing = Listing::new(self.list(&blobs).await?, self.list(&manifests).await?);
+        let mut listing = Listing::new(self.list(&blobs).await?, self.list(&manifests).await?);
+        listing.add_uploads(self.list(&keys::uploads(name)).await?);
         let mut rows = Vec::new();
         for row in catalogue.rows() {
             rows.push(row?);
@@ -125,6 +129,7 @@ impl ObjectBacked {
             }
         }
         drop(looks);
+        inspection.uploads = listing.unfinished().count();
         inspection.unused = listing.unused(&used, rows.iter().map(|row| row.manifest).collect());
         for model in chosen(sound, reread) {
             match self.verify(&model, progress).await {

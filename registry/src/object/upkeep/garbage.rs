@@ -89,6 +89,11 @@ impl Listing {
             + self.manifests.keys().filter(|manifest| !manifests.contains(manifest)).count()
     }
 
+    /// Blobs whose upload in parts was begun and not completed.
+    pub(in crate::object) fn unfinished(&self) -> impl Iterator<Item = &String> {
+        self.uploads.keys().filter(|key| !self.blobs.contains_key(*key))
+    }
+
     pub(in crate::object) fn has_manifest(&self, digest: &Digest) -> bool {
         self.manifests.contains_key(digest)
     }
