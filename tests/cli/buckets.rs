@@ -39,14 +39,14 @@ impl Bucket {
         run
     }
 
-    /// Kills one in the middle of `m@2.0.0`. Returns its journal.
-    fn kill_a_publication(&self) -> String {
-        self.run(&["publish", "m@1.0.0", "model"]).is(0);
+    /// Kills one of `m@2.0.0`, in eight parts, when so many of them are there. Returns its journal.
+    fn kill_a_publication(&self, parts: usize) -> String {
         let file = fs::File::create(self.desk.path("model/weights.bin")).unwrap();
         file.set_len(128 << 20).unwrap();
         let slowly = ["publish", "m@2.0.0", "model", "--bandwidth", "60MB", "--concurrency", "2"];
         let mut child = self.command(&slowly).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while self.desk.path("state").read_dir().is_err() || self.journal().matches("\"part\":{").count() < 2
+        while self.desk.path("state").read_dir().is_err()
+            || self.journal().matches("\"part\":{").count() < parts
         {
             assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
             std::thread::yield_now();
@@ -141,11 +141,17 @@ fn a_pace_has_units() {
 #[test]
 fn a_killed_publication_is_gone_on_with() {
     let bucket = Bucket::new();
-    let begun = bucket.kill_a_publication();
+    bucket.run(&["publish", "m@1.0.0", "model"]).is(0);
+    // Again and again: each goes on where the one before was.
+    let [.., begun] = [1, 3, 5].map(|parts| bucket.kill_a_publication(parts));
     let upload = begun.lines().find(|line| line.contains("\"upload\":[")).expect("an upload was begun");
     let key = upload.split("\"key\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
 
+    let missing = (128 << 20) - begun.matches("\"part\":{").count() as u64 * (16 << 20);
+    let before = bucket.server.received();
     bucket.run(&["publish", "m@2.0.0", "model"]).is(0);
+    let sent = bucket.server.received() - before;
+    assert!((missing..=missing + missing / 10).contains(&sent), "{sent} bytes for {missing} missing ones");
     let blob = bucket.server.directory().join("team/models/models/m/blobs").join(&key);
     assert_eq!(blob.metadata().unwrap().len(), 128 << 20, "under the key that was begun: {key}");
     assert_eq!(bucket.journal(), "");
@@ -157,7 +163,8 @@ fn a_killed_publication_is_gone_on_with() {
 #[test]
 fn a_killed_publication_that_nobody_goes_on_with_is_ended() {
     let bucket = Bucket::new();
-    bucket.kill_a_publication();
+    bucket.run(&["publish", "m@1.0.0", "model"]).is(0);
+    bucket.kill_a_publication(2);
     let unfinished = bucket.server.unfinished();
     assert!(unfinished > 0);
     let fsck = bucket.run(&["fsck", "m"]).is(0).out;

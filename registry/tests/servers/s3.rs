@@ -3,12 +3,20 @@
 use std::{
     collections::HashMap,
     fs,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
-use hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Method, Request,
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig,
@@ -43,6 +51,7 @@ pub(crate) struct S3 {
     // Before the directory, so that nothing is served from it any more when it is removed.
     serving: Serving,
     root: TempDir,
+    received: Arc<AtomicU64>,
 }
 
 type Locks = Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>;
@@ -68,19 +77,21 @@ impl S3 {
         fs::create_dir(root.path().join(BUCKET)).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
         build(&mut builder);
-        let (service, locks) = (builder.build(), Locks::default());
+        let (service, locks, received) = (builder.build(), Locks::default(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&received);
         let serving = Serving::start(move |connection| {
-            let (service, locks) = (service.clone(), Arc::clone(&locks));
+            let (service, locks, received) = (service.clone(), Arc::clone(&locks), Arc::clone(&counted));
             async move {
                 let answer = service_fn(|mut request| {
                     translate(&mut request);
+                    received.fetch_add(request.body().size_hint().lower(), Ordering::Relaxed);
                     serve(writes, &service, &locks, request)
                 });
                 // A client may go away at any time.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), answer).await;
             }
         });
-        Self { serving, root }
+        Self { serving, root, received }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -90,6 +101,11 @@ impl S3 {
     /// Where the objects of the bucket lie.
     pub(crate) fn directory(&self) -> std::path::PathBuf {
         self.root.path().join(BUCKET)
+    }
+
+    /// Bytes of all that it was sent so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Parts of uploads that were neither completed nor aborted.
