@@ -13,16 +13,13 @@ use crate::{arguments::size, location::Location};
 
 #[derive(Debug, Args)]
 pub(crate) struct Pace {
-    /// So many parts or small files at once, each of up to 16 MiB of memory [default: 8]
-    #[arg(long, value_name = "N", value_parser = parts)]
-    concurrency: Option<NonZeroUsize>,
+    /// So many parts or small files at once, each of up to 16 MiB of memory
+    #[arg(long, value_name = "N", value_parser = parts, default_value = "8")]
+    pub(crate) concurrency: NonZeroUsize,
     /// At most so many bytes a second, for example 50MB or 40MiB
     #[arg(long, value_name = "RATE", value_parser = rate)]
     bandwidth: Option<NonZeroU64>,
 }
-
-/// As the option says.
-const PARTS: NonZeroUsize = NonZeroUsize::new(8).expect("it is not zero");
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
@@ -32,15 +29,8 @@ pub(crate) struct Resume {
 }
 
 impl Pace {
-    pub(crate) fn parts(&self) -> NonZeroUsize {
-        self.concurrency.unwrap_or(PARTS)
-    }
-
     pub(crate) fn transfers(&self) -> Transfers {
-        let mut transfers = Transfers::new();
-        if let Some(parts) = self.concurrency {
-            transfers = transfers.concurrency(parts);
-        }
+        let mut transfers = Transfers::new().concurrency(self.concurrency);
         if let Some(rate) = self.bandwidth {
             transfers = transfers.bandwidth(rate);
         }

@@ -61,7 +61,7 @@ artifact becomes the card of the version.";
 
 impl PullOci {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
-        let parts = self.oci.pace.parts();
+        let parts = self.oci.pace.concurrency;
         let oci = self.oci.open()?;
         let artifact = oci.artifact(&self.name, &self.tag).await?;
         let (files, size) = (artifact.files().len(), artifact.files().map(|(_, size, _)| size).sum());

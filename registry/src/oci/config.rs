@@ -12,35 +12,31 @@ use crate::{Digest, Manifest, Profile};
 /// Bytes of the longest configuration that is read.
 pub(super) const LONGEST_CONFIG: u64 = 1 << 20;
 
-/// The configuration of a model, as far as we have something to say or to hear.
-#[derive(Serialize, Deserialize)]
+/// The configuration of a model, as far as we have something to say.
+#[derive(Serialize)]
 struct Config {
     descriptor: About,
-    #[serde(default)]
     config: Parameters,
     modelfs: Layers,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct About {
-    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
-    created_at: Option<SystemTime>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(with = "humantime_serde")]
+    created_at: SystemTime,
     authors: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     family: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     version: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
 }
 
 /// Required, even when nothing is known.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Parameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     architecture: Option<String>,
@@ -54,7 +50,7 @@ struct Parameters {
     quantization: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Layers {
     r#type: String,
@@ -66,7 +62,7 @@ pub(super) fn encode(manifest: &Manifest, document: &Digest) -> Bytes {
     let digests = manifest.files.iter().map(|file| &file.digest).chain([document]);
     let config = Config {
         descriptor: About {
-            created_at: Some(manifest.created.at),
+            created_at: manifest.created.at,
             authors: vec![manifest.created.by.clone()],
             family: manifest.profile.as_ref().and_then(|profile| profile.family.clone()),
             name: manifest.model.name().to_string(),
@@ -79,10 +75,18 @@ pub(super) fn encode(manifest: &Manifest, document: &Digest) -> Bytes {
     serde_json::to_vec(&config).expect("text and a checked time are JSON").into()
 }
 
-/// What a configuration says the model is for; nothing if it is none.
+/// What a configuration says the model is for, whatever else is in it; nothing if it is none.
 pub(super) fn description(config: &[u8]) -> String {
-    serde_json::from_slice(config)
-        .map_or_else(|_| String::new(), |config: Config| config.descriptor.description)
+    #[derive(Deserialize)]
+    struct Heard {
+        descriptor: Described,
+    }
+    #[derive(Deserialize)]
+    struct Described {
+        #[serde(default)]
+        description: String,
+    }
+    serde_json::from_slice(config).map_or_else(|_| String::new(), |heard: Heard| heard.descriptor.description)
 }
 
 impl Parameters {
@@ -185,7 +189,7 @@ mod tests {
     fn a_description_is_read_from_what_others_wrote() {
         let theirs =
             br#"{"descriptor":{"createdAt":"2025-01-01T00:00:00Z","family":"xyz3","description":"a model"},
-            "config":{"architecture":"transformer"},"modelfs":{"type":"layers","diffIds":["sha256:00"]}}"#;
+            "config":{"architecture":"transformer","paramSize":8},"modelfs":{"type":"layers","diffIds":["sha256:00"]}}"#;
         assert_eq!(description(theirs), "a model");
         assert_eq!(description(b"{}"), "");
         assert_eq!(description(b"nonsense"), "");

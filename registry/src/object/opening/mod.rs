@@ -108,7 +108,8 @@ impl ObjectBacked {
         Ok(Self { place: Place::Bucket { multipart: Some(client) }, ..opened })
     }
 
-    /// The same registry, whose publications can be gone on with, and ended, as those of [`resumable`](Self::resumable).
+    /// The same registry, whose publications can be gone on with, and ended, as those of
+    /// [`resumable`](Self::resumable).
     /// For a registry opened by its URL: `client` has to reach the same bucket, under the same prefix (by a
     /// [`PrefixStore`](object_store::prefix::PrefixStore)). A registry in a directory needs none and ignores it.
     #[must_use]

@@ -76,7 +76,8 @@ impl ObjectBacked {
     /// [`with_multipart`](Self::with_multipart)). Whatever one that was stopped has left is removed by the
     /// next.
     ///
-    /// Beside three listings and three requests for each unfinished upload it reads the manifests of versions that share blobs with deleted ones.
+    /// Beside three listings and three requests for each unfinished upload it reads the manifests of versions
+    /// that share blobs with deleted ones.
     ///
     /// # Errors
     ///
@@ -185,25 +186,21 @@ impl ObjectBacked {
     /// Ends an upload in parts that nobody will complete any more, unless it is `complete` and only its note
     /// was left.
     async fn end_upload(&self, name: &ModelName, key: &str, complete: bool) -> Result<()> {
-        let Some(client) = self.place.multipart().filter(|_| !complete) else {
-            return self.forget_upload(&keys::upload(&keys::blob(name, key))).await;
-        };
         let blob = keys::blob(name, key);
         let at = keys::upload(&blob);
-        let Some(text) = self.get(&at, LONGEST_NOTE).await? else { return Ok(()) };
-        // One that makes no sense was not written by a registry, and says nothing about an upload.
-        if let Ok(note) = serde_json::from_slice::<Note>(&text) {
+        // A note that makes no sense was not written by a registry, and says nothing about an upload.
+        if !complete
+            && let Some(client) = self.place.multipart()
+            && let Some(text) = self.get(&at, LONGEST_NOTE).await?
+            && let Ok(note) = serde_json::from_slice::<Note>(&text)
+        {
             match client.abort_multipart(&blob, &note.upload).await {
                 // It was completed or ended before.
                 Ok(()) | Err(Failure::NotFound { .. }) => {}
                 Err(error) => return Err(failure(self, "end an unfinished upload")(error)),
             }
         }
-        self.forget_upload(&at).await
-    }
-
-    async fn forget_upload(&self, note: &Path) -> Result<()> {
-        match self.store.delete(note).await {
+        match self.store.delete(&at).await {
             Ok(()) | Err(Failure::NotFound { .. }) => Ok(()),
             Err(error) => Err(failure(self, "remove the note of an upload")(error)),
         }
