@@ -1,5 +1,7 @@
 //! Why a source could not answer, and why two observations cannot be judged together.
 
+use crate::Metric;
+
 /// A boxed cause, for backends whose own errors are not part of this API.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -47,6 +49,21 @@ pub enum Error {
         /// The last failure.
         source: BoxError,
     },
+    /// The value of a label cannot be written in the source's language. Change the label's value, or ask by
+    /// another label.
+    #[error(
+        "{source_name} cannot be asked for `{metric}` of this side: the value of the label `{label}` does not fit, {problem}"
+    )]
+    UnfitLabel {
+        /// The source, as it prints itself.
+        source_name: String,
+        /// The metric asked for.
+        metric: String,
+        /// The label.
+        label: String,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
     /// The source does not know the metric. Name one that it knows.
     #[error("{source_name} does not know the metric `{metric}`; it knows {known}")]
     UnknownMetric {
@@ -60,6 +77,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// [`Self::UnknownMetric`] of a source that knows these.
+    pub(crate) fn unknown_metric<'a>(
+        source_name: String,
+        metric: &Metric,
+        known: impl Iterator<Item = &'a Metric>,
+    ) -> Self {
+        let known: Vec<_> = known.map(Metric::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Self::UnknownMetric { source_name, metric: metric.to_string(), known }
+    }
+
     /// Whether asking again later may help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {

@@ -87,19 +87,48 @@
 //! | sources | [`Recorded`], and `Prometheus` with the feature `prometheus` |
 //! | for tests | `testkit` with the feature `testkit`: conformance suite, `Flaky`, `Traffic`, a mock |
 
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
+#[cfg(feature = "datadog")]
+pub mod datadog;
+#[cfg(feature = "dynatrace")]
+pub mod dynatrace;
+#[cfg(feature = "elasticsearch")]
+pub mod elasticsearch;
 mod error;
+#[cfg(feature = "graphite")]
+pub mod graphite;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
+#[cfg(feature = "json")]
+pub mod json;
 mod judge;
+#[cfg(feature = "newrelic")]
+pub mod newrelic;
 mod observation;
+#[cfg(feature = "plot")]
+pub mod plot;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+#[cfg(feature = "http")]
+pub mod query;
 mod recorded;
+#[cfg(feature = "scrape")]
+pub mod scrape;
 mod source;
+pub mod statistics;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod verdict;
 mod window;
 
 pub use error::{BoxError, Error};
+#[cfg(feature = "graphite")]
+pub use graphite::Graphite;
+#[cfg(feature = "http")]
+pub use http::{Http, InvalidBaseUrl};
 pub use judge::{
     Bound, Comparison, Criterion, Evidence, Importance, InvalidCriterion, Judgement, Limit, OnMissing, Pair,
     Point, Rule, Statistic, Strength, Table, Tally, judge, trajectory,

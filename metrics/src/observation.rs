@@ -1,6 +1,6 @@
 //! What was observed in one closed window, and the ways in which nothing was.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,16 @@ pub enum Observation {
         /// Trials.
         trials: u64,
     },
+    /// The same metric by stratum (route, tenant, length of the prompt), none of them by strata again. What
+    /// the sides have more or less of is then no difference between them.
+    Strata(BTreeMap<String, Self>),
+    /// The sum of so many values whose single values are not known: what they cost together.
+    Total {
+        /// The sum, finite, in the metric's unit.
+        sum: f64,
+        /// Values.
+        count: u64,
+    },
     /// Single values, finite, in the metric's unit.
     Values(Vec<f64>),
 }
@@ -52,6 +62,11 @@ pub enum Measurement {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Missing {
+    /// The source holds a value without bound. Whether that is a failure depends on where the bound lies.
+    Infinite {
+        /// Whether it is below every number, not above.
+        negative: bool,
+    },
     /// The source holds nothing for the window.
     NoData,
     /// The source holds something that is not a number.
@@ -115,12 +130,30 @@ impl Observation {
         Self::Values(values).valid()
     }
 
+    /// The sum of so many values. `None` if it is not finite, of nothing and yet something, or of more than
+    /// [`Self::MAX_TRIALS`].
+    #[must_use]
+    pub fn total(sum: f64, count: u64) -> Option<Self> {
+        Self::Total { sum, count }.valid()
+    }
+
+    /// The same metric by stratum. `None` if there is no stratum, if they are not of one kind, or if one is by
+    /// strata again.
+    #[must_use]
+    pub fn strata(strata: BTreeMap<String, Self>) -> Option<Self> {
+        Self::Strata(strata).valid()
+    }
+
     /// How many requests, replies or values were observed.
     #[must_use]
     pub fn trials(&self) -> u64 {
         match self {
             Self::Histogram { counts, .. } => counts.iter().fold(0, |sum, &count| sum.saturating_add(count)),
             Self::Proportion { trials, .. } => *trials,
+            Self::Strata(strata) => {
+                strata.values().fold(0, |sum, stratum| sum.saturating_add(stratum.trials()))
+            }
+            Self::Total { count, .. } => *count,
             Self::Values(values) => values.len() as u64,
         }
     }
@@ -147,6 +180,25 @@ impl Observation {
                     *count += more;
                 }
             }
+            (Self::Strata(strata), Self::Strata(more)) if fits => {
+                let mut sum = strata.clone();
+                for (name, stratum) in more {
+                    match sum.get_mut(name) {
+                        Some(known) => known.merge(stratum)?,
+                        None => drop(sum.insert(name.clone(), stratum.clone())),
+                    }
+                }
+                if !Self::Strata(sum.clone()).is_valid() {
+                    return Err(ShapeMismatch { this: self.to_string(), other: other.to_string() });
+                }
+                *strata = sum;
+            }
+            (Self::Total { sum, count }, Self::Total { sum: more, count: of })
+                if fits && (*sum + more).is_finite() =>
+            {
+                *sum += more;
+                *count += of;
+            }
             (Self::Values(values), Self::Values(more)) if fits => values.extend_from_slice(more),
             _ => return Err(ShapeMismatch { this: self.to_string(), other: other.to_string() }),
         }
@@ -164,6 +216,16 @@ impl Observation {
                     && edges.is_sorted_by(|a, b| a < b)
             }
             Self::Proportion { hits, trials } => hits <= trials,
+            Self::Strata(strata) => {
+                let kind = strata.values().next().map(std::mem::discriminant);
+                kind.is_some()
+                    && strata.values().all(|stratum| {
+                        !matches!(stratum, Self::Strata(_))
+                            && Some(std::mem::discriminant(stratum)) == kind
+                            && stratum.is_valid()
+                    })
+            }
+            Self::Total { sum, count } => sum.is_finite() && (*count > 0 || *sum == 0.0),
             Self::Values(values) => values.iter().all(|value| value.is_finite()),
         };
         shaped && self.trials() <= Self::MAX_TRIALS
@@ -192,6 +254,8 @@ impl fmt::Display for Observation {
                 write!(f, "a histogram of {} values in {} buckets", self.trials(), edges.len() + 1)
             }
             Self::Proportion { hits, trials } => write!(f, "a proportion of {hits} in {trials}"),
+            Self::Strata(strata) => write!(f, "{} trials in {} strata", self.trials(), strata.len()),
+            Self::Total { sum, count } => write!(f, "a sum of {sum} over {count} values"),
             Self::Values(values) => write!(f, "{} values", values.len()),
         }
     }
@@ -200,6 +264,9 @@ impl fmt::Display for Observation {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Infinite { negative } => {
+                write!(f, "a value is infinite, {} every number", if *negative { "below" } else { "above" })
+            }
             Self::NoData => f.write_str("no data"),
             Self::NotANumber => f.write_str("not a number"),
             Self::SourceError { cause, .. } => f.write_str(cause),
@@ -241,6 +308,9 @@ impl From<&Error> for Missing {
 enum Unchecked {
     Histogram { edges: Vec<f64>, counts: Vec<u64> },
     Proportion { hits: u64, trials: u64 },
+    // Observations in here are checked before, and one that is by strata again is refused as a whole.
+    Strata(BTreeMap<String, Observation>),
+    Total { sum: f64, count: u64 },
     Values(Vec<f64>),
 }
 
@@ -251,6 +321,8 @@ impl TryFrom<Unchecked> for Observation {
         let observation = match unchecked {
             Unchecked::Histogram { edges, counts } => Self::Histogram { edges, counts },
             Unchecked::Proportion { hits, trials } => Self::Proportion { hits, trials },
+            Unchecked::Strata(strata) => Self::Strata(strata),
+            Unchecked::Total { sum, count } => Self::Total { sum, count },
             Unchecked::Values(values) => Self::Values(values),
         };
         if observation.is_valid() {

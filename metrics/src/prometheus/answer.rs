@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::http::excerpt;
+
 /// One series: its labels and its samples, ascending by time.
 #[derive(Debug, Deserialize)]
 pub(super) struct Series {
@@ -67,16 +69,6 @@ impl From<serde_json::Error> for NoAnswer {
     fn from(error: serde_json::Error) -> Self {
         Self::NotJson(excerpt(&error.to_string()))
     }
-}
-
-/// The beginning of what somebody else wrote, short enough for a message.
-pub(super) fn excerpt(text: &str) -> String {
-    const LENGTH: usize = 300;
-    let mut short: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
-    if text.chars().nth(LENGTH).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,6 @@
 mod answer;
 mod counter;
 mod query;
-mod template;
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +10,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use answer::{NoAnswer, Series, excerpt};
+use answer::{NoAnswer, Series};
 use async_trait::async_trait;
 use counter::Span;
 pub use query::Query;
 use query::Reading;
-use reqwest::{Response, StatusCode, Url};
-pub use template::{InvalidTemplate, Template};
+use reqwest::StatusCode;
 
-use crate::{BoxError, Error, Measurement, Metric, MetricsSource, Missing, Selector, Window};
+use crate::{
+    Error, Http, InvalidBaseUrl, Measurement, Metric, MetricsSource, Missing, Selector, Window,
+    http::BaseUrl,
+    query::{Failure, PromQl},
+};
+
+/// A series selector of PromQL with gaps for labels.
+pub type Template = crate::query::Template<PromQl>;
 
 /// Asks a Prometheus server, over a client that the caller has configured (TLS, credentials, proxy).
 ///
@@ -53,24 +58,13 @@ use crate::{BoxError, Error, Measurement, Metric, MetricsSource, Missing, Select
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Prometheus {
-    client: reqwest::Client,
-    url: Url,
+    http: Http,
+    url: BaseUrl,
     queries: BTreeMap<Metric, Query>,
     lookback: Duration,
     staleness: Duration,
-    timeout: Duration,
-    response_limit: usize,
-}
-
-/// The base URL of a Prometheus server cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the base URL of Prometheus must be absolute http or https, like http://localhost:9090")]
-#[non_exhaustive]
-pub struct InvalidBaseUrl {
-    /// What is wrong with it, if it is no URL at all.
-    pub source: Option<BoxError>,
 }
 
 impl Prometheus {
@@ -80,21 +74,13 @@ impl Prometheus {
     ///
     /// The URL must be absolute, `http` or `https`. It is not repeated in the error, since it may hold a
     /// password.
-    pub fn new(client: reqwest::Client, base_url: &str) -> Result<Self, InvalidBaseUrl> {
-        let mut url = Url::parse(base_url).map_err(|error| InvalidBaseUrl { source: Some(error.into()) })?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(InvalidBaseUrl { source: None });
-        }
-        url.set_query(None);
-        url.set_fragment(None);
+    pub fn new(http: impl Into<Http>, base_url: &str) -> Result<Self, InvalidBaseUrl> {
         Ok(Self {
-            client,
-            url,
+            http: http.into(),
+            url: BaseUrl::parse(base_url, "Prometheus", "http://localhost:9090")?,
             queries: BTreeMap::new(),
             lookback: Duration::from_secs(5 * 60),
             staleness: Duration::from_secs(2 * 60),
-            timeout: Duration::from_secs(10),
-            response_limit: 16 << 20,
         })
     }
 
@@ -133,70 +119,24 @@ impl Prometheus {
         self
     }
 
-    /// How long one request may take, body included; default 10 s.
-    #[must_use]
-    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// How many bytes one answer may have; default 16 MiB.
-    #[must_use]
-    pub const fn with_response_limit(mut self, bytes: usize) -> Self {
-        self.response_limit = bytes;
-        self
-    }
-
     async fn series(&self, selector: &str, span: Span) -> Result<Vec<Series>, Failure> {
         let range = (span.end - span.start).saturating_add_unsigned(millis(self.lookback));
-        let mut url = self.url.clone();
-        // A URL of scheme http(s) always has a path to extend.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1", "query"]);
-        }
+        let url = self.url.join(["api", "v1", "query"]);
         let form = [
             ("query", format!("{selector}[{range}ms]")),
             ("time", format!("{}.{:03}", span.end / 1000, span.end % 1000)),
-            ("timeout", format!("{}ms", millis(self.timeout))),
+            ("timeout", format!("{}ms", millis(self.http.timeout()))),
         ];
-        let response = self.client.post(url).timeout(self.timeout).form(&form).send().await?;
-        let status = response.status();
-        let body = self.body(response).await?;
-        match answer::parse(&body) {
+        let answer = self.http.ask(|client| client.post(url.clone()).form(&form)).await?;
+        match answer::parse(&answer.body) {
             Err(NoAnswer::Partial(warnings)) => {
                 Err(Failure::Partial(NoAnswer::Partial(warnings).to_string()))
             }
-            Err(refused @ NoAnswer::Refused { .. }) => Err(Failure::by_status(status, refused.into())),
-            parsed if status == StatusCode::OK => parsed.map_err(|error| Failure::Malformed(error.into())),
-            _ => {
-                let text = excerpt(&String::from_utf8_lossy(&body));
-                Err(Failure::by_status(status, format!("HTTP {status}: {text}").into()))
+            Err(refused @ NoAnswer::Refused { .. }) => Err(Failure::by_status(answer.status, refused.into())),
+            parsed if answer.status == StatusCode::OK => {
+                parsed.map_err(|error| Failure::Malformed(error.into()))
             }
-        }
-    }
-
-    /// The whole body, but never more than the limit.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.response_limit {
-                let limit = self.response_limit;
-                let text = format!(
-                    "the answer is longer than {limit} bytes; select fewer series or raise the limit"
-                );
-                return Err(Failure::Malformed(text.into()));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn unknown(&self, metric: &Metric) -> Error {
-        let known: Vec<_> = self.queries.keys().map(Metric::as_str).collect();
-        Error::UnknownMetric {
-            source_name: self.to_string(),
-            metric: metric.to_string(),
-            known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+            _ => answer.successful().and(Ok(Vec::new())),
         }
     }
 }
@@ -209,16 +149,16 @@ impl MetricsSource for Prometheus {
         selector: &Selector,
         window: Window,
     ) -> Result<Measurement, Error> {
-        let query = self.queries.get(metric).ok_or_else(|| self.unknown(metric))?;
-        let mut questions = Vec::new();
-        for template in query.templates() {
-            let question = template.fill(selector).map_err(|label| Error::MissingLabel {
-                source_name: self.to_string(),
-                metric: metric.to_string(),
-                label: label.to_owned(),
-            })?;
-            questions.push(question);
-        }
+        let query = self
+            .queries
+            .get(metric)
+            .ok_or_else(|| Error::unknown_metric(self.to_string(), metric, self.queries.keys()))?;
+        let questions: Vec<_> = query
+            .templates()
+            .into_iter()
+            .map(|template| template.fill(selector, window))
+            .collect::<Result<_, _>>()
+            .map_err(|unfilled| unfilled.into_error(self.to_string(), metric.to_string()))?;
         let span = Span { start: since_1970(window.start()), end: since_1970(window.end()) };
         let mut answers = Vec::new();
         // One after the other: hits first, so that a scrape that arrives in between can only add trials.
@@ -241,58 +181,9 @@ impl MetricsSource for Prometheus {
     }
 }
 
-/// Why there is no answer to one request, sorted by what the caller can do.
-#[derive(Debug)]
-enum Failure {
-    Denied(BoxError),
-    Malformed(BoxError),
-    Partial(String),
-    Unavailable(BoxError),
-}
-
-impl Failure {
-    fn by_status(status: StatusCode, cause: BoxError) -> Self {
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Denied(cause),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Self::Unavailable(cause),
-            status if status.is_server_error() => Self::Unavailable(cause),
-            _ => Self::Malformed(cause),
-        }
-    }
-
-    fn into_error(self, source_name: String, metric: String) -> Error {
-        match self {
-            Self::Denied(source) => Error::Denied { source_name, metric, source },
-            Self::Malformed(source) => Error::Malformed { source_name, metric, source },
-            Self::Partial(cause) => Error::Unavailable { source_name, metric, source: cause.into() },
-            Self::Unavailable(source) => Error::Unavailable { source_name, metric, source },
-        }
-    }
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        // The error around it names the server, without what the URL may hold besides.
-        Self::Unavailable(error.without_url().into())
-    }
-}
-
 impl fmt::Display for Prometheus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut url = self.url.clone();
-        // Both fail only for URLs without a host, which http(s) URLs have.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        write!(f, "Prometheus at {url}")
-    }
-}
-
-impl fmt::Debug for Prometheus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prometheus")
-            .field("server", &format_args!("{self}"))
-            .field("queries", &self.queries)
-            .finish_non_exhaustive()
+        write!(f, "Prometheus at {}", self.url)
     }
 }
 

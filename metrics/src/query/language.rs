@@ -1,0 +1,283 @@
+//! The languages that servers are asked in: where a gap may stand, and how a value is written there.
+
+/// A language in which a [`Template`](super::Template) is written.
+///
+/// Sealed in effect: its one method speaks of [`Escape`], which has no constructor elsewhere.
+pub trait Language: Copy + std::fmt::Debug + Eq + Send + Sync + 'static {
+    /// Its name, in errors.
+    const NAME: &'static str;
+    /// The quotation marks of its strings.
+    const QUOTES: &'static str;
+    /// Whether a backslash in a string takes the next character with it.
+    const BACKSLASH: bool;
+    /// Whether the gaps `{{start}}` and `{{end}}` are the window's, not labels.
+    const TIMES: bool = false;
+
+    /// How a value is written in a gap at `place`.
+    ///
+    /// # Errors
+    ///
+    /// Why no gap may stand there.
+    fn escape(place: Place<'_>) -> Result<Escape, &'static str>;
+}
+
+/// Where a gap stands.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Place<'a> {
+    /// The quotation mark of the string that it stands in, if it stands in one.
+    pub quote: Option<char>,
+    /// The text before that string or, outside of strings, before the gap.
+    pub before: &'a str,
+}
+
+/// How a value is written in a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Escape {
+    /// As it is.
+    Verbatim,
+    /// Backslashes before backslashes, double quotes and line breaks, as in Go and PromQL.
+    Backslashed,
+    /// A regular expression that matches the value alone, in a string of that kind.
+    BackslashedRegex,
+    /// As [`Self::Backslashed`], and `${` does not begin an expression.
+    Flux,
+    /// Single quotes doubled, as in SQL.
+    Doubled,
+    /// Backslashes before backslashes and single quotes, as in NRQL.
+    SingleQuoted,
+    /// Tildes before tildes and double quotes, as in selectors of Dynatrace.
+    Tilded,
+    /// Letters, digits, `_`, `-`; every other character becomes `_`, as senders to Graphite write it.
+    PathNode,
+    /// Letters, digits, `_`, `-`, `.`, `:`, `/`, in lower case, as Datadog keeps the values of tags; any other is refused.
+    Tag,
+    /// Any character but quotes, semicolons and wildcards, which Graphite cannot quote.
+    Bare,
+    /// Percent-encoded.
+    Percent,
+}
+
+impl Escape {
+    /// Appends `value` to `text`.
+    pub(super) fn push(self, text: &mut String, value: &str) -> Result<(), &'static str> {
+        let mut chars = value.chars().peekable();
+        while let Some(c) = chars.next() {
+            match (self, c) {
+                (Self::Verbatim, c) => text.push(c),
+                (Self::Backslashed | Self::BackslashedRegex | Self::Flux, '\n') => text.push_str("\\n"),
+                (Self::Backslashed | Self::BackslashedRegex | Self::Flux, '\\' | '"') => {
+                    let regex = self == Self::BackslashedRegex && c == '\\';
+                    text.push_str(if regex { r"\\" } else { "" });
+                    text.push('\\');
+                    text.push(c);
+                }
+                (Self::BackslashedRegex, c) if ".+*?()|[]{}^$".contains(c) => {
+                    text.push_str(r"\\");
+                    text.push(c);
+                }
+                (Self::Flux, '$') => match chars.peek() {
+                    Some('{') => text.push_str(r"\$"),
+                    Some(_) => text.push('$'),
+                    None => return Err("it ends in `$`, which could begin an expression of Flux"),
+                },
+                (Self::Doubled, '\'') => text.push_str("''"),
+                (Self::SingleQuoted, '\\' | '\'') => text.extend(['\\', c]),
+                (Self::SingleQuoted, '\n') => text.push_str("\\n"),
+                (Self::Tilded, '~' | '"') => text.extend(['~', c]),
+                (Self::Doubled | Self::Tilded, c) if c.is_control() => {
+                    return Err("it holds a control character, which this language cannot quote");
+                }
+                (Self::PathNode, c) => {
+                    text.push(if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' });
+                }
+                (Self::Tag, c) if c.is_alphanumeric() || "_-.:/".contains(c) => text.extend(c.to_lowercase()),
+                (Self::Tag, _) => {
+                    return Err("a value of a tag is of letters, digits, `_`, `-`, `.`, `:` and `/`");
+                }
+                (Self::Bare, c) if c.is_control() || "'\"`;*?[]{}~\\".contains(c) => {
+                    return Err("it holds a quote, a semicolon or a wildcard, which Graphite cannot quote");
+                }
+                (Self::Percent, c) => percent(text, c),
+                (_, c) => text.push(c),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// RFC 3986: everything but unreserved characters.
+fn percent(text: &mut String, c: char) {
+    if c.is_ascii_alphanumeric() || "-._~".contains(c) {
+        text.push(c);
+        return;
+    }
+    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+        text.push_str(&format!("%{byte:02X}"));
+    }
+}
+
+macro_rules! language {
+    ($(#[$doc:meta])* $name:ident, $title:literal, $quotes:literal, $backslash:literal, $times:literal, $escape:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name;
+
+        impl Language for $name {
+            const NAME: &'static str = $title;
+            const QUOTES: &'static str = $quotes;
+            const BACKSLASH: bool = $backslash;
+            const TIMES: bool = $times;
+
+            fn escape(place: Place<'_>) -> Result<Escape, &'static str> {
+                let escape: fn(Place<'_>) -> Result<Escape, &'static str> = $escape;
+                escape(place)
+            }
+        }
+    };
+}
+
+language!(
+    /// Queries of Datadog: gaps stand for values of tags, `{version:{{version}}}`.
+    DatadogQuery,
+    "Datadog query",
+    "",
+    false,
+    false,
+    |_| Ok(Escape::Tag)
+);
+
+language!(
+    /// Metric selectors of Dynatrace: gaps stand in strings in double quotes.
+    DynatraceSelector,
+    "Dynatrace metric selector",
+    "\"",
+    false,
+    false,
+    |place| match place.quote {
+        Some(_) => Ok(Escape::Tilded),
+        None => Err("{{label}} may stand only inside a double-quoted string"),
+    }
+);
+
+language!(
+    /// Flux, the language of InfluxDB 2: gaps stand in strings, `{{start}}` and `{{end}}` outside of them.
+    Flux,
+    "Flux",
+    "\"",
+    true,
+    true,
+    |place| match place.quote {
+        Some(_) => Ok(Escape::Flux),
+        None => Err("{{label}} may stand only inside a double-quoted string"),
+    }
+);
+
+language!(
+    /// Targets of Graphite: a gap in a path is a node or part of one, in a string a value of a tag.
+    GraphiteTarget,
+    "Graphite target",
+    "'\"",
+    false,
+    false,
+    |place| match place.quote {
+        Some(_) => Ok(Escape::Bare),
+        None => Ok(Escape::PathNode),
+    }
+);
+
+language!(
+    /// NRQL, the language of New Relic: gaps stand in strings in single quotes.
+    Nrql,
+    "NRQL",
+    "'`",
+    true,
+    false,
+    |place| match place.quote {
+        Some('\'') => Ok(Escape::SingleQuoted),
+        _ => Err("{{label}} may stand only inside a single-quoted string"),
+    }
+);
+
+language!(
+    /// Text that is no language: a value in a structure that quotes it by itself.
+    Plain,
+    "text",
+    "",
+    false,
+    true,
+    |_| Ok(Escape::Verbatim)
+);
+
+language!(
+    /// Selectors of PromQL: gaps stand in strings in double quotes.
+    PromQl,
+    "PromQL selector",
+    "\"'`",
+    true,
+    false,
+    |place| {
+        let before = place.before.trim_end();
+        match place.quote {
+            Some('"') if before.ends_with("=~") || before.ends_with("!~") => Ok(Escape::BackslashedRegex),
+            Some('"') => Ok(Escape::Backslashed),
+            _ => Err("{{label}} may stand only inside a double-quoted string"),
+        }
+    }
+);
+
+language!(
+    /// SQL: gaps stand in strings in single quotes, `{{start}}` and `{{end}}` as well.
+    Sql,
+    "SQL",
+    "'\"",
+    false,
+    true,
+    |place| match place.quote {
+        Some('\'') => Ok(Escape::Doubled),
+        _ => Err("{{label}} may stand only inside a single-quoted string"),
+    }
+);
+
+language!(
+    /// URLs: gaps are percent-encoded.
+    UrlText,
+    "URL",
+    "",
+    false,
+    true,
+    |_| Ok(Escape::Percent)
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(escape: Escape, value: &str) -> Result<String, &'static str> {
+        let mut text = String::new();
+        escape.push(&mut text, value).map(|()| text)
+    }
+
+    #[test]
+    fn what_could_end_its_place_cannot() {
+        assert_eq!(written(Escape::Flux, "a\"${x}\\").unwrap(), r#"a\"\${x}\\"#);
+        assert_eq!(written(Escape::Doubled, "a' OR ''='").unwrap(), "a'' OR ''''=''");
+        assert_eq!(written(Escape::SingleQuoted, r"a\' OR 1").unwrap(), r"a\\\' OR 1");
+        assert_eq!(written(Escape::Tilded, "a~\")").unwrap(), "a~~~\")");
+        assert_eq!(written(Escape::PathNode, "1.4.0*{a}").unwrap(), "1_4_0__a_");
+        assert_eq!(written(Escape::Tag, "V1.4.0").unwrap(), "v1.4.0");
+        assert_eq!(written(Escape::Percent, "a b/é").unwrap(), "a%20b%2F%C3%A9");
+        for (escape, value) in [
+            (Escape::Tag, "a} by {b"),
+            (Escape::Tag, "a,env:b"),
+            (Escape::Bare, "a','b"),
+            (Escape::Bare, "a*"),
+            (Escape::Doubled, "a\0"),
+            (Escape::Flux, "a$"),
+        ] {
+            assert!(written(escape, value).is_err(), "{value}");
+        }
+    }
+}
