@@ -78,6 +78,7 @@ pub enum Error {
 
 impl Error {
     /// [`Self::UnknownMetric`] of a source that knows these.
+    #[cfg(feature = "http")]
     pub(crate) fn unknown_metric<'a>(
         source_name: String,
         metric: &Metric,

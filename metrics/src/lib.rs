@@ -87,6 +87,8 @@
 //! | sources | [`Recorded`], and `Prometheus` with the feature `prometheus` |
 //! | for tests | `testkit` with the feature `testkit`: conformance suite, `Flaky`, `Traffic`, a mock |
 
+mod calibration;
+mod chance;
 #[cfg(feature = "cloudwatch")]
 pub mod cloudwatch;
 #[cfg(feature = "datadog")]
@@ -96,6 +98,7 @@ pub mod dynatrace;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 mod error;
+mod forecast;
 #[cfg(feature = "graphite")]
 pub mod graphite;
 #[cfg(feature = "http")]
@@ -124,15 +127,24 @@ pub mod testkit;
 mod verdict;
 mod window;
 
+pub use calibration::{Calibration, CannotCalibrate, Dispersion, FalseAlarms, calibrate};
+#[cfg(feature = "datadog")]
+pub use datadog::Datadog;
+#[cfg(feature = "dynatrace")]
+pub use dynatrace::Dynatrace;
 pub use error::{BoxError, Error};
+pub use forecast::{Decided, Forecast, InvalidScenario, Outlook, Scenario, Simulation, plan};
 #[cfg(feature = "graphite")]
 pub use graphite::Graphite;
 #[cfg(feature = "http")]
 pub use http::{Http, InvalidBaseUrl};
 pub use judge::{
-    Bound, Comparison, Criterion, Evidence, Importance, InvalidCriterion, Judgement, Limit, OnMissing, Pair,
-    Point, Rule, Statistic, Strength, Table, Tally, judge, trajectory,
+    Better, Bound, Boundary, BurnRate, Comparison, Criterion, Effect, Evidence, Importance, InvalidCriterion,
+    Judge, Judgement, Limit, Measure, Method, OnMissing, Pair, Point, RankComparison, Reading,
+    Readings, Rule, ScoreComparison, Statistic, Strength, Table, Tally, judge, trajectory,
 };
+#[cfg(feature = "newrelic")]
+pub use newrelic::NewRelic;
 pub use observation::{Measurement, Missing, Observation, ShapeMismatch};
 #[cfg(feature = "prometheus")]
 pub use prometheus::Prometheus;

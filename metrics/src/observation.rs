@@ -1,6 +1,6 @@
 //! What was observed in one closed window, and the ways in which nothing was.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -229,6 +229,22 @@ impl Observation {
             Self::Values(values) => values.iter().all(|value| value.is_finite()),
         };
         shaped && self.trials() <= Self::MAX_TRIALS
+    }
+
+    /// All strata together; anything else as it is. Strata of one kind that cannot be added (histograms of
+    /// different edges) stay strata.
+    #[must_use]
+    pub fn overall(&self) -> Cow<'_, Self> {
+        let Self::Strata(strata) = self else { return Cow::Borrowed(self) };
+        let mut strata = strata.values();
+        let Some(first) = strata.next() else { return Cow::Borrowed(self) };
+        let mut sum = first.clone();
+        for stratum in strata {
+            if sum.merge(stratum).is_err() {
+                return Cow::Borrowed(self);
+            }
+        }
+        Cow::Owned(sum)
     }
 
     fn valid(self) -> Option<Self> {

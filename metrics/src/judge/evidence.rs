@@ -26,6 +26,14 @@ pub struct Pair {
     pub baseline: Option<Measurement>,
 }
 
+impl Pair {
+    /// What was measured on the candidate, and on the baseline if there is one.
+    #[must_use]
+    pub const fn new(candidate: Measurement, baseline: Option<Measurement>) -> Self {
+        Self { candidate, baseline }
+    }
+}
+
 impl Evidence {
     /// None yet.
     #[must_use]

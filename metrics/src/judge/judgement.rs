@@ -24,6 +24,13 @@ pub struct Judgement {
     pub fail: Strength,
     /// Evidence that it is good enough.
     pub pass: Strength,
+    /// How likely so much evidence for a failure is by chance, over all looks together: the least 1/e so far, or the
+    /// p-value of the last look that was declared. `None` where no chance can be stated.
+    #[serde(default)]
+    pub p: Option<f64>,
+    /// How large the difference is, or where the statistic lies.
+    #[serde(default)]
+    pub effect: Option<Effect>,
     /// What was counted on the candidate.
     pub candidate: Tally,
     /// What was counted on the baseline, where there is one.
@@ -32,6 +39,44 @@ pub struct Judgement {
     pub windows: u64,
     /// What else decided or stood in the way, in words: missing observations, a wrong shape, too few samples.
     pub reason: Option<String>,
+}
+
+/// How large a difference is, or where a statistic lies. Its bounds hold at all looks together where the rule may
+/// be looked at whenever one likes, with the chances of error of the rule: `alpha` for the bound that a failure
+/// needs, `beta` for the one that a pass needs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Effect {
+    /// What is measured.
+    pub measure: Measure,
+    /// The estimate; `None` where there is none yet, or it is infinite.
+    pub estimate: Option<f64>,
+    /// The lower bound; `None` where there is none yet.
+    pub lower: Option<f64>,
+    /// The upper bound; `None` where there is none yet.
+    pub upper: Option<f64>,
+}
+
+/// What an [`Effect`] measures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Measure {
+    /// How many times as fast as allowed the error budget burns.
+    BurnRate,
+    /// The candidate's mean less the baseline's, in the metric's unit.
+    Difference,
+    /// The candidate's mean, or the last reading, in the metric's unit.
+    Mean,
+    /// The odds of a hit on the candidate in units of those on the baseline.
+    OddsRatio,
+    /// The odds of a value beyond this edge, on the bad side of it.
+    OddsRatioBeyond(f64),
+    /// The candidate's share of hits, or of values beyond the bound.
+    Share,
+    /// By how much the candidate's values are greater, in the metric's unit (Hodges and Lehmann).
+    Shift,
 }
 
 /// How strong evidence is, and how strong it has to be.
@@ -73,58 +118,8 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.metric)?;
-        if self.fail.threshold > 0.0 {
-            write!(f, " {}", self.candidate)?;
-        }
-        if let Some(baseline) = self.baseline {
-            write!(f, " against {baseline}")?;
-        }
-        let (worse, good) = (self.fail, self.pass);
-        if worse.suffices() {
-            write!(f, ": evidence for worse {worse}")?;
-        } else if good.suffices() {
-            write!(f, ": evidence for good {good}")?;
-        } else if worse.threshold > 0.0 {
-            let [worse, worse_needs] = [worse.log_e, worse.threshold].map(Exponential);
-            let [good, good_needs] = [good.log_e, good.threshold].map(Exponential);
-            write!(f, ": evidence for worse {worse} of {worse_needs}, for good {good} of {good_needs}")?;
-        }
-        write!(f, ": {}", self.verdict)?;
-        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
-    }
-}
-
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.hits, self.trials)
-    }
-}
-
-impl fmt::Display for Strength {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, needs {}", Exponential(self.log_e), Exponential(self.threshold))
-    }
-}
-
-/// e to this power, short, also where it is too great for an `f64`.
-struct Exponential(f64);
-
-impl fmt::Display for Exponential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.0.exp();
-        if value < 1e4 {
-            // Two decimals below ten, none above a hundred.
-            let rounded =
-                if value < 10.0 { (value * 100.0).round() / 100.0 } else { (value * 10.0).round() / 10.0 };
-            return write!(f, "{}", if value < 100.0 { rounded } else { value.round() });
-        }
-        let log10 = self.0 / std::f64::consts::LN_10;
-        let tenths = (10_f64.powf(log10 - log10.floor()) * 10.0).round();
-        let (tenths, exponent) =
-            if tenths < 100.0 { (tenths, log10.floor()) } else { (10.0, log10.floor() + 1.0) };
-        write!(f, "{}e{exponent}", tenths / 10.0)
     }
 }

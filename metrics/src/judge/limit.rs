@@ -7,8 +7,206 @@
 //!
 //! "At least" is "at most" of the complement, and a quantile is a share: of values beyond the bound.
 
-use super::{CERTAIN, Counts, GRID, Pair, Process, Seen, Tally};
-use crate::{Bound, Limit, Measurement, Observation, Statistic};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    GRID, Looks, Process, Seen, Standing, Tally, Test,
+    criterion::{Problems, five_percent, inside},
+    judgement::{Effect, Measure},
+    mean::Mean,
+    process::CERTAIN,
+    too_few,
+};
+use crate::{Measurement, Observation, Pair, Verdict, Window, statistics::bernoulli_interval};
+
+/// A statistic of the candidate alone, against a fixed bound.
+///
+/// [`Statistic::Share`] and [`Statistic::Quantile`] fail on evidence that the bound is broken and pass on
+/// evidence that it is kept, at any look. [`Statistic::Mean`] is a heuristic, see there. Strata are added up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
+pub struct Limit {
+    /// What of the metric.
+    pub statistic: Statistic,
+    /// Where it must lie.
+    pub bound: Bound,
+    /// The chance of failing a candidate that keeps the bound, over all looks together; in (0, 1), default
+    /// 0.05.
+    #[serde(default = "five_percent")]
+    pub alpha: f64,
+    /// The chance of passing a candidate that breaks the bound, over all looks together; in (0, 1), default
+    /// 0.05.
+    #[serde(default = "five_percent")]
+    pub beta: f64,
+    /// No pass before so many trials, however good they look; default 30.
+    #[serde(default = "Limit::default_min_samples")]
+    pub min_samples: u64,
+}
+
+/// What of a metric is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Statistic {
+    /// The mean of [`Values`](crate::Observation::Values) or of a [`Total`](crate::Observation::Total), in the metric's
+    /// unit.
+    ///
+    /// A heuristic: the mean of all values so far decides as soon as there are
+    /// [`min_samples`](Limit::min_samples), with no guarantee against chance and no memory of how it looked
+    /// before. `alpha` and `beta` have no part in it.
+    Mean,
+    /// The value that this share of all values does not exceed, in (0, 1): `Quantile(0.95)` is the 95th
+    /// percentile of a histogram or of values, in the metric's unit.
+    ///
+    /// What counts is how many values lie beyond the bound. In a histogram, only buckets that lie beyond it
+    /// whole speak for a failure, and every bucket that reaches beyond it speaks against a pass.
+    Quantile(f64),
+    /// Hits per trial of a [`Proportion`](crate::Observation::Proportion).
+    Share,
+}
+
+/// Where a statistic must lie.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::exhaustive_enums, reason = "a number is bounded from above or from below")]
+pub enum Bound {
+    /// At this or below.
+    AtMost(f64),
+    /// At this or above.
+    AtLeast(f64),
+}
+
+impl Limit {
+    /// The bound on the statistic, with the default chances of error and number of samples.
+    #[must_use]
+    pub const fn new(statistic: Statistic, bound: Bound) -> Self {
+        let min_samples = Self::default_min_samples();
+        Self { statistic, bound, alpha: five_percent(), beta: five_percent(), min_samples }
+    }
+
+    const fn default_min_samples() -> u64 {
+        30
+    }
+
+    pub(super) fn check(&self, problems: &mut Problems) {
+        let value = self.bound.value();
+        problems.chances(self.alpha, self.beta);
+        problems.unless(value.is_finite(), format!("bound is {value}, not a finite number"));
+        match self.statistic {
+            Statistic::Share => problems.unless(
+                (0.0..=1.0).contains(&value) || !value.is_finite(),
+                format!("bound is {value}, but a share lies between 0 and 1"),
+            ),
+            Statistic::Quantile(q) => {
+                problems.unless(inside(q), format!("quantile is {q}, not between 0 and 1"));
+            }
+            Statistic::Mean => {}
+        }
+    }
+
+    pub(super) fn test(self) -> Box<dyn Test> {
+        if self.statistic == Statistic::Mean {
+            return Box::new(Mean::new(self));
+        }
+        let equal = || Process::new(GRID.map(|_| 1.0 / GRID.len() as f64));
+        Box::new(Limiting {
+            fail: (equal(), Looks::new(self.alpha)),
+            pass: (equal(), Looks::new(self.beta)),
+            shown: Tally::default(),
+            surely: 0,
+            possibly: 0,
+            limit: self,
+        })
+    }
+}
+
+impl Bound {
+    /// The number that bounds.
+    #[must_use]
+    pub const fn value(self) -> f64 {
+        match self {
+            Self::AtMost(value) | Self::AtLeast(value) => value,
+        }
+    }
+}
+
+
+/// A limit on a share of trials under way.
+#[derive(Debug)]
+struct Limiting {
+    limit: Limit,
+    fail: (Process, Looks),
+    pass: (Process, Looks),
+    /// What is counted for people.
+    shown: Tally,
+    surely: u64,
+    possibly: u64,
+}
+
+impl Test for Limiting {
+    fn take(&mut self, _: Window, pair: &Pair) -> Seen {
+        let observation = match &pair.candidate {
+            Measurement::Missing(missing) => return Seen::Missing(missing.to_string()),
+            Measurement::Observed(observation) => observation.overall(),
+        };
+        let Some(against) = self.limit.against(&observation) else {
+            let takes = match self.limit.statistic {
+                Statistic::Mean => "a mean takes values or totals",
+                Statistic::Quantile(_) => "a quantile takes a histogram or values",
+                Statistic::Share => "a share takes a proportion",
+            };
+            return Seen::Unusable(format!("{takes}, but the source gave {observation}"));
+        };
+        let tolerated = self.limit.tolerated_share();
+        let Against { surely, possibly, trials } = against;
+        self.fail.0.multiply(GRID.map(|times| log_failing(surely, trials, tolerated, times)));
+        self.pass.0.multiply(GRID.map(|times| log_passing(possibly, trials, tolerated, times)));
+        self.fail.1.look(self.fail.0.log_e());
+        self.pass.1.look(self.pass.0.log_e());
+        let hits = match &*observation {
+            Observation::Proportion { hits, .. } => *hits,
+            _ => possibly,
+        };
+        self.shown.add(Tally { hits, trials });
+        self.surely = self.surely.saturating_add(surely);
+        self.possibly = self.possibly.saturating_add(possibly);
+        Seen::Counted
+    }
+
+    fn standing(&self) -> Standing {
+        let standing = Standing::of(&self.fail.1, &self.pass.1);
+        let need = self.limit.min_samples;
+        let early = standing.verdict == Verdict::Pass && self.shown.trials < need;
+        Standing {
+            verdict: if early { Verdict::Inconclusive } else { standing.verdict },
+            reason: early.then(|| too_few(self.shown.trials, need)),
+            candidate: self.shown,
+            effect: self.effect(),
+            ..standing
+        }
+    }
+}
+
+impl Limiting {
+    /// The share of hits or of values beyond the bound, with a confidence sequence for either end.
+    fn effect(&self) -> Option<Effect> {
+        let trials = self.shown.trials;
+        if trials == 0 {
+            return None;
+        }
+        /// The number of trials at which the confidence sequence is narrowest; any number holds at all times.
+        const OPTIMAL: f64 = 1000.0;
+        let least = bernoulli_interval(self.surely, trials, 2.0 * self.limit.alpha.min(0.5), OPTIMAL).0;
+        let most = bernoulli_interval(self.possibly, trials, 2.0 * self.limit.beta.min(0.5), OPTIMAL).1;
+        let against = self.possibly as f64 / trials as f64;
+        let (estimate, lower, upper) = match (self.limit.statistic, self.limit.bound) {
+            (Statistic::Share, Bound::AtLeast(_)) => (1.0 - against, 1.0 - most, 1.0 - least),
+            _ => (against, least, most),
+        };
+        Some(Effect { measure: Measure::Share, estimate: Some(estimate), lower: Some(lower), upper: Some(upper) })
+    }
+}
 
 /// Hits that speak against the candidate: so many for sure, and so many possibly, where buckets hide it.
 struct Against {
@@ -18,37 +216,6 @@ struct Against {
 }
 
 impl Limit {
-    pub(super) fn processes(&self) -> (Process, Process) {
-        let weights = GRID.map(|_| 1.0 / GRID.len() as f64);
-        (Process::new(weights, self.alpha), Process::new(weights, self.beta))
-    }
-
-    pub(super) fn counts(&self, pair: &Pair) -> Seen {
-        let observation = match &pair.candidate {
-            Measurement::Missing(missing) => return Seen::Missing(missing.to_string()),
-            Measurement::Observed(observation) => observation,
-        };
-        let Some(against) = self.against(observation) else {
-            let takes = match self.statistic {
-                Statistic::Mean => "a mean takes values",
-                Statistic::Quantile(_) => "a quantile takes a histogram or values",
-                Statistic::Share => "a share takes a proportion",
-            };
-            return Seen::Unusable(format!("{takes}, but the source gave {observation}"));
-        };
-        let tolerated = self.tolerated_share();
-        let hits = match observation {
-            Observation::Proportion { hits, .. } => *hits,
-            _ => against.possibly,
-        };
-        Seen::Counts(Counts {
-            candidate: Tally { hits, trials: against.trials },
-            baseline: None,
-            fail: GRID.map(|times| log_failing(against.surely, against.trials, tolerated, times)).to_vec(),
-            pass: GRID.map(|times| log_passing(against.possibly, against.trials, tolerated, times)).to_vec(),
-        })
-    }
-
     /// The share of trials that may speak against the candidate while it keeps its bound.
     fn tolerated_share(&self) -> f64 {
         match (self.statistic, self.bound) {

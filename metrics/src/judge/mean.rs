@@ -1,46 +1,80 @@
 //! The mean of all values so far, against a bound: a heuristic, labelled as one.
 
-use super::{Evidence, Gaps, Seen, Tally, too_few, unjudged};
-use crate::{Bound, Criterion, Judgement, Limit, Measurement, Observation, Verdict};
+use super::{
+    Bound, Limit, Seen, Standing, Tally, Test,
+    judgement::{Effect, Measure},
+    too_few,
+};
+use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
 
-pub(super) fn judge(criterion: &Criterion, limit: &Limit, evidence: &Evidence) -> Judgement {
-    let mut gaps = Gaps::default();
-    let (mut count, mut mean) = (0_u64, 0.0_f64);
-    for (_, pair) in evidence.windows() {
-        let values = match &pair.candidate {
-            Measurement::Observed(observation @ Observation::Values(values)) if observation.is_valid() => {
-                values
-            }
-            Measurement::Observed(other) => {
-                gaps.note(Seen::Unusable(format!("a mean takes values, but the source gave {other}")));
-                continue;
-            }
-            Measurement::Missing(missing) => {
-                gaps.note(Seen::Missing(missing.to_string()));
-                continue;
-            }
-        };
-        gaps.note_observed();
-        for value in values {
-            count += 1;
-            // Dividing first keeps the greatest values from overflowing.
-            mean += value / count as f64 - mean / count as f64;
-        }
+#[derive(Debug)]
+pub(super) struct Mean {
+    limit: Limit,
+    count: u64,
+    mean: f64,
+    /// A value without bound, on the side that breaks the limit.
+    broken: bool,
+}
+
+impl Mean {
+    pub(super) const fn new(limit: Limit) -> Self {
+        Self { limit, count: 0, mean: 0.0, broken: false }
     }
-    let kept = match limit.bound {
-        Bound::AtMost(most) => mean <= most,
-        Bound::AtLeast(least) => mean >= least,
-    };
-    let shown = format!("the mean of {count} values is {mean:.6}, which no error bound stands behind");
-    let decided = match (count >= limit.min_samples.max(1), kept) {
-        (false, _) => (Verdict::Inconclusive, Some(too_few(count, limit.min_samples.max(1)))),
-        (true, false) => (Verdict::Fail, Some(shown)),
-        (true, true) => (Verdict::Pass, Some(shown)),
-    };
-    let (verdict, reason) = gaps.temper(criterion.on_missing, decided);
-    Judgement {
-        verdict,
-        candidate: Tally { hits: 0, trials: count },
-        ..unjudged(criterion, evidence, reason)
+
+    fn add(&mut self, mean: f64, count: u64) {
+        self.count = self.count.saturating_add(count);
+        // Dividing first keeps the greatest values from overflowing.
+        let share = count as f64 / self.count.max(1) as f64;
+        self.mean += mean * share - self.mean * share;
+    }
+}
+
+impl Test for Mean {
+    fn take(&mut self, _: Window, pair: &Pair) -> Seen {
+        let observation = match &pair.candidate {
+            Measurement::Missing(Missing::Infinite { negative })
+                if *negative == matches!(self.limit.bound, Bound::AtLeast(_)) =>
+            {
+                self.broken = true;
+                return Seen::Counted;
+            }
+            Measurement::Missing(missing) => return Seen::Missing(missing.to_string()),
+            Measurement::Observed(observation) => observation.overall(),
+        };
+        match &*observation {
+            Observation::Values(values) => values.iter().for_each(|value| self.add(*value, 1)),
+            Observation::Total { sum, count } if *count > 0 => self.add(sum / *count as f64, *count),
+            Observation::Total { .. } => {}
+            other => {
+                return Seen::Unusable(format!("a mean takes values or totals, but the source gave {other}"));
+            }
+        }
+        Seen::Counted
+    }
+
+    fn standing(&self) -> Standing {
+        let need = self.limit.min_samples.max(1);
+        let kept = match self.limit.bound {
+            Bound::AtMost(most) => self.mean <= most,
+            Bound::AtLeast(least) => self.mean >= least,
+        };
+        let (verdict, reason) = if self.broken {
+            (Verdict::Fail, "a value without bound is beyond any limit".to_owned())
+        } else if self.count < need {
+            (Verdict::Inconclusive, too_few(self.count, need))
+        } else {
+            let (count, mean) = (self.count, self.mean);
+            let shown =
+                format!("the mean of {count} values is {mean:.6}, which no error bound stands behind");
+            (if kept { Verdict::Pass } else { Verdict::Fail }, shown)
+        };
+        let estimate = (self.count > 0).then_some(self.mean);
+        Standing {
+            verdict,
+            reason: Some(reason),
+            candidate: Tally { hits: 0, trials: self.count },
+            effect: Some(Effect { measure: Measure::Mean, estimate, lower: None, upper: None }),
+            ..Standing::none()
+        }
     }
 }

@@ -1,26 +1,40 @@
 //! What observations mean: pure functions from evidence to a judgement.
 
+mod burn_rate;
 mod comparison;
 mod criterion;
 mod evidence;
+mod explain;
 mod judgement;
 mod limit;
 mod mean;
+// mod means;
 mod process;
+mod ranks;
+mod readings;
+mod rule;
+mod scores;
 mod table;
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
-pub use criterion::{
-    Bound, Comparison, Criterion, Importance, InvalidCriterion, Limit, OnMissing, Rule, Statistic,
-};
+pub use burn_rate::BurnRate;
+pub(crate) use comparison::is_even;
+pub use comparison::{Better, Comparison, Method};
+pub use criterion::{Criterion, Importance, InvalidCriterion, OnMissing};
 pub use evidence::{Evidence, Pair};
-pub use judgement::{Judgement, Strength, Tally};
-use process::{CERTAIN, Process};
+pub use judgement::{Effect, Judgement, Measure, Strength, Tally};
+pub use limit::{Bound, Limit, Statistic};
+// pub use means::MeanComparison;
+use process::{Looks, Process};
+pub use ranks::{Boundary, RankComparison};
+pub use readings::{Reading, Readings};
+pub use rule::Rule;
+pub use scores::ScoreComparison;
 use serde::{Deserialize, Serialize};
 pub use table::Table;
 
-use crate::Verdict;
+use crate::{Verdict, Window};
 
 /// The odds ratios, in units of the null's, in whose favour the bets for a failure are, with equal weights.
 const GRID: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
@@ -33,10 +47,13 @@ pub struct Point {
     /// The window's end.
     #[serde(with = "humantime_serde")]
     pub end: SystemTime,
-    /// The natural logarithm of the evidence that the candidate is too bad.
+    /// The natural logarithm of the evidence that the candidate is too bad; 0 for rules that are not of evidence.
     pub fail: f64,
-    /// The natural logarithm of the evidence that it is good enough.
+    /// The natural logarithm of the evidence that it is good enough; 0 for rules that are not of evidence.
     pub pass: f64,
+    /// How large the difference was by then, or where the statistic lay.
+    #[serde(default)]
+    pub effect: Option<Effect>,
 }
 
 /// What `evidence` says of `criterion`.
@@ -50,104 +67,192 @@ pub struct Point {
 /// that the rule cannot use.
 #[must_use]
 pub fn judge(criterion: &Criterion, evidence: &Evidence) -> Judgement {
-    if let Err(invalid) = criterion.check() {
-        return unjudged(criterion, evidence, invalid.to_string());
-    }
-    if let Rule::Limit(limit @ Limit { statistic: Statistic::Mean, .. }) = &criterion.rule {
-        return mean::judge(criterion, limit, evidence);
-    }
-    let (mut fail, mut pass) = criterion.rule.processes();
-    let mut gaps = Gaps::default();
-    let (mut candidate, mut baseline) = (Tally::default(), None::<Tally>);
-    for (_, pair) in evidence.windows() {
-        if let Some(counts) = gaps.note(criterion.rule.counts(pair)) {
-            fail.multiply(counts.fail);
-            pass.multiply(counts.pass);
-            candidate.add(counts.candidate);
-            if let Some(more) = counts.baseline {
-                baseline.get_or_insert_default().add(more);
+    match Judge::new(criterion.clone()) {
+        Ok(mut judge) => {
+            for (window, pair) in evidence.windows() {
+                judge.take(*window, pair);
             }
+            judge.judgement()
         }
-    }
-    let need = match criterion.rule {
-        Rule::Compare(_) => 0,
-        Rule::Limit(limit) => limit.min_samples,
-    };
-    let decided = match (fail.reached(), pass.reached()) {
-        (true, _) => (Verdict::Fail, None),
-        (false, true) if candidate.trials < need => {
-            (Verdict::Inconclusive, Some(too_few(candidate.trials, need)))
-        }
-        (false, true) => (Verdict::Pass, None),
-        (false, false) => (Verdict::Inconclusive, None),
-    };
-    let (verdict, reason) = gaps.temper(criterion.on_missing, decided);
-    Judgement {
-        verdict,
-        fail: fail.strength(),
-        pass: pass.strength(),
-        candidate,
-        baseline,
-        ..unjudged(criterion, evidence, reason)
+        Err(invalid) => Judgement {
+            windows: evidence.windows().len() as u64,
+            ..Judgement::of(criterion, Standing::none(), 0, (Verdict::Inconclusive, Some(invalid.to_string())))
+        },
     }
 }
 
 /// Where the evidence stood after each window, for plots. Unlike [`Strength::log_e`] it falls as well as it
-/// rises. Empty where there is no e-process: for [`Statistic::Mean`] and for an invalid criterion.
+/// rises. Empty for an invalid criterion.
 #[must_use]
 pub fn trajectory(criterion: &Criterion, evidence: &Evidence) -> Vec<Point> {
-    if criterion.check().is_err()
-        || matches!(criterion.rule, Rule::Limit(Limit { statistic: Statistic::Mean, .. }))
-    {
-        return Vec::new();
-    }
-    let (mut fail, mut pass) = criterion.rule.processes();
-    let mut after = |(window, pair): (&crate::Window, &Pair)| {
-        if let Seen::Counts(counts) = criterion.rule.counts(pair) {
-            fail.multiply(counts.fail);
-            pass.multiply(counts.pass);
-        }
-        Point { end: window.end(), fail: fail.log_e(), pass: pass.log_e() }
+    let Ok(mut judge) = Judge::new(criterion.clone()) else { return Vec::new() };
+    let after = |(window, pair): (&Window, &Pair)| {
+        judge.take(*window, pair);
+        judge.point()
     };
-    evidence.windows().map(&mut after).collect()
+    evidence.windows().filter_map(after).collect()
 }
 
-/// What one window shows.
+/// A judge that takes one window after the other: what [`judge()`] does, in steps whose cost does not grow with
+/// the windows before.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use tidegate_metrics::{Criterion, Judge, Metric, Observation, Pair, Verdict, Window};
+/// let mut judge = Judge::new(Criterion::compare(Metric::errors()))?;
+/// let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+/// let window = Window::new(noon, noon + Duration::from_secs(60)).unwrap();
+/// let side = |hits, trials| Observation::proportion(hits, trials).unwrap().into();
+/// assert!(judge.take(window, &Pair::new(side(30, 100), Some(side(9, 900)))));
+/// assert_eq!(judge.judgement().verdict, Verdict::Fail);
+/// # Ok::<(), tidegate_metrics::InvalidCriterion>(())
+/// ```
+pub struct Judge {
+    criterion: Criterion,
+    test: Box<dyn Test>,
+    gaps: Gaps,
+    windows: u64,
+    last: Option<Window>,
+}
+
+impl Judge {
+    /// A judge by `criterion` that has seen nothing.
+    ///
+    /// # Errors
+    ///
+    /// What [`Criterion::check`] says.
+    pub fn new(criterion: Criterion) -> Result<Self, InvalidCriterion> {
+        criterion.check()?;
+        let test = criterion.rule.test();
+        Ok(Self { criterion, test, gaps: Gaps::default(), windows: 0, last: None })
+    }
+
+    /// Takes in what was measured in `window`.
+    ///
+    /// Says `false` and changes nothing unless the window comes after all before it: one that is taken in twice
+    /// would be evidence that never was. [`Evidence`] puts windows in order.
+    pub fn take(&mut self, window: Window, pair: &Pair) -> bool {
+        if self.last.is_some_and(|last| window.start() < last.end()) {
+            return false;
+        }
+        self.last = Some(window);
+        self.windows += 1;
+        let sides = [Some(&pair.candidate), pair.baseline.as_ref()];
+        let observed = sides.into_iter().flatten().filter_map(crate::Measurement::observed);
+        let impossible = observed.into_iter().find(|observation| !observation.is_valid());
+        let seen = match impossible {
+            Some(impossible) => Seen::Unusable(format!("{impossible} cannot have been observed")),
+            None => self.test.take(window, pair),
+        };
+        self.gaps.note(seen);
+        true
+    }
+
+    /// What it judges by.
+    #[must_use]
+    pub const fn criterion(&self) -> &Criterion {
+        &self.criterion
+    }
+
+    /// What the windows so far say.
+    #[must_use]
+    pub fn judgement(&self) -> Judgement {
+        let mut standing = self.test.standing();
+        let decided = (standing.verdict, standing.reason.take());
+        let tempered = self.gaps.temper(self.criterion.on_missing, decided);
+        Judgement::of(&self.criterion, standing, self.windows, tempered)
+    }
+
+    /// What the windows so far say, in one word. It costs less than the [`judgement`](Self::judgement) with its
+    /// numbers.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.gaps.temper(self.criterion.on_missing, (self.test.verdict(), None)).0
+    }
+
+    /// Where the evidence stands after the last window; `None` before the first.
+    #[must_use]
+    pub fn point(&self) -> Option<Point> {
+        let standing = self.test.standing();
+        let (fail, pass) = standing.now;
+        self.last.map(|last| Point { end: last.end(), fail, pass, effect: standing.effect })
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge")
+            .field("criterion", &self.criterion)
+            .field("windows", &self.windows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One way to judge. It takes valid observations in the order of their windows.
+trait Test: fmt::Debug + Send + Sync {
+    /// Takes one window in, or says why it cannot.
+    fn take(&mut self, window: Window, pair: &Pair) -> Seen;
+
+    /// What all of them say so far.
+    fn standing(&self) -> Standing;
+
+    /// [`Standing::verdict`], for those that can say it for less.
+    fn verdict(&self) -> Verdict {
+        self.standing().verdict
+    }
+}
+
+/// What one window showed.
 #[derive(Debug)]
 enum Seen {
-    Counts(Counts),
+    Counted,
     /// Nothing, for this reason.
     Missing(String),
     /// Something that the rule cannot use.
     Unusable(String),
 }
 
-/// What was counted in one window, and the logarithm of what each alternative of a bet makes of it.
+/// What all windows together say, gaps aside.
 #[derive(Debug)]
-struct Counts {
+struct Standing {
+    verdict: Verdict,
+    fail: Strength,
+    pass: Strength,
+    /// The logarithm of both evidences now.
+    now: (f64, f64),
+    p: Option<f64>,
     candidate: Tally,
     baseline: Option<Tally>,
-    fail: Vec<f64>,
-    pass: Vec<f64>,
+    effect: Option<Effect>,
+    reason: Option<String>,
 }
 
-impl Rule {
-    fn processes(&self) -> (Process, Process) {
-        match self {
-            Self::Compare(comparison) => comparison.processes(),
-            Self::Limit(limit) => limit.processes(),
+impl Standing {
+    /// Nothing, by a rule that is not one of evidence.
+    fn none() -> Self {
+        let none = Strength { log_e: 0.0, threshold: 0.0 };
+        Self {
+            verdict: Verdict::Inconclusive,
+            fail: none,
+            pass: none,
+            now: (0.0, 0.0),
+            p: None,
+            candidate: Tally::default(),
+            baseline: None,
+            effect: None,
+            reason: None,
         }
     }
 
-    fn counts(&self, pair: &Pair) -> Seen {
-        let sides = [Some(&pair.candidate), pair.baseline.as_ref()];
-        let observed = sides.into_iter().flatten().filter_map(crate::Measurement::observed);
-        if let Some(impossible) = observed.into_iter().find(|observation| !observation.is_valid()) {
-            return Seen::Unusable(format!("{impossible} cannot have been observed"));
-        }
-        match self {
-            Self::Compare(comparison) => comparison.counts(pair),
-            Self::Limit(limit) => limit.counts(pair),
+    /// What two bets say.
+    fn of(fail: &Looks, pass: &Looks) -> Self {
+        Self {
+            verdict: decided(fail.reached(), pass.reached()),
+            fail: fail.strength(),
+            pass: pass.strength(),
+            now: (fail.now(), pass.now()),
+            p: Some(fail.p()),
+            ..Self::none()
         }
     }
 }
@@ -162,60 +267,68 @@ struct Gaps {
 }
 
 impl Gaps {
-    /// Takes down what the next window shows, and gives its counts if there are any.
-    fn note(&mut self, seen: Seen) -> Option<Counts> {
-        self.note_observed();
+    /// Takes down what the next window showed.
+    fn note(&mut self, seen: Seen) {
+        self.any = true;
+        self.newest_is_missing = false;
         match seen {
-            Seen::Counts(counts) => return Some(counts),
+            Seen::Counted => {}
             Seen::Missing(reason) => {
                 self.newest_is_missing = true;
                 self.missing = Some(reason);
             }
             Seen::Unusable(reason) => self.unusable = Some(reason),
         }
-        None
-    }
-
-    fn note_observed(&mut self) {
-        self.any = true;
-        self.newest_is_missing = false;
     }
 
     /// The verdict that is left of what evidence `decided`, see [`OnMissing`].
-    fn temper(self, on_missing: OnMissing, decided: (Verdict, Option<String>)) -> (Verdict, Option<String>) {
+    fn temper(
+        &self,
+        on_missing: OnMissing,
+        decided: (Verdict, Option<String>),
+    ) -> (Verdict, Option<String>) {
         if decided.0 == Verdict::Fail {
             return decided;
         }
         if !self.any {
             return (Verdict::Inconclusive, Some("no window has closed yet".to_owned()));
         }
-        match (on_missing, self.missing) {
+        match (on_missing, &self.missing) {
             (OnMissing::Fail, Some(reason)) => {
                 (Verdict::Fail, Some(format!("an observation is missing: {reason}")))
             }
-            _ if self.unusable.is_some() => (Verdict::Inconclusive, self.unusable),
-            (OnMissing::Pass, Some(reason)) if self.newest_is_missing => (Verdict::Pass, Some(reason)),
-            (_, Some(reason)) if self.newest_is_missing => (Verdict::Inconclusive, Some(reason)),
+            _ if self.unusable.is_some() => (Verdict::Inconclusive, self.unusable.clone()),
+            (OnMissing::Pass, Some(reason)) if self.newest_is_missing => {
+                (Verdict::Pass, Some(reason.clone()))
+            }
+            (_, Some(reason)) if self.newest_is_missing => (Verdict::Inconclusive, Some(reason.clone())),
             _ => decided,
         }
     }
 }
 
-fn too_few(have: u64, need: u64) -> String {
-    format!("{}", crate::Missing::TooFew { have, need })
+impl Judgement {
+    fn of(
+        criterion: &Criterion,
+        standing: Standing,
+        windows: u64,
+        (verdict, reason): (Verdict, Option<String>),
+    ) -> Self {
+        let Standing { fail, pass, p, effect, candidate, baseline, .. } = standing;
+        let (metric, importance) = (criterion.metric.clone(), criterion.importance);
+        Self { metric, importance, verdict, fail, pass, p, effect, candidate, baseline, windows, reason }
+    }
 }
 
-fn unjudged(criterion: &Criterion, evidence: &Evidence, reason: impl Into<Option<String>>) -> Judgement {
-    let none = Strength { log_e: 0.0, threshold: 0.0 };
-    Judgement {
-        metric: criterion.metric.clone(),
-        importance: criterion.importance,
-        verdict: Verdict::Inconclusive,
-        fail: none,
-        pass: none,
-        candidate: Tally::default(),
-        baseline: None,
-        windows: evidence.windows().len() as u64,
-        reason: reason.into(),
+/// A failure outweighs a pass.
+const fn decided(failed: bool, passed: bool) -> Verdict {
+    match (failed, passed) {
+        (true, _) => Verdict::Fail,
+        (false, true) => Verdict::Pass,
+        (false, false) => Verdict::Inconclusive,
     }
+}
+
+fn too_few(have: u64, need: u64) -> String {
+    format!("{}", crate::Missing::TooFew { have, need })
 }

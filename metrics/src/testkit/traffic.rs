@@ -1,6 +1,6 @@
 //! Traffic out of a seed.
 
-use crate::Observation;
+use crate::{Observation, chance::binomial};
 
 /// Requests with errors among them, the same for the same seed.
 ///
@@ -41,25 +41,8 @@ impl Traffic {
     pub fn window(&mut self, trials: u64) -> Observation {
         let (groups, rest) = (trials / self.burst, trials % self.burst);
         let last = if rest > 0 && self.chance.f64() < self.rate { rest } else { 0 };
-        let hits = self.successes(groups) * self.burst + last;
+        let hits = binomial(&mut self.chance, groups, self.rate) * self.burst + last;
         Observation::proportion(hits, trials).expect("groups have at most all trials between them")
-    }
-
-    /// A binomial count, by jumping from success to success: the gaps are geometric.
-    fn successes(&mut self, trials: u64) -> u64 {
-        if self.rate <= 0.0 {
-            return 0;
-        }
-        let log_miss = (-self.rate).ln_1p();
-        let (mut at, mut count) = (0.0, 0);
-        loop {
-            // 1 − f64() lies in (0, 1], so that its logarithm is finite. At rate 1 every gap is 0.
-            at += ((1.0 - self.chance.f64()).ln() / log_miss).floor() + 1.0;
-            if at > trials as f64 {
-                return count;
-            }
-            count += 1;
-        }
     }
 }
 
