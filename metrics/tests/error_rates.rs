@@ -1,137 +1,107 @@
-//! How often the judges are wrong when they are asked after every window, by seeded simulation.
-//!
-//! `judge` looks at every prefix of the evidence, so one call after the last window is as good as a look after each.
+//! How often the judges are wrong when they are asked after every window, by seeded simulation. The bench
+//! `error_rates` has the same in full size and prints a table.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
-use std::time::{Duration, SystemTime};
+mod scenes;
 
+use fastrand::Rng;
+use scenes::{
+    BETTER, BURSTS, DRIFT, EVEN_BURSTS, FREQUENT, HALF, LITTLE, RAMP, STEADY, Scene, decided, histogram,
+    latencies, pair, peeked_z, quantiles,
+};
 use tidegate_metrics::{
-    Criterion, Evidence, Judgement, Measurement, Metric, Observation, Statistic, Verdict, Window, judge,
-    testkit::Traffic,
+    Comparison, Criterion, Evidence, Method, Metric, Observation, Pair, Rule, ScoreComparison, Statistic, Verdict,
+    calibrate, testkit::Traffic,
 };
 
-const RUNS: u64 = 4000;
-/// The promised 5 %, and three standard errors of what 4000 runs can show of it. What is measured lies far below.
-const AT_MOST: f64 = 0.05 + 3.0 * 0.003_45;
+const RUNS: u64 = 1000;
+/// The promised 5 %, and three standard errors of what 1000 runs can show of it. What is measured lies far below.
+const AT_MOST: f64 = 0.05 + 3.0 * 0.006_9;
 
-/// How a simulated rollout goes: windows of `(candidate, baseline)` requests at an error rate that both share.
-struct Scene {
-    windows: u64,
-    split: fn(u64) -> (u64, u64),
-    rate: fn(u64) -> f64,
-    odds: f64,
+fn compare() -> Criterion {
+    Criterion::compare(Metric::errors())
 }
 
-const STEADY: Scene = Scene { windows: 100, split: |_| (50, 450), rate: |_| 0.01, odds: 1.0 };
-
-fn window(minute: u64) -> Window {
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + minute * 60);
-    Window::new(start, start + Duration::from_secs(60)).unwrap()
+fn by(comparison: Comparison) -> Criterion {
+    Criterion::new(Metric::errors(), Rule::Compare(comparison))
 }
 
-fn worse(rate: f64, odds: f64) -> f64 {
-    rate * odds / (1.0 - rate + rate * odds)
+fn share(runs: u64, is: impl Fn(u64) -> bool) -> f64 {
+    (0..runs).filter(|&seed| is(seed)).count() as f64 / runs as f64
 }
 
-fn hits(observation: &Observation) -> (f64, f64) {
-    match observation {
-        Observation::Proportion { hits, trials } => (*hits as f64, *trials as f64),
-        other => panic!("traffic is proportions, not {other}"),
-    }
-}
-
-fn run(scene: &Scene, seed: u64) -> Vec<(Observation, Observation)> {
-    let (mut candidate, mut baseline) = (Traffic::new(2 * seed, 0.0), Traffic::new(2 * seed + 1, 0.0));
-    (0..scene.windows)
-        .map(|minute| {
-            let ((n_c, n_b), rate) = ((scene.split)(minute), (scene.rate)(minute));
-            candidate.drift_to(worse(rate, scene.odds));
-            baseline.drift_to(rate);
-            (candidate.window(n_c), baseline.window(n_b))
-        })
-        .collect()
-}
-
-fn judged(criterion: &Criterion, windows: Vec<(Observation, Observation)>) -> Judgement {
-    let mut evidence = Evidence::new();
-    for (minute, (candidate, baseline)) in windows.into_iter().enumerate() {
-        evidence.add(window(minute as u64), candidate.into(), Some(Measurement::Observed(baseline)));
-    }
-    judge(criterion, &evidence)
-}
-
-/// What most tools do: a one-sided pooled z test at 5 % on everything so far, after every window.
-fn peeked_z(windows: &[(Observation, Observation)]) -> bool {
-    let (mut c, mut b) = ((0.0, 0.0), (0.0, 0.0));
-    windows.iter().any(|(candidate, baseline)| {
-        let ((x_c, n_c), (x_b, n_b)) = (hits(candidate), hits(baseline));
-        (c.0, c.1, b.0, b.1) = (c.0 + x_c, c.1 + n_c, b.0 + x_b, b.1 + n_b);
-        let pooled = (c.0 + b.0) / (c.1 + b.1);
-        let error = (pooled * (1.0 - pooled) * (1.0 / c.1 + 1.0 / b.1)).sqrt();
-        error > 0.0 && (c.0 / c.1 - b.0 / b.1) / error > 1.645
+fn failed(criterion: &Criterion, scene: &Scene, runs: u64) -> f64 {
+    share(runs, |seed| {
+        decided(criterion, scene.run(seed).into_iter().map(pair), Verdict::Fail).is_some()
     })
 }
 
-/// The shares of runs that the e-process and the peeked z test fail.
-fn failed(scene: &Scene, runs: u64) -> (f64, f64) {
-    let criterion = Criterion::compare(Metric::errors());
-    let (mut e_process, mut z_test) = (0, 0);
-    for seed in 0..runs {
-        let windows = run(scene, seed);
-        z_test += u64::from(peeked_z(&windows));
-        e_process += u64::from(judged(&criterion, windows).verdict == Verdict::Fail);
-    }
-    (e_process as f64 / runs as f64, z_test as f64 / runs as f64)
+fn rarely_fails_where_the_z_test_does(scene: &Scene) {
+    let e_process = failed(&compare(), scene, RUNS);
+    let z_test = share(RUNS, |seed| peeked_z(&scene.run(seed)));
+    assert!(e_process <= AT_MOST, "{}: {e_process}", scene.name);
+    assert!(z_test > 0.2, "{}: {z_test}", scene.name);
 }
 
 #[test]
 fn an_identical_version_is_rarely_failed_and_the_peeked_z_test_fails_a_fifth() {
-    let (e_process, z_test) = failed(&STEADY, RUNS);
-    assert!(e_process <= AT_MOST, "{e_process}");
-    assert!(z_test > 0.2, "{z_test}");
+    rarely_fails_where_the_z_test_does(&STEADY);
+    rarely_fails_where_the_z_test_does(&HALF);
+}
+
+#[test]
+fn drift_and_spikes_that_both_sides_share_fool_the_z_test_alone() {
+    rarely_fails_where_the_z_test_does(&DRIFT);
 }
 
 #[test]
 fn a_ramp_through_drift_and_spikes_fools_the_z_test_alone() {
-    let ramp = Scene {
-        split: |minute| [(5, 495), (25, 475), (50, 450), (125, 375), (250, 250)][(minute / 20) as usize],
-        rate: |minute| 0.005 + 0.0003 * minute as f64 + if minute % 17 == 3 { 0.03 } else { 0.0 },
-        ..STEADY
-    };
-    let (e_process, z_test) = failed(&ramp, RUNS);
-    assert!(e_process <= AT_MOST, "{e_process}");
-    assert!(z_test > 0.2, "{z_test}");
+    rarely_fails_where_the_z_test_does(&RAMP);
 }
 
 #[test]
-fn little_traffic_is_no_excuse() {
-    let little = Scene { windows: 150, split: |_| (5, 45), rate: |_| 0.05, ..STEADY };
-    let (e_process, z_test) = failed(&little, RUNS);
-    assert!(e_process <= AT_MOST, "{e_process}");
-    assert!(z_test > 0.2, "{z_test}");
+fn little_traffic_and_frequent_errors_are_no_excuse() {
+    rarely_fails_where_the_z_test_does(&LITTLE);
+    rarely_fails_where_the_z_test_does(&FREQUENT);
 }
 
 #[test]
-fn five_times_the_errors_are_found() {
-    let bad = Scene { windows: 25, split: |_| (100, 900), odds: 5.0, ..STEADY };
-    let (found, _) = failed(&bad, 400);
-    assert!(found > 0.95, "{found}");
+fn a_better_candidate_is_hardly_ever_failed() {
+    let wrong = failed(&compare(), &BETTER, RUNS);
+    assert!(wrong <= 0.01, "{wrong}");
+}
+
+#[test]
+fn regressions_are_found_in_the_time_that_the_planner_says() {
+    // Windows of 1000 requests until half of the rollouts failed.
+    for (odds, split, most) in [
+        (5.0, (|_| (100, 900)) as fn(u32) -> (u64, u64), 3),
+        (2.0, |_| (100, 900), 14),
+        (2.0, |_| (500, 500), 6),
+        (1.5, |_| (500, 500), 19),
+    ] {
+        let scene = Scene { odds, split, ..STEADY };
+        let after = (0..300).filter_map(|seed| {
+            decided(&compare(), scene.run(seed).into_iter().map(pair), Verdict::Fail)
+        });
+        let [median, _] = quantiles(after.collect(), 300);
+        assert!(median.is_some_and(|median| median <= most), "odds {odds}: {median:?} windows, not {most}");
+    }
 }
 
 #[test]
 fn a_version_at_the_margin_rarely_passes_and_an_identical_one_does() {
     let passed = |scene: &Scene, runs: u64| {
-        let criterion = Criterion::compare(Metric::errors());
-        let passes =
-            (0..runs).filter(|&seed| judged(&criterion, run(scene, seed)).verdict == Verdict::Pass).count();
-        passes as f64 / runs as f64
+        share(runs, |seed| {
+            decided(&compare(), scene.run(seed).into_iter().map(pair), Verdict::Pass).is_some()
+        })
     };
     let at_the_margin = Scene { odds: 2.0, split: |_| (100, 100), windows: 40, ..STEADY };
     let wrong = passed(&at_the_margin, RUNS);
     assert!(wrong <= AT_MOST, "{wrong}");
     // Here the share lies where it stops being negligible, too: both halves of the bet are at their limit.
-    let at_both = Scene { odds: 2.011, rate: |_| 0.005, split: |_| (250, 250), windows: 40 };
+    let at_both = Scene { odds: 2.011, rate: |_| 0.005, split: |_| (250, 250), windows: 40, ..STEADY };
     let wrong = passed(&at_both, RUNS);
     assert!(wrong <= AT_MOST, "{wrong}");
     let same = Scene { split: |_| (500, 500), windows: 40, ..STEADY };
@@ -142,40 +112,135 @@ fn a_version_at_the_margin_rarely_passes_and_an_identical_one_does() {
 #[test]
 fn a_share_at_its_limit_is_rarely_failed_or_passed() {
     let criterion = Criterion::at_most(Metric::errors(), Statistic::Share, 0.05);
-    let (mut failed, mut passed, mut naive) = (0, 0, 0);
-    for seed in 0..RUNS {
+    let windows = |seed| {
         let mut traffic = Traffic::new(seed, 0.05);
-        let windows: Vec<_> = (0..200).map(|_| traffic.window(40)).collect();
-        naive += u64::from(windows.iter().any(|window| {
-            let (x, n) = hits(window);
-            x / n > 0.05
-        }));
-        let mut evidence = Evidence::new();
-        for (minute, window_of) in windows.into_iter().enumerate() {
-            evidence.add(window(minute as u64), window_of.into(), None);
-        }
-        match judge(&criterion, &evidence).verdict {
-            Verdict::Fail => failed += 1,
-            Verdict::Pass => passed += 1,
-            Verdict::Inconclusive => {}
+        (0..200).map(move |_| Pair::new(traffic.window(40).into(), None))
+    };
+    let wrong = |verdict| share(RUNS, |seed| decided(&criterion, windows(seed), verdict).is_some());
+    assert!(wrong(Verdict::Fail) <= AT_MOST, "{}", wrong(Verdict::Fail));
+    assert!(wrong(Verdict::Pass) <= AT_MOST, "{}", wrong(Verdict::Pass));
+    let naive = share(RUNS, |seed| {
+        windows(seed).any(|pair| match pair.candidate.observed() {
+            Some(Observation::Proportion { hits, trials }) => *hits as f64 / *trials as f64 > 0.05,
+            _ => false,
+        })
+    });
+    assert!(naive > 0.99, "comparing the ratio with the limit fails them all: {naive}");
+}
+
+mod bursts {
+    use super::*;
+
+    #[test]
+    fn they_break_the_promise_of_independent_requests() {
+        // Stated, not hidden: errors that come in bursts are no independent trials, and then 5 % is not kept.
+        let wrong = failed(&compare(), &BURSTS, 500);
+        assert!(wrong > 0.2, "{wrong}");
+    }
+
+    #[test]
+    fn the_symmetric_method_keeps_it() {
+        let symmetric = by(Comparison { method: Method::Symmetric, ..Comparison::default() });
+        let wrong = failed(&symmetric, &EVEN_BURSTS, RUNS);
+        assert!(wrong <= AT_MOST, "{wrong}");
+        // And finds a doubling, in about 50 windows.
+        let doubled = Scene { odds: 2.0, ..EVEN_BURSTS };
+        let found = failed(&symmetric, &doubled, 300);
+        assert!(found > 0.8, "{found}");
+    }
+
+    #[test]
+    fn a_calibrated_dispersion_keeps_it() {
+        let history = |seed, scene: Scene| {
+            let mut evidence = Evidence::new();
+            for (counts, number) in scene.run(seed).into_iter().zip(0..) {
+                let Pair { candidate, baseline, .. } = pair(counts);
+                evidence.add(scenes::window(number), candidate, baseline);
+            }
+            evidence
+        };
+        let long = Scene { windows: 1000, ..BURSTS };
+        let calibration = calibrate(&Comparison::default(), &history(7, long), 100).unwrap();
+        assert!(calibration.as_is.share > 0.2, "{calibration:?}");
+        assert!(calibration.with_recommended.share <= 0.1, "{calibration:?}");
+        assert!((3.0..7.0).contains(&calibration.recommended), "{calibration:?}");
+        let tempered = by(Comparison { dispersion: calibration.recommended, ..Comparison::default() });
+        let wrong = failed(&tempered, &BURSTS, RUNS);
+        assert!(wrong <= AT_MOST, "{wrong}");
+
+        let calm = calibrate(&Comparison::default(), &history(7, Scene { windows: 1000, ..DRIFT }), 100).unwrap();
+        assert!((0.8..1.25).contains(&calm.dispersion.between), "{calm:?}");
+        assert!(calm.dispersion.baseline > 3.0, "drift shows on one side alone: {calm:?}");
+        assert!(calm.as_is.share <= 0.1, "{calm:?}");
+    }
+}
+
+mod latency {
+    use super::*;
+
+    const EDGES: [f64; 12] = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.5];
+
+    fn windows(seed: u64, slower: f64, in_buckets: bool) -> impl Iterator<Item = Pair> {
+        let mut chance = Rng::with_seed(seed);
+        (0..100).map(move |_| {
+            let [candidate, baseline] = [(100, slower), (900, 1.0)].map(|(requests, slower)| {
+                let values = latencies(&mut chance, requests, slower);
+                if in_buckets { histogram(&EDGES, &values) } else { Observation::values(values).unwrap() }
+            });
+            Pair::new(candidate.into(), Some(candidate_like(baseline)))
+        })
+    }
+
+    fn candidate_like(baseline: Observation) -> tidegate_metrics::Measurement {
+        baseline.into()
+    }
+
+    fn median(slower: f64, in_buckets: bool) -> Option<u32> {
+        let criterion = Criterion::compare(Metric::latency());
+        let after =
+            (0..60).filter_map(|seed| decided(&criterion, windows(seed, slower, in_buckets), Verdict::Fail));
+        quantiles(after.collect(), 60)[0]
+    }
+
+    #[test]
+    fn the_same_latency_is_rarely_failed() {
+        let criterion = Criterion::compare(Metric::latency());
+        let wrong =
+            share(200, |seed| decided(&criterion, windows(seed, 1.0, true), Verdict::Fail).is_some());
+        assert!(wrong <= 0.05, "{wrong}");
+    }
+
+    #[test]
+    fn slower_is_found() {
+        for (slower, most) in [(1.1, 30), (1.2, 9), (1.5, 3)] {
+            for in_buckets in [true, false] {
+                let median = median(slower, in_buckets);
+                assert!(median.is_some_and(|median| median <= most), "{slower} {in_buckets}: {median:?}");
+            }
         }
     }
-    let share = |count: u64| count as f64 / RUNS as f64;
-    assert!(share(failed) <= AT_MOST, "{}", share(failed));
-    assert!(share(passed) <= AT_MOST, "{}", share(passed));
-    assert!(share(naive) > 0.99, "comparing the ratio with the limit fails them all: {}", share(naive));
 }
 
 #[test]
-fn bursts_break_the_promise_of_independent_requests() {
-    // Stated, not hidden: errors that come in bursts are no independent trials, and then 5 % is not kept.
-    let criterion = Criterion::compare(Metric::errors());
-    let runs = 500;
-    let failed = (0..runs).filter(|&seed| {
-        let mut sides = [2 * seed, 2 * seed + 1].map(|seed| Traffic::new(seed, 0.02).in_bursts_of(10));
-        let windows = (0..100).map(|_| (sides[0].window(100), sides[1].window(900))).collect();
-        judged(&criterion, windows).verdict == Verdict::Fail
-    });
-    let share = failed.count() as f64 / runs as f64;
-    assert!(share > 0.05, "{share}");
+fn scores_that_are_worse_fail_and_the_same_never() {
+    let windows = |seed: u64, mean: f64| {
+        let mut chance = Rng::with_seed(seed);
+        (0..100).map(move |_| {
+            let [candidate, baseline] = [mean, 0.8].map(|mean: f64| {
+                let scores = (0..20).map(|_| {
+                    let (a, b) = (scenes::gamma(&mut chance, 10.0 * mean), scenes::gamma(&mut chance, 10.0 * (1.0 - mean)));
+                    a / (a + b)
+                });
+                Observation::values(scores.collect()).unwrap()
+            });
+            Pair::new(candidate.into(), Some(baseline.into()))
+        })
+    };
+    let criterion = Criterion::new("quality".into(), Rule::CompareScores(ScoreComparison::default()));
+    let wrong = share(200, |seed| decided(&criterion, windows(seed, 0.8), Verdict::Fail).is_some());
+    assert!(wrong <= 0.05, "{wrong}");
+    let found = share(100, |seed| decided(&criterion, windows(seed, 0.7), Verdict::Fail).is_some());
+    assert!(found > 0.95, "{found}");
+    let passed = share(100, |seed| decided(&criterion, windows(seed, 0.8), Verdict::Pass).is_some());
+    assert!(passed > 0.95, "{passed}");
 }
