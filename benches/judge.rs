@@ -15,8 +15,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Requests in a window, half of them on each side.
 const REQUESTS: u64 = 1_000;
 
-criterion_group!(benches, judging, likelihood);
+criterion_group!(benches, all_of_a_rollout, judging, likelihood);
 criterion_main!(benches);
+
+/// One full judgement, effects and intervals included, of 20 metrics over 200 windows; wanted under 5 ms.
+fn all_of_a_rollout(bench: &mut Bench) {
+    let criteria: Vec<_> = (0..20).map(|i| Criterion::compare(Metric::new(format!("metric {i}")))).collect();
+    let evidence = evidence(200, 0.01);
+    bench.bench_function("judge 20 metrics over 200 windows", |b| {
+        b.iter(|| {
+            criteria.iter().map(|criterion| judge(black_box(criterion), black_box(&evidence))).collect::<Vec<_>>()
+        });
+    });
+}
 
 /// `judge` by windows, for errors of 1 % (ten or so in a window, both sides together) and of 10 %.
 fn judging(bench: &mut Bench) {

@@ -122,6 +122,7 @@ mod recorded;
 pub mod scrape;
 mod source;
 pub mod statistics;
+mod stratified;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod verdict;
@@ -132,6 +133,8 @@ pub use calibration::{Calibration, CannotCalibrate, Dispersion, FalseAlarms, cal
 pub use datadog::Datadog;
 #[cfg(feature = "dynatrace")]
 pub use dynatrace::Dynatrace;
+#[cfg(feature = "cloudwatch")]
+pub use cloudwatch::CloudWatch;
 pub use error::{BoxError, Error};
 pub use forecast::{Decided, Forecast, InvalidScenario, Outlook, Scenario, Simulation, plan};
 #[cfg(feature = "graphite")]
@@ -150,5 +153,6 @@ pub use observation::{Measurement, Missing, Observation, ShapeMismatch};
 pub use prometheus::Prometheus;
 pub use recorded::Recorded;
 pub use source::{Metric, MetricsSource, Selector};
+pub use stratified::Stratified;
 pub use verdict::Verdict;
 pub use window::Window;

@@ -268,7 +268,7 @@ impl Limit {
 /// One hit too many against a share of nothing is all it takes; against a share of everything nothing can
 /// speak.
 fn log_failing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
-    if tolerated <= 0.0 && hits > 0 { CERTAIN } else { log_ratio(hits, trials, tolerated, times) }
+    if tolerated <= 0.0 && hits > 0 { CERTAIN } else { LogRatio::new(tolerated, times).log(hits, trials) }
 }
 
 /// At the ends of the scale a bound cannot be undercut, so evidence for it cannot grow: there it is taken to
@@ -278,11 +278,24 @@ fn log_passing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
     match (trials, kept) {
         (0, _) => 0.0,
         (_, true) => CERTAIN,
-        (_, false) => log_ratio(hits, trials, tolerated, 1.0 / times),
+        (_, false) => LogRatio::new(tolerated, 1.0 / times).log(hits, trials),
     }
 }
 
-/// The logarithm of the likelihood ratio of `hits` in `trials`: odds `times` those of `null` against `null`.
-pub(super) fn log_ratio(hits: u64, trials: u64, null: f64, times: f64) -> f64 {
-    hits as f64 * times.ln() - trials as f64 * (null * (times - 1.0)).ln_1p()
+/// Odds `times` those of a null share against that share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogRatio {
+    of_a_hit: f64,
+    of_a_trial: f64,
+}
+
+impl LogRatio {
+    pub(super) fn new(null: f64, times: f64) -> Self {
+        Self { of_a_hit: times.ln(), of_a_trial: (null * (times - 1.0)).ln_1p() }
+    }
+
+    /// The logarithm of the likelihood ratio of `hits` in `trials`.
+    pub(super) fn log(self, hits: u64, trials: u64) -> f64 {
+        hits as f64 * self.of_a_hit - trials as f64 * self.of_a_trial
+    }
 }

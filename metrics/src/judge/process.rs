@@ -82,5 +82,8 @@ pub(super) fn log_sum_exp(logs: &[f64]) -> f64 {
     if greatest.is_infinite() {
         return greatest;
     }
-    greatest + logs.iter().map(|log| (log - greatest).exp()).sum::<f64>().ln()
+    // What is smaller by this much does not change a float.
+    const NEGLIGIBLE: f64 = -40.0;
+    let terms = logs.iter().map(|log| log - greatest).filter(|log| *log > NEGLIGIBLE);
+    greatest + terms.map(f64::exp).sum::<f64>().ln()
 }

@@ -15,22 +15,55 @@ pub struct Table {
     hits: u64,
 }
 
-/// Odds ratios at which many tables are looked at.
+/// So many odds ratios are computed at once, in the registers of the processor.
+const LANE: usize = 16;
+
+/// Odds ratios at which many tables are looked at, and room for what they say there.
 #[derive(Clone, Debug)]
 pub(super) struct Odds {
-    ratios: Vec<f64>,
-    inverses: Vec<f64>,
+    count: usize,
+    ratios: Vec<[f64; LANE]>,
+    inverses: Vec<[f64; LANE]>,
+    sums: Vec<[f64; LANE]>,
+    above: Vec<f64>,
+    below: Vec<f64>,
 }
 
 impl Odds {
-    pub(super) fn new(ratios: impl IntoIterator<Item = f64>) -> Self {
-        let ratios: Vec<f64> = ratios.into_iter().collect();
-        Self { inverses: ratios.iter().map(|ratio| 1.0 / ratio).collect(), ratios }
+    pub(super) fn new(ratios: &[f64]) -> Self {
+        let lanes: Vec<_> = ratios
+            .chunks(LANE)
+            .map(|chunk| {
+                let mut lane = [1.0; LANE];
+                lane[..chunk.len()].copy_from_slice(chunk);
+                lane
+            })
+            .collect();
+        Self {
+            count: ratios.len(),
+            inverses: lanes.iter().map(|lane| lane.map(|ratio| 1.0 / ratio)).collect(),
+            sums: vec![[1.0; LANE]; lanes.len()],
+            ratios: lanes,
+            above: Vec::new(),
+            below: Vec::new(),
+        }
     }
 
-    pub(super) fn ratios(&self) -> &[f64] {
-        &self.ratios
+    /// Each odds ratio, with what the last table said there.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.ratios.as_flattened().iter().copied().zip(self.sums.as_flattened().iter().copied()).take(self.count)
     }
+}
+
+/// `Σ coefficients[i] · powersⁱ⁺¹`.
+fn horner(coefficients: &[f64], powers: &[f64; LANE]) -> [f64; LANE] {
+    let mut sums = [0.0; LANE];
+    for coefficient in coefficients.iter().rev() {
+        for (sum, power) in sums.iter_mut().zip(powers) {
+            *sum = (*sum + coefficient) * power;
+        }
+    }
+    sums
 }
 
 impl Table {
@@ -103,35 +136,29 @@ impl Table {
     /// `1/P(r)` for each of the odds ratios `r`, where `P` is how likely the table is given its totals: the sum of
     /// all terms in units of the observed one, so at least 1. Infinite where a float cannot hold it.
     ///
-    /// One walk over the terms serves all odds ratios, and compilers make vector code of it.
-    pub(super) fn inverse_likelihoods(&self, odds: &Odds, sums: &mut [f64]) {
-        sums.fill(1.0);
-        if self.least() == self.most() {
-            return;
+    /// One walk over the terms serves all odds ratios, by Horner's scheme from either end towards the observed
+    /// term: in `r` from above it, in `1/r` from below.
+    pub(super) fn inverse_likelihoods(&self, odds: &mut Odds) {
+        odds.above.clear();
+        odds.below.clear();
+        let observed = self.candidate_hits;
+        if self.least() < self.most() {
+            let mut coefficient = 1.0;
+            odds.above.extend((observed..self.most()).map(|k| {
+                coefficient *= self.ratio(k);
+                coefficient
+            }));
+            coefficient = 1.0;
+            odds.below.extend((self.least()..observed).rev().map(|k| {
+                coefficient /= self.ratio(k);
+                coefficient
+            }));
         }
-        let x = self.candidate_hits;
-        // Horner's scheme from the far ends towards the observed term, above it in r and below it in 1/r.
-        let mut ends = [(Vec::new(), &odds.ratios), (Vec::new(), &odds.inverses)];
-        let mut coefficient = 1.0;
-        for k in x..self.most() {
-            coefficient *= self.ratio(k);
-            ends[0].0.push(coefficient);
-        }
-        coefficient = 1.0;
-        for k in (self.least()..x).rev() {
-            coefficient /= self.ratio(k);
-            ends[1].0.push(coefficient);
-        }
-        let mut partial = vec![0.0; sums.len()];
-        for (coefficients, powers) in &ends {
-            partial.fill(0.0);
-            for &coefficient in coefficients.iter().rev() {
-                for (partial, power) in partial.iter_mut().zip(*powers) {
-                    *partial = (*partial + coefficient) * power;
-                }
-            }
-            for (sum, partial) in sums.iter_mut().zip(&partial) {
-                *sum += partial;
+        for (lane, sums) in odds.sums.iter_mut().enumerate() {
+            let above = horner(&odds.above, &odds.ratios[lane]);
+            let below = horner(&odds.below, &odds.inverses[lane]);
+            for ((sum, above), below) in sums.iter_mut().zip(above).zip(below) {
+                *sum = 1.0 + above + below;
             }
         }
     }
@@ -241,12 +268,12 @@ mod tests {
 
     #[test]
     fn one_walk_for_many_odds_says_the_same() {
-        let odds = Odds::new([0.01, 0.5, 1.0, 1.1, 2.0, 30.0, 200.0]);
+        let mut odds = Odds::new(&[0.01, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 30.0, 200.0]);
         for table in [((3, 100), (9, 900)), ((0, 50), (7, 20)), ((5, 5), (0, 1)), ((0, 9), (0, 9)), ((60, 70), (2, 900))] {
             let table = Table::new(table.0, table.1).unwrap();
-            let mut sums = vec![0.0; odds.ratios().len()];
-            table.inverse_likelihoods(&odds, &mut sums);
-            for (&ratio, sum) in odds.ratios().iter().zip(sums) {
+            table.inverse_likelihoods(&mut odds);
+            assert_eq!(odds.sums().count(), 9);
+            for (ratio, sum) in odds.sums() {
                 let (walked, known) = (-sum.ln(), table.log_likelihood(ratio));
                 assert!((walked - known).abs() < 1e-11 * known.abs().max(1.0), "{walked} {known} {ratio} {table:?}");
             }

@@ -1,7 +1,7 @@
 //! Simulated rollouts of two versions, out of a seed: for the tests of error rates, and in full size for the bench
 //! that prints their table.
 
-#![allow(dead_code, reason = "the tests and the bench each use some of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "the tests and the bench each use some of it")]
 
 use std::time::{Duration, SystemTime};
 

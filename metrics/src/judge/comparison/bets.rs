@@ -8,7 +8,7 @@
 use super::{Comparison, Method, likelihood::Likelihood};
 use crate::{
     Table,
-    judge::{GRID, Process, limit::log_ratio},
+    judge::{GRID, Process, limit::LogRatio},
 };
 
 /// The odds ratios, in units of the tolerated one, in whose favour the bet for a pass is, and their weights.
@@ -22,10 +22,14 @@ const STAKES: [f64; 6] = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6];
 pub(super) struct Bets {
     method: Method,
     negligible: f64,
+    /// Likelihood ratios are taken to the power of its inverse.
     temper: f64,
     fail: Process,
     pass: Process,
     likelihood: Likelihood,
+    /// The alternatives to the negligible share.
+    shares: [LogRatio; GRID.len()],
+    logs: Vec<f64>,
 }
 
 impl Bets {
@@ -56,6 +60,8 @@ impl Bets {
                 Method::Symmetric => equal(STAKES.len()),
             },
             pass: Process::new(odds.into_iter().chain(share)),
+            shares: GRID.map(|times| LogRatio::new(negligible, 1.0 / times)),
+            logs: Vec::new(),
             likelihood: Likelihood::at(null.into_iter().chain(worse).chain(good)),
         }
     }
@@ -65,14 +71,14 @@ impl Bets {
         let mut lead = 0.0;
         let mut own = (0, 0);
         for table in tables {
-            let logs = self.likelihood.take(*table);
-            let (null, logs) = logs.split_at(2);
+            self.likelihood.take(*table, &mut self.logs);
+            let (null, logs) = self.logs.split_at(2);
             let (worse, good) = logs.split_at(GRID.len());
             if self.method == Method::Conditional {
-                self.fail.multiply(worse.iter().map(|log| log - null[0]));
+                self.fail.multiply(worse.iter().map(|log| (log - null[0]) / self.temper));
             }
             // The alternatives on the share follow; they are one bet on all strata together.
-            self.pass.multiply(good.iter().map(|log| log - null[1]));
+            self.pass.multiply(good.iter().map(|log| (log - null[1]) / self.temper));
             lead += table.candidate().0 as f64 - table.baseline().0 as f64;
             own = (own.0 + table.candidate().0, own.1 + table.candidate().1);
         }
@@ -80,22 +86,19 @@ impl Bets {
             self.fail.multiply(STAKES.map(|stake| stake * lead - log_cosh(stake * lead)));
         }
         if self.negligible > 0.0 {
-            let share = GRID.map(|times| log_ratio(own.0, own.1, self.negligible, 1.0 / times));
+            let share = self.shares.map(|ratio| ratio.log(own.0, own.1) / self.temper);
             self.pass.multiply(GOOD.map(|_| 0.0).into_iter().chain(share));
         }
     }
 
     /// The natural logarithm of the evidence that the candidate is too bad.
     pub(super) fn log_e_fail(&self) -> f64 {
-        match self.method {
-            Method::Conditional => self.fail.log_e() / self.temper,
-            Method::Symmetric => self.fail.log_e(),
-        }
+        self.fail.log_e()
     }
 
     /// The natural logarithm of the evidence that it is good enough.
     pub(super) fn log_e_pass(&self) -> f64 {
-        self.pass.log_e() / self.temper
+        self.pass.log_e()
     }
 
     /// The common odds ratio.

@@ -12,20 +12,19 @@ pub(super) struct Likelihood {
     at: Odds,
     /// How many of the odds ratios are exact ones; the grid follows them.
     exact: usize,
-    /// The logarithm of the likelihood, but for `pending`.
+    /// The logarithm of the likelihood at each node of the grid, but for `pending`.
     logs: Vec<f64>,
     /// A product of inverse likelihoods that is not yet in `logs`: one logarithm serves many tables.
     pending: Vec<f64>,
-    scratch: Vec<f64>,
     /// Numerator and denominator of the Mantel–Haenszel estimate.
     mantel_haenszel: (f64, f64),
 }
 
 /// The natural logarithms of the least and the greatest odds ratio of the grid are ∓`REACH`.
 const REACH: f64 = 5.5;
-/// Between its nodes four-point interpolation is right to about 1e-6 a hit.
-const STEP: f64 = 0.125;
-const NODES: usize = 89;
+/// Between its nodes six-point interpolation is right to about 1e-6 a hit.
+const STEP: f64 = 0.25;
+const NODES: usize = 45;
 /// More than this is carried over into logarithms, so that products never overflow.
 const FULL: f64 = 1e150;
 
@@ -35,26 +34,26 @@ impl Likelihood {
         let mut at: Vec<f64> = ratios.into_iter().collect();
         let exact = at.len();
         at.extend((0..NODES).map(|node| node_at(node).exp()));
-        let none = vec![0.0; at.len()];
         Self {
-            pending: vec![1.0; at.len()],
-            scratch: none.clone(),
-            logs: none,
-            at: Odds::new(at),
+            pending: vec![1.0; at.len() - exact],
+            logs: vec![0.0; at.len() - exact],
+            at: Odds::new(&at),
             exact,
             mantel_haenszel: (0.0, 0.0),
         }
     }
 
-    /// Takes one more table in, and gives the logarithm of its own likelihood at each exact odds ratio.
-    pub(super) fn take(&mut self, table: Table) -> Vec<f64> {
+    /// Takes one more table in, and puts the logarithm of its own likelihood at each exact odds ratio into `exact`.
+    pub(super) fn take(&mut self, table: Table, exact: &mut Vec<f64>) {
         self.mantel_haenszel.0 += table.mantel_haenszel().0;
         self.mantel_haenszel.1 += table.mantel_haenszel().1;
-        table.inverse_likelihoods(&self.at, &mut self.scratch);
-        let exact = (self.at.ratios().iter().zip(&self.scratch).take(self.exact))
-            .map(|(&ratio, sum)| if sum.is_finite() { -sum.ln() } else { table.log_likelihood(ratio) })
-            .collect();
-        for ((pending, log), sum) in self.pending.iter_mut().zip(&mut self.logs).zip(&self.scratch) {
+        table.inverse_likelihoods(&mut self.at);
+        exact.clear();
+        exact.extend(self.at.sums().take(self.exact).map(|(ratio, sum)| {
+            if sum.is_finite() { -sum.ln() } else { table.log_likelihood(ratio) }
+        }));
+        let grid = self.at.sums().skip(self.exact);
+        for ((pending, log), (_, sum)) in self.pending.iter_mut().zip(&mut self.logs).zip(grid) {
             // What a float cannot hold is out of the question by hundreds of orders of magnitude.
             *pending *= sum.min(FULL);
             if *pending > FULL {
@@ -62,7 +61,6 @@ impl Likelihood {
                 *pending = 1.0;
             }
         }
-        exact
     }
 
     /// The estimate of the common odds ratio (Mantel and Haenszel 1959); `None` where it is not finite.
@@ -80,9 +78,7 @@ impl Likelihood {
         (lower_threshold, upper_threshold): (f64, f64),
         temper: f64,
     ) -> (Option<f64>, Option<f64>) {
-        let grid: Vec<f64> = (self.exact..self.logs.len())
-            .map(|i| self.logs[i] - self.pending[i].ln())
-            .collect();
+        let grid: Vec<f64> = self.logs.iter().zip(&self.pending).map(|(log, pending)| log - pending.ln()).collect();
         let best = (0..NODES).max_by(|&a, &b| grid[a].total_cmp(&grid[b])).unwrap_or(NODES / 2);
         let steps: Vec<f64> = alternatives.iter().map(|times| times.ln()).collect();
         let evidence = |theta: f64, sign: f64| {
@@ -91,16 +87,16 @@ impl Likelihood {
                 .iter()
                 .map(|step| theta + sign * step)
                 .filter(|there| there.abs() <= REACH)
-                .map(|there| interpolate(&grid, there) - here)
+                .map(|there| (interpolate(&grid, there) - here) / temper)
                 .collect();
-            (log_sum_exp(&bets) - (steps.len() as f64).ln()) / temper
+            log_sum_exp(&bets) - (steps.len() as f64).ln()
         };
         let search = |nodes: &mut dyn Iterator<Item = usize>, sign: f64, threshold: f64| {
             let mut open = node_at(best);
             for node in nodes {
                 let theta = node_at(node);
                 if evidence(theta, sign) >= threshold {
-                    return Some(bisect(open, theta, |theta| evidence(theta, sign) >= threshold).exp());
+                    return Some(crossing(open, theta, |theta| evidence(theta, sign) - threshold).exp());
                 }
                 open = theta;
             }
@@ -117,21 +113,92 @@ fn node_at(node: usize) -> f64 {
     node as f64 * STEP - REACH
 }
 
-/// Lagrange's cubic through the four nodes around `theta`.
+/// Lagrange's polynomial through the six nodes around `theta`.
 fn interpolate(grid: &[f64], theta: f64) -> f64 {
     let place = (theta + REACH) / STEP;
-    let first = (place.floor() as isize - 1).clamp(0, grid.len() as isize - 4) as usize;
-    let t = place - first as f64;
-    let [a, b, c, d] = [grid[first], grid[first + 1], grid[first + 2], grid[first + 3]];
-    let (t1, t2, t3) = (t - 1.0, t - 2.0, t - 3.0);
-    -a * t1 * t2 * t3 / 6.0 + b * t * t2 * t3 / 2.0 - c * t * t1 * t3 / 2.0 + d * t * t1 * t2 / 6.0
+    let first = (place.floor() as isize - 2).clamp(0, grid.len() as isize - 6) as usize;
+    let d: [f64; 6] = std::array::from_fn(|node| place - (first + node) as f64);
+    let (left, right) = (d[0] * d[1] * d[2], d[3] * d[4] * d[5]);
+    let weights = [
+        -d[1] * d[2] * right / 120.0,
+        d[0] * d[2] * right / 24.0,
+        -d[0] * d[1] * right / 12.0,
+        left * d[4] * d[5] / 12.0,
+        -left * d[3] * d[5] / 24.0,
+        left * d[3] * d[4] / 120.0,
+    ];
+    grid[first..first + 6].iter().zip(weights).map(|(value, weight)| value * weight).sum()
 }
 
-/// Where between `open` and `closed` the answer turns to true.
-fn bisect(mut open: f64, mut closed: f64, is_closed: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..40 {
-        let middle = f64::midpoint(open, closed);
-        if is_closed(middle) { closed = middle } else { open = middle }
+/// Where between two ends, below 0 at the first and not at the second, `height` reaches 0: the method of false
+/// position in its Illinois variant.
+fn crossing(mut low: f64, mut high: f64, height: impl Fn(f64) -> f64) -> f64 {
+    const ENOUGH: f64 = 1e-9;
+    let (mut at_low, mut at_high) = (height(low), height(high));
+    let mut last = 0.0;
+    for _ in 0..60 {
+        if (high - low).abs() < ENOUGH || at_high == at_low {
+            break;
+        }
+        let between = (low * at_high - high * at_low) / (at_high - at_low);
+        let here = height(between);
+        if here < 0.0 {
+            (low, at_low) = (between, here);
+            // An end that stays for twice is pulled in.
+            if last < 0.0 {
+                at_high /= 2.0;
+            }
+        } else {
+            (high, at_high) = (between, here);
+            if last > 0.0 {
+                at_low /= 2.0;
+            }
+            if here == 0.0 {
+                break;
+            }
+        }
+        last = if here < 0.0 { -1.0 } else { 1.0 };
     }
-    f64::midpoint(open, closed)
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_nodes_it_is_as_good_as_exact() {
+        let tables = [(3, 100, 9, 900), (0, 50, 7, 500), (40, 400, 30, 600)]
+            .map(|(x_c, n_c, x_b, n_b)| Table::new((x_c, n_c), (x_b, n_b)).unwrap());
+        let mut likelihood = Likelihood::at([1.0]);
+        let mut exact = Vec::new();
+        for table in tables {
+            likelihood.take(table, &mut exact);
+        }
+        let grid: Vec<f64> =
+            likelihood.logs.iter().zip(&likelihood.pending).map(|(log, pending)| log - pending.ln()).collect();
+        for theta in [-5.4, -1.9, -0.3, 0.111, 0.8, 2.6, 5.49] {
+            let known: f64 = tables.iter().map(|table| table.log_likelihood(f64::exp(theta))).sum();
+            let between = interpolate(&grid, theta);
+            assert!((between - known).abs() < 1e-4, "{theta}: {between} {known}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_are_where_the_bets_would_decide() {
+        let table = Table::new((12, 100), (40, 900)).unwrap();
+        let mut likelihood = Likelihood::at([1.0]);
+        likelihood.take(table, &mut Vec::new());
+        let alternatives = [1.1, 1.5, 2.0, 5.0];
+        let threshold = 20_f64.ln();
+        let (lower, upper) = likelihood.interval(&alternatives, (threshold, threshold), 1.0);
+        let evidence = |null: f64, power: i32| {
+            let bets = alternatives.map(|times| table.log_likelihood_ratio(null * times.powi(power), null).exp());
+            bets.iter().sum::<f64>() / 4.0
+        };
+        assert!((evidence(lower.unwrap(), 1) - 20.0).abs() < 1e-3, "{lower:?}");
+        assert!((evidence(upper.unwrap(), -1) - 20.0).abs() < 1e-3, "{upper:?}");
+        let estimate = likelihood.estimate().unwrap();
+        assert!((estimate - 12.0 * 860.0 / (40.0 * 88.0)).abs() < 1e-12);
+    }
 }

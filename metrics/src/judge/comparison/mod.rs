@@ -55,8 +55,8 @@ pub struct Comparison {
     /// What the chances of a window are taken to be; default conditional.
     pub method: Method,
     /// By how much counts vary more than those of independent requests, as a ratio of variances; at least 1,
-    /// default 1. [`calibrate`](crate::calibrate()) finds it in the history of a service. Evidence is taken to the
-    /// power of its inverse.
+    /// default 1. [`calibrate`](crate::calibrate()) finds it in the history of a service. Likelihood ratios are taken
+    /// to the power of its inverse.
     pub dispersion: f64,
 }
 
