@@ -6,7 +6,7 @@
 #[path = "../metrics/tests/scenes/mod.rs"]
 mod scenes;
 
-use std::io::{self, Write as _};
+use std::io;
 
 use scenes::{
     BETTER, BURSTS, DRIFT, EVEN_BURSTS, FREQUENT, HALF, LITTLE, RAMP, STEADY, Scene, decided, histogram,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Strength,
+    Strength, Tally,
     judgement::{Effect, Judgement, Measure},
 };
 use crate::Verdict;
@@ -33,7 +33,7 @@ impl Judgement {
             1 => "in one window".to_owned(),
             windows => format!("over {windows} windows"),
         };
-        let side = |name: &str, tally: super::Tally| match (tally.hits, tally.trials) {
+        let side = |name: &str, tally: Tally| match (tally.hits, tally.trials) {
             (_, 0) => format!("{name} showed nothing"),
             (0, trials) if !self.counts_hits() => format!("{name} showed {trials} values"),
             (hits, trials) => {
@@ -111,11 +111,15 @@ impl Judgement {
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.metric)?;
-        if self.fail.threshold > 0.0 {
-            write!(f, " {}", self.candidate)?;
+        let shown = |tally: Tally| match self.counts_hits() {
+            true => tally.to_string(),
+            false => format!("{} values", tally.trials),
+        };
+        if self.fail.threshold > 0.0 || self.baseline.is_some() {
+            write!(f, " {}", shown(self.candidate))?;
         }
         if let Some(baseline) = self.baseline {
-            write!(f, " against {baseline}")?;
+            write!(f, " against {}", shown(baseline))?;
         }
         if let Some(effect) = self.effect {
             write!(f, "{effect}")?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BurnRate, Comparison, Limit, RankComparison, Readings, ScoreComparison, Test,
+    BurnRate, Comparison, Limit, MeanComparison, RankComparison, Readings, ScoreComparison, Test,
     criterion::Problems,
 };
 
@@ -24,6 +24,8 @@ pub enum Rule {
     BurnRate(BurnRate),
     /// Compared with what is in service, over the same windows.
     Compare(Comparison),
+    /// Means of values without bound, compared.
+    CompareMeans(MeanComparison),
     /// Ranks of values, compared at fixed looks.
     CompareRanks(RankComparison),
     /// Means of values between two bounds, compared.
@@ -39,6 +41,7 @@ impl Rule {
         match *self {
             Self::BurnRate(rule) => rule.test(),
             Self::Compare(rule) => rule.test(),
+            Self::CompareMeans(rule) => rule.test(),
             Self::CompareRanks(rule) => rule.test(),
             Self::CompareScores(rule) => rule.test(),
             Self::Limit(rule) => rule.test(),
@@ -50,6 +53,7 @@ impl Rule {
         match self {
             Self::BurnRate(rule) => rule.check(problems),
             Self::Compare(rule) => rule.check(problems),
+            Self::CompareMeans(rule) => rule.check(problems),
             Self::CompareRanks(rule) => rule.check(problems),
             Self::CompareScores(rule) => rule.check(problems),
             Self::Limit(rule) => rule.check(problems),
@@ -60,7 +64,7 @@ impl Rule {
     pub(super) const fn needs_baseline(&self) -> bool {
         match self {
             Self::BurnRate(_) | Self::Limit(_) | Self::Readings(_) => false,
-            Self::Compare(_) | Self::CompareRanks(_) | Self::CompareScores(_) => true,
+            Self::Compare(_) | Self::CompareMeans(_) | Self::CompareRanks(_) | Self::CompareScores(_) => true,
         }
     }
 
@@ -68,6 +72,7 @@ impl Rule {
     pub(super) const fn chances_mut(&mut self) -> Option<(&mut f64, &mut f64)> {
         match self {
             Self::Compare(Comparison { alpha, beta, .. })
+            | Self::CompareMeans(MeanComparison { alpha, beta, .. })
             | Self::CompareRanks(RankComparison { alpha, beta, .. })
             | Self::CompareScores(ScoreComparison { alpha, beta, .. })
             | Self::Limit(Limit { alpha, beta, .. }) => Some((alpha, beta)),

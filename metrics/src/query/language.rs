@@ -45,7 +45,8 @@ pub enum Escape {
     Flux,
     /// Single quotes doubled, as in SQL.
     Doubled,
-    /// Backslashes before backslashes and single quotes, as in NRQL.
+    /// As it is, in single quotes; quotes, backslashes and control characters are refused, since how NRQL escapes
+    /// them is not documented.
     SingleQuoted,
     /// Tildes before tildes and double quotes, as in selectors of Dynatrace.
     Tilded,
@@ -53,7 +54,7 @@ pub enum Escape {
     PathNode,
     /// Letters, digits, `_`, `-`, `.`, `:`, `/`, in lower case, as Datadog keeps the values of tags; any other is refused.
     Tag,
-    /// Any character but quotes, semicolons and wildcards, which Graphite cannot quote.
+    /// Any character but quotes, semicolons, brackets and wildcards, which Graphite cannot quote.
     Bare,
     /// Percent-encoded.
     Percent,
@@ -62,6 +63,9 @@ pub enum Escape {
 impl Escape {
     /// Appends `value` to `text`.
     pub(super) fn push(self, text: &mut String, value: &str) -> Result<(), &'static str> {
+        if value.is_empty() && matches!(self, Self::Bare | Self::PathNode | Self::Tag) {
+            return Err("it is empty, and would be asked for as anything or nothing");
+        }
         let mut chars = value.chars().peekable();
         while let Some(c) = chars.next() {
             match (self, c) {
@@ -83,8 +87,11 @@ impl Escape {
                     None => return Err("it ends in `$`, which could begin an expression of Flux"),
                 },
                 (Self::Doubled, '\'') => text.push_str("''"),
-                (Self::SingleQuoted, '\\' | '\'') => text.extend(['\\', c]),
-                (Self::SingleQuoted, '\n') => text.push_str("\\n"),
+                (Self::SingleQuoted, c) if c.is_control() || "'\\".contains(c) => {
+                    return Err(
+                        "it holds a quote, a backslash or a control character, which NRQL may misread",
+                    );
+                }
                 (Self::Tilded, '~' | '"') => text.extend(['~', c]),
                 (Self::Doubled | Self::Tilded, c) if c.is_control() => {
                     return Err("it holds a control character, which this language cannot quote");
@@ -96,8 +103,10 @@ impl Escape {
                 (Self::Tag, _) => {
                     return Err("a value of a tag is of letters, digits, `_`, `-`, `.`, `:` and `/`");
                 }
-                (Self::Bare, c) if c.is_control() || "'\"`;*?[]{}~\\".contains(c) => {
-                    return Err("it holds a quote, a semicolon or a wildcard, which Graphite cannot quote");
+                (Self::Bare, c) if c.is_control() || "'\"`;*?[](){}|^$~\\".contains(c) => {
+                    return Err(
+                        "it holds a quote, a semicolon, a bracket or a wildcard, which Graphite cannot quote",
+                    );
                 }
                 (Self::Percent, c) => percent(text, c),
                 (_, c) => text.push(c),
@@ -157,6 +166,11 @@ language!(
     false,
     false,
     |place| match place.quote {
+        Some(_) if place.before.contains("~\"") => Err("{{label}} must stand before every escaped quote"),
+        // Such a string is a selector of its own, in which a value would have to be escaped once more.
+        Some(_) if place.before.trim_end().trim_end_matches('(').trim_end().ends_with("Selector") => {
+            Err("{{label}} must not stand in an entity selector; compare a dimension with it, by eq(…)")
+        }
         Some(_) => Ok(Escape::Tilded),
         None => Err("{{label}} may stand only inside a double-quoted string"),
     }
@@ -192,12 +206,21 @@ language!(
     /// NRQL, the language of New Relic: gaps stand in strings in single quotes.
     Nrql,
     "NRQL",
-    "'`",
+    "'\"`",
     true,
     false,
-    |place| match place.quote {
-        Some('\'') => Ok(Escape::SingleQuoted),
-        _ => Err("{{label}} may stand only inside a single-quoted string"),
+    |place| {
+        let before = place.before.trim_end().to_ascii_uppercase();
+        match place.quote {
+            Some('\'') if before.ends_with("LIKE") => {
+                Err("{{label}} must not stand after LIKE, whose wildcards a value may hold; write = or IN")
+            }
+            Some('\'') if place.before.ends_with(|c: char| c.is_alphanumeric()) => {
+                Err("{{label}} must not stand in a pattern")
+            }
+            Some('\'') => Ok(Escape::SingleQuoted),
+            _ => Err("{{label}} may stand only inside a single-quoted string"),
+        }
     }
 );
 
@@ -264,7 +287,7 @@ mod tests {
     fn what_could_end_its_place_cannot() {
         assert_eq!(written(Escape::Flux, "a\"${x}\\").unwrap(), r#"a\"\${x}\\"#);
         assert_eq!(written(Escape::Doubled, "a' OR ''='").unwrap(), "a'' OR ''''=''");
-        assert_eq!(written(Escape::SingleQuoted, r"a\' OR 1").unwrap(), r"a\\\' OR 1");
+        assert_eq!(written(Escape::SingleQuoted, "1.4.0+b \"1\" -- é").unwrap(), "1.4.0+b \"1\" -- é");
         assert_eq!(written(Escape::Tilded, "a~\")").unwrap(), "a~~~\")");
         assert_eq!(written(Escape::PathNode, "1.4.0*{a}").unwrap(), "1_4_0__a_");
         assert_eq!(written(Escape::Tag, "V1.4.0").unwrap(), "v1.4.0");
@@ -272,12 +295,51 @@ mod tests {
         for (escape, value) in [
             (Escape::Tag, "a} by {b"),
             (Escape::Tag, "a,env:b"),
+            (Escape::Tag, "a OR b"),
+            (Escape::Tag, "*"),
+            (Escape::Tag, ""),
+            (Escape::PathNode, ""),
+            (Escape::Bare, ""),
             (Escape::Bare, "a','b"),
             (Escape::Bare, "a*"),
+            (Escape::Bare, "a|b"),
+            (Escape::Bare, "~."),
+            (Escape::Bare, "a;b=c"),
+            (Escape::SingleQuoted, "a' OR 'a'='a"),
+            (Escape::SingleQuoted, r"a\"),
+            (Escape::SingleQuoted, "a\n"),
             (Escape::Doubled, "a\0"),
             (Escape::Flux, "a$"),
         ] {
             assert!(written(escape, value).is_err(), "{value}");
         }
+    }
+
+    fn refused<L: Language>(templates: &[&str]) {
+        for template in templates {
+            assert!(template.parse::<crate::query::Template<L>>().is_err(), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_or_a_query_in_a_string_is_no_place() {
+        refused::<Nrql>(&[
+            "SELECT count(*) FROM T WHERE v LIKE '{{v}}'",
+            "SELECT count(*) FROM T WHERE v rlike '{{v}}'",
+            "SELECT count(*) FROM T WHERE v RLIKE r'{{v}}'",
+            "SELECT count(*) FROM T WHERE v = \"{{v}}\"",
+            "SELECT count(*) FROM T WHERE v = \"'{{v}}'\"",
+            "SELECT count(*) FROM T WHERE `{{v}}` = 1",
+        ]);
+        refused::<DynatraceSelector>(&[
+            r#"m:filter(in("dt.entity.host",entitySelector("type(HOST),tag({{v}})")))"#,
+            r#"m:filter(in("dt.entity.host",entitySelector("type(~"HOST~"),tag(~"{{v}}~")")))"#,
+            r#"m:filter(eq("a~"b",{{v}},"))"#,
+            "m:filter(eq(v,{{v}}))",
+        ]);
+        assert!(r#"m:filter(eq("v","{{v}}"))"#.parse::<crate::query::Template<DynatraceSelector>>().is_ok());
+        assert!(
+            "SELECT count(*) FROM T WHERE v IN ('{{v}}')".parse::<crate::query::Template<Nrql>>().is_ok()
+        );
     }
 }

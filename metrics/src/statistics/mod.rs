@@ -8,24 +8,9 @@ mod mean_difference;
 mod rank;
 mod split;
 
+pub use bernoulli::bernoulli_interval;
+pub use bounded_mean::BoundedMean;
 pub use group_sequential::{crossing_probability, obrien_fleming, pocock};
+pub use mean_difference::{MeanDifference, PairedDifference, msprt};
 pub use rank::{RankTest, hodges_lehmann, mann_whitney, shift_interval};
-
-// TEMPORARY, until the real ones are here.
-#[cfg(not(tidegate_real))]
-mod placeholder {
-    #![allow(missing_docs, missing_debug_implementations)]
-    #[derive(Debug, Clone)]
-    pub struct BoundedMean;
-    impl BoundedMean {
-        pub fn new(_: f64) -> Self { Self }
-        pub fn push(&mut self, _: f64) {}
-        pub fn lower(&self) -> f64 { 0.0 }
-        pub fn upper(&self) -> f64 { 1.0 }
-        pub fn mean(&self) -> f64 { 0.5 }
-        pub fn count(&self) -> u64 { 1 }
-    }
-    pub fn bernoulli_interval(_: u64, _: u64, _: f64, _: f64) -> (f64, f64) { (0.0, 1.0) }
-}
-#[cfg(not(tidegate_real))]
-pub use placeholder::*;
+pub use split::{Mismatch, Split, split_log_e};
