@@ -284,9 +284,18 @@ fn a_promotion_shows_its_steps_its_pauses_and_its_bake() {
     for weight in ["10%", "25%", "50%", "100%"] {
         assert!(page.contains(&format!("<b>{weight}</b>")), "{weight}");
     }
-    // Three criteria in the steps and two in the bake.
+    // Three criteria in the steps and two in the bake, each with its evidence and what it is about.
     assert_eq!(page.matches("<figure").count(), 5);
-    assert_eq!(page.matches("<svg class=\"plot\"").count(), 5);
+    assert_eq!(page.matches("aria-label=\"Evidence over time").count(), 5);
+    for (measured, criteria) in
+        [("odds ratio", 1), ("share", 2), ("share beyond 5 s", 1), ("share beyond 10 s", 1)]
+    {
+        assert_eq!(
+            page.matches(&format!("aria-label=\"{measured} over time")).count(),
+            criteria,
+            "{measured}"
+        );
+    }
     assert!(page.matches("<summary class=\"line\"").count() >= 4, "long watches are folded");
 }
 
@@ -304,8 +313,16 @@ fn a_retreat_says_what_was_held_against_the_candidate() {
     ] {
         assert!(page.contains(told), "{told}");
     }
-    // A mean has no evidence to draw.
-    assert_eq!(page.matches("<figure").count() - 1, page.matches("<svg class=\"plot\"").count());
+    // A mean has no evidence to draw, but a line against what is tolerated of it, and no band.
+    let pictures = |what: &str| page.matches(&format!("aria-label=\"{what} over time")).count();
+    let figures = page.matches("<figure").count();
+    assert_eq!((pictures("Evidence"), pictures("mean")), (figures - 1, 1));
+    assert_eq!(page.matches("class=\"line estimate\"").count() > 1, page.contains("class=\"band surely\""));
+    assert!(page.contains("aria-label=\"mean over time, in the end 700; tolerated: 900\""));
+    let told: Vec<_> =
+        page.split("<b><bdi>tokens</bdi></b>").skip(1).map(|rest| rest.split("</li>").next()).collect();
+    assert!(!told.is_empty(), "the journal tells of it");
+    assert!(!told.into_iter().flatten().any(|told| told.contains("evidence for")), "{page}");
 }
 
 #[test]

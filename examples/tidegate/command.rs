@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    Session, answer::Answer, approve, at, attest, bom, cache, delete, demote, expire, fsck, gc, history, key,
-    list, policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate,
+    Session, answer::Answer, approve, at, attest, bom, cache, calibrate, delete, demote, expire, fsck, gc, history,
+    judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate,
     verify, watch, yank,
 };
 
@@ -29,6 +29,12 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Run a suite of checks against a version that is being served
     Validate(validate::Validate),
+    /// Say from windows on standard input whether a candidate is worse than what is in service
+    Judge(judge::Judge),
+    /// Say how long it will take to see that a candidate is worse
+    Plan(plan::Plan),
+    /// See from a history how often a version would be taken for worse than itself
+    Calibrate(calibrate::Calibrate),
     /// Record a statement about a version
     Attest(attest::Attest),
     /// Approve of a version, for policies that ask for it
@@ -83,6 +89,9 @@ impl Command {
             Self::Show(show) => show.run(session).await,
             Self::Verify(verify) => verify.run(session).await,
             Self::Validate(validate) => validate.run(session).await,
+            Self::Judge(judge) => judge.run(session).await,
+            Self::Plan(plan) => plan.run().await,
+            Self::Calibrate(calibrate) => calibrate.run().await,
             Self::Attest(attest) => attest.run(session).await,
             Self::Approve(approve) => approve.run(session).await,
             Self::Key(key) => key.run(session).await,
@@ -106,8 +115,9 @@ impl Command {
         }
     }
 
-    /// Whether it ends only when it is told to, so that being told is no failure to explain.
+    /// Whether it answers line by line for as long as it is let, so that being told to end is no failure to
+    /// explain.
     pub(crate) const fn goes_on(&self) -> bool {
-        matches!(self, Self::Watch(_))
+        matches!(self, Self::Judge(_) | Self::Watch(_))
     }
 }

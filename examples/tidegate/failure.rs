@@ -25,6 +25,9 @@ pub(crate) enum Failure {
     /// The input makes no sense; the text says which and what would.
     #[error("{0}")]
     Misused(String),
+    /// What is read or written besides the registry is not to be had.
+    #[error("{what}")]
+    Lost { what: String, source: io::Error },
     /// Reading must not bring a registry into being.
     #[error(
         "there is no registry in {0}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another"
@@ -111,7 +114,7 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
             Some(Failure::Tagged { .. }) => return Some((Status::Refused, "already-published")),
             Some(Failure::Untrusted { .. }) => return Some((Status::Refused, "untrusted")),
             Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
-            Some(Failure::NoRegistry(_) | Failure::NoServer { .. }) => {
+            Some(Failure::Lost { .. } | Failure::NoRegistry(_) | Failure::NoServer { .. }) => {
                 return Some((Status::Unavailable, "unavailable"));
             }
             None => {}

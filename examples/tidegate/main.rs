@@ -4,11 +4,13 @@
 mod answer;
 mod approve;
 mod arguments;
+mod aside;
 mod at;
 mod attest;
 mod bom;
 mod bucket;
 mod cache;
+mod calibrate;
 mod command;
 mod delete;
 mod demote;
@@ -20,11 +22,13 @@ mod fsck;
 mod gc;
 mod history;
 mod interrupt;
+mod judge;
 mod key;
 mod list;
 mod location;
 mod oci;
 mod pace;
+mod plan;
 mod policy;
 mod profile;
 mod promote;
@@ -86,7 +90,7 @@ Exit status:
 
 With --json there is exactly one JSON document on standard output, and everything for people is on
 standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}. Only
-`watch` answers with many, a line each. RUST_LOG=debug tells more.";
+`judge` and `watch` answer with many, a line each. RUST_LOG=debug tells more.";
 
 /// Deliver AI models: publish versions, find, verify, validate and promote them, and take them back.
 #[derive(Debug, Parser)]

@@ -60,12 +60,31 @@
 //! * [`Rule::Compare`]: in each window, given the requests of both sides and their errors together, the
 //!   number of errors that fell to the candidate follows Fisher's noncentral hypergeometric distribution of
 //!   the odds ratio alone. Drift, spikes and changes of the split move both sides or neither, and cannot be
-//!   mistaken for a worse version.
+//!   mistaken for a worse version. By [`Stratified`] strata, neither can another mix of routes or tenants.
 //! * [`Rule::Limit`]: Bernoulli trials against a fixed rate; a quantile is a rate of values beyond the bound.
+//! * [`Rule::CompareScores`], [`Rule::CompareMeans`]: confidence sequences of both means, for scores between two
+//!   bounds and, asymptotically, for values without.
+//! * [`Rule::CompareRanks`] may **not**: it decides at its declared looks and is silent in between.
 //!
-//! Both take requests for independent. Errors that come in bursts (one client that retries, one poisoned
-//! session) are not, and then a failure is reported more often than α: count sessions or clients in place of
-//! requests.
+//! # Latency
+//!
+//! A mean hides the tail, and a percentile read off a histogram is no count of anything. [`Rule::Compare`] counts
+//! the requests beyond a few edges near the baseline's quantiles, from the median to the 99th percentile. Each edge
+//! is a comparison of its own, and the average of their evidence is evidence again, whatever the edges have to do
+//! with each other. A pass needs it at every edge.
+//!
+//! # Bursts
+//!
+//! All this takes requests for independent. Errors that come in bursts (one client that retries, one poisoned
+//! session) are not, and then a failure is reported more often than α: of versions that are the same, 46 % in the
+//! simulation of bursts that this crate is tested with. Three ways out:
+//!
+//! * [`Method::Symmetric`] with a baseline of the candidate's size: exact for bursts of any kind, and twice as slow.
+//! * [`calibrate()`] on the history of a service, in which both sides were the same version: it says which rate of
+//!   false alarms is really reached, and by which [`dispersion`](Comparison::dispersion) to judge.
+//! * Counting sessions or clients in place of requests.
+//!
+//! Before a rollout, [`plan()`] says how many windows and requests a regression takes to be seen.
 //!
 //! J. Ville, *Étude critique de la notion de collectif*, 1939. A. Ramdas, P. Grünwald, V. Vovk, G. Shafer,
 //! *Game-theoretic statistics and safe anytime-valid inference*, Statistical Science 38(4), 2023. R. A.
@@ -83,8 +102,12 @@
 //! |---|---|
 //! | asking | [`MetricsSource`], [`Metric`], [`Selector`], [`Window`], [`Error`] |
 //! | answers | [`Measurement`], [`Observation`], [`Missing`] |
-//! | judging | [`Criterion`], [`Evidence`], [`judge()`], [`Judgement`], [`Verdict`], [`trajectory()`] for plots |
-//! | sources | [`Recorded`], and `Prometheus` with the feature `prometheus` |
+//! | judging | [`Criterion`], [`Evidence`], [`judge()`], [`Judge`], [`Judgement`], [`Verdict`] |
+//! | rules | [`Rule`], with a table of which is for what |
+//! | before and beside | [`plan()`], [`calibrate()`], [`statistics`] with the router's honesty, [`trajectory()`], `plot` |
+//! | sources in the program | [`Recorded`], [`Stratified`] |
+//! | sources over HTTP, each with its feature | `Prometheus`, `Scrape`, `CloudWatch`, `Datadog`, `Dynatrace`, `Elasticsearch`, `Graphite`, `InfluxDb`, `InfluxDb3`, `JsonApi`, `NewRelic` |
+//! | LLM servers | `llm`: what a metric is called at each, and the right statistic (feature `prometheus`) |
 //! | for tests | `testkit` with the feature `testkit`: conformance suite, `Flaky`, `Traffic`, a mock |
 
 mod calibration;
@@ -108,6 +131,8 @@ pub mod influxdb;
 #[cfg(feature = "json")]
 pub mod json;
 mod judge;
+#[cfg(feature = "prometheus")]
+pub mod llm;
 #[cfg(feature = "newrelic")]
 pub mod newrelic;
 mod observation;
@@ -143,7 +168,7 @@ pub use graphite::Graphite;
 pub use http::{Http, InvalidBaseUrl};
 pub use judge::{
     Better, Bound, Boundary, BurnRate, Comparison, Criterion, Effect, Evidence, Importance, InvalidCriterion,
-    Judge, Judgement, Limit, Measure, Method, OnMissing, Pair, Point, RankComparison, Reading,
+    Judge, Judgement, Limit, MeanComparison, Measure, Method, OnMissing, Pair, Point, RankComparison, Reading,
     Readings, Rule, ScoreComparison, Statistic, Strength, Table, Tally, judge, trajectory,
 };
 #[cfg(feature = "newrelic")]
@@ -152,6 +177,8 @@ pub use observation::{Measurement, Missing, Observation, ShapeMismatch};
 #[cfg(feature = "prometheus")]
 pub use prometheus::Prometheus;
 pub use recorded::Recorded;
+#[cfg(feature = "scrape")]
+pub use scrape::Scrape;
 pub use source::{Metric, MetricsSource, Selector};
 pub use stratified::Stratified;
 pub use verdict::Verdict;

@@ -1,9 +1,9 @@
 //! What was rolled out, how it ended and why.
 
 use maud::{Markup, html};
-use tidegate_metrics::Evidence;
+use tidegate_metrics::{Evidence, plot::calendar};
 
-use super::{calendar, story::Story, words};
+use super::{story::Story, words};
 use crate::{Cause, Pause, State};
 
 pub(super) fn headline(story: &Story<'_>) -> Markup {

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use maud::{Markup, html};
-use tidegate_metrics::{Criterion, Evidence, Measurement, Observation, Point, Window, trajectory};
+use tidegate_metrics::{
+    Criterion, Evidence, Measurement, Observation, Point, Window, judge, plot::calendar, trajectory,
+};
 
 use super::{
-    calendar, criterion,
+    criterion,
     story::{Line, Phase, Story},
     words,
 };
@@ -126,7 +128,10 @@ struct Course<'a>(Vec<(&'a Criterion, BTreeMap<SystemTime, Point>)>);
 impl<'a> Course<'a> {
     fn of(criteria: &'a [Criterion], evidence: &[Evidence]) -> Self {
         let points = |(criterion, evidence)| {
-            (criterion, trajectory(criterion, evidence).into_iter().map(|point| (point.end, point)).collect())
+            // Rules that are not of evidence have none to tell of.
+            let is_of_evidence = judge(criterion, evidence).fail.threshold > 0.0;
+            let points = if is_of_evidence { trajectory(criterion, evidence) } else { Vec::new() };
+            (criterion, points.into_iter().map(|point| (point.end, point)).collect())
         };
         Self(criteria.iter().zip(evidence).map(points).collect())
     }

@@ -1,8 +1,5 @@
 //! What a route's journal says, as one HTML page for people.
 
-mod axis;
-mod calendar;
-mod chart;
 mod criterion;
 mod evidence;
 mod headline;
@@ -13,6 +10,7 @@ mod weights;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use tidegate_metrics::plot::{self, calendar};
 
 use self::story::{Chapter, Story};
 use crate::{Entry, Record};
@@ -42,10 +40,10 @@ pub fn html(title: &str, entries: &[Entry]) -> String {
                 // Escaping keeps the journal's text from being markup; this keeps a mistake in that from mattering.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 title { (title) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(plot::style())) (PreEscaped(include_str!("style.css"))) }
             }
             body {
-                (chart::patterns())
+                (plot::patterns())
                 header.page { h1 { bdi { (title) } } p.muted { (extent(entries)) } }
                 @if chapters.len() > 1 { (contents(&chapters)) }
                 main {
@@ -56,18 +54,11 @@ pub fn html(title: &str, entries: &[Entry]) -> String {
                         }
                     }
                 }
-                footer.muted { (evidence::primer()) }
+                footer.muted { (plot::primer()) }
             }
         }
     };
-    page.into_string().replace(is_deceptive, "\u{fffd}")
-}
-
-/// Whether a character makes other text look like what it is not: controls, and overrides of the writing direction
-/// (Unicode Technical Report 36, §2.5). None of them is in the page's own text.
-fn is_deceptive(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    page.into_string().replace(words::is_deceptive, "\u{fffd}")
 }
 
 /// Newest first, numbered by age, so that a link to a rollout outlives the rollouts after it.

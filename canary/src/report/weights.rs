@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, html};
+use tidegate_metrics::plot::{
+    TimeAxis, calendar,
+    length::{percent, px},
+};
 
 use super::{
-    axis::TimeAxis,
-    calendar,
-    chart::{percent, px},
     journal,
     story::{Line, Phase, Story},
     words,

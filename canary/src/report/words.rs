@@ -1,6 +1,8 @@
 //! Numbers and durations as people write them.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
+
+pub(super) use tidegate_metrics::plot::words::{clip, count, e_value, is_deceptive, number, percent};
 
 /// `45 s`, `12 min 30 s`, `2 h 5 min`, `3 d 4 h`: the two greatest units.
 pub(super) fn duration(duration: Duration) -> String {
@@ -39,83 +41,9 @@ pub(super) fn offset(duration: Duration) -> String {
     }
 }
 
-/// `4,310`.
-pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `1 window`, `2 windows`.
 pub(super) fn counted(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(n as u64), if n == 1 { "" } else { "s" })
-}
-
-/// A number to three significant digits, without zeros at its end.
-pub(super) fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
-        return format!("{value:e}");
-    }
-    let decimals = if magnitude == 0.0 { 0.0 } else { (2.0 - magnitude.log10().floor()).clamp(0.0, 6.0) };
-    let text = format!("{value:.*}", decimals as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-/// A share as `0.35%`.
-pub(super) fn percent(share: f64) -> String {
-    format!("{}%", number(share * 100.0))
-}
-
-/// Ten to this power: `0.01`, `20`, `10⁶`, `3.2 × 10⁶`.
-pub(super) fn power(log10: f64) -> String {
-    const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    if log10 > -3.0 && log10 < 4.0 {
-        let value = 10_f64.powf(log10);
-        return if value < 100.0 { format!("{}", Significant(value)) } else { count(value.round() as u64) };
-    }
-    let exponent = log10.floor();
-    let factor = (10_f64.powf(log10 - exponent) * 10.0).round() / 10.0;
-    let (factor, exponent) = if factor >= 10.0 { (1.0, exponent + 1.0) } else { (factor, exponent) };
-    let digits = format!("{}", exponent.abs());
-    let digits = digits.chars().filter_map(|c| c.to_digit(10)).map(|d| SUPERSCRIPTS[d as usize]);
-    let sign = if exponent < 0.0 { "⁻" } else { "" };
-    let power: String = digits.collect();
-    if (factor - 1.0).abs() < 0.05 {
-        format!("10{sign}{power}")
-    } else {
-        format!("{factor}\u{a0}×\u{a0}10{sign}{power}")
-    }
-}
-
-/// An e-value by its natural logarithm.
-pub(super) fn e_value(log_e: f64) -> String {
-    power(log_e / std::f64::consts::LN_10)
-}
-
-/// The first `most` characters of a text from outside, for places where there is no room for all of it.
-pub(super) fn clip(text: impl fmt::Display, most: usize) -> String {
-    let text = text.to_string();
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-/// Two significant digits.
-struct Significant(f64);
-
-impl fmt::Display for Significant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = 10_f64.powf(self.0.log10().floor() - 1.0);
-        f.write_str(&number((self.0 / unit).round() * unit))
-    }
 }
 
 #[cfg(test)]
@@ -136,19 +64,5 @@ mod tests {
             [offset(Duration::from_secs(90)), offset(Duration::from_secs(3700))],
             ["+01:30", "+1:01:40"]
         );
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(
-            [0.0, 5.0, 0.05, 123.456, 1e9, -0.5].map(number),
-            ["0", "5", "0.05", "123", "1e9", "-0.5"]
-        );
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [0.0, 1.301, 2.0, -2.0, 3.5, 6.0, 34.2, -7.0].map(power),
-            ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6\u{a0}×\u{a0}10³⁴", "10⁻⁷"]
-        );
-        assert_eq!(clip("añb", 2), "añ…");
     }
 }

@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 pub(crate) use base_url::BaseUrl;
 pub use base_url::InvalidBaseUrl;
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header::{CONTENT_TYPE, RETRY_AFTER}};
 use serde::de::DeserializeOwned;
 
 use crate::query::Failure;
@@ -35,6 +35,8 @@ pub struct Http {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    #[cfg_attr(not(feature = "scrape"), expect(dead_code, reason = "JSON is told by its status"))]
+    pub(crate) content_type: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -115,8 +117,10 @@ impl Http {
         let response = request.send().await?;
         let status = response.status();
         let after = retry_after(&response);
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.map(str::to_owned);
         let body = self.body(response).await?;
-        let answer = Answer { status, body };
+        let answer = Answer { status, content_type, body };
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return match answer.successful() {
                 Err(failure) => Err(Failed::Later { failure, after }),

@@ -7,13 +7,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::Series;
+use super::series::{Sample, Series};
+use crate::{Window, prometheus::millis_since_1970};
 
 /// A window in milliseconds since 1970, which is as fine as Prometheus keeps time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) start: i64,
-    pub(super) end: i64,
+pub(crate) struct Span {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
+
+impl From<Window> for Span {
+    fn from(window: Window) -> Self {
+        Self { start: millis_since_1970(window.start()), end: millis_since_1970(window.end()) }
+    }
 }
 
 /// Why samples are no counts.
@@ -26,49 +33,63 @@ pub(super) enum NoCount {
 }
 
 /// When each target (`job` and `instance`) was first seen.
-pub(super) type FirstSeen<'a> = BTreeMap<(&'a str, &'a str), i64>;
+pub(crate) type FirstSeen<'a> = BTreeMap<(&'a str, &'a str), i64>;
 
-/// When the target of each of `series` was first seen in any of them.
-pub(super) fn first_seen<'a>(series: impl IntoIterator<Item = &'a Series>) -> FirstSeen<'a> {
-    let mut seen = FirstSeen::new();
+/// Adds when the target of each of `series` was first seen in any of them.
+pub(super) fn see<'a>(seen: &mut FirstSeen<'a>, series: impl IntoIterator<Item = &'a Series>) {
     for series in series {
-        if let (Some(target), Some(first)) = (target(series), series.samples.first()) {
-            seen.entry(target).and_modify(|at| *at = first.at.min(*at)).or_insert(first.at);
+        if let (Some(target), Some(first)) = (target(series), series.times().min()) {
+            seen.entry(target).and_modify(|at| *at = first.min(*at)).or_insert(first);
         }
     }
-    seen
 }
 
-/// How far `series` rose in `span`. A value below the one before, or a time in `resets`, is a restart from
-/// zero.
-///
-/// A series that is born in the window has nothing to be compared with. If its target had been scraped
-/// before, the series is new since then (a first error makes the first series of its status code) and rose
-/// from zero. If the target is new as well, what its counters held when they were first scraped may be older
-/// than the window, and is left out.
+/// How far the counter of events `series` rose in `span`, in whole numbers.
 pub(super) fn growth(
     series: &Series,
     span: Span,
     seen: &FirstSeen<'_>,
     resets: &BTreeSet<i64>,
 ) -> Result<u64, NoCount> {
+    let grown = rise(series, span, seen, resets, |value| whole(value).map(|_| value))?;
+    Ok(grown as u64)
+}
+
+/// How far `series` rose in `span`; `checked` refuses values that it cannot have. A value below the one
+/// before, or a time in `resets`, is a restart from zero.
+///
+/// A series that is born in the window has nothing to be compared with. If its target had been scraped
+/// before, the series is new since then (a first error makes the first series of its status code) and rose
+/// from zero. If the target is new as well, what its counters held when they were first scraped may be older
+/// than the window, and is left out.
+pub(super) fn rise<E>(
+    series: &Series,
+    span: Span,
+    seen: &FirstSeen<'_>,
+    resets: &BTreeSet<i64>,
+    checked: impl Fn(f64) -> Result<f64, E>,
+) -> Result<f64, E> {
     let mut last = None;
-    let mut sum = 0_u64;
-    for sample in series.samples.iter().filter(|sample| sample.at <= span.end) {
-        let value = whole(sample.value)?;
-        if sample.at > span.start {
-            let known = target(series).and_then(|target| seen.get(&target));
-            let from = match last {
-                Some(last) if value < last || resets.contains(&sample.at) => 0,
-                Some(last) => last,
-                None if known.is_some_and(|&first| first < sample.at) => 0,
-                None => value,
-            };
-            sum = sum.saturating_add(value - from);
+    let mut sum = 0.0;
+    for &Sample { at, value } in series.samples.iter().filter(|sample| sample.at <= span.end) {
+        let value = checked(value)?;
+        if at > span.start {
+            sum += value
+                - match last {
+                    Some(last) if value < last || resets.contains(&at) => 0.0,
+                    Some(last) => last,
+                    None if is_known(series, at, seen) => 0.0,
+                    None => value,
+                };
         }
         last = Some(value);
     }
     Ok(sum)
+}
+
+/// Whether the target of `series` had been scraped before `at`.
+pub(super) fn is_known(series: &Series, at: i64, seen: &FirstSeen<'_>) -> bool {
+    target(series).and_then(|target| seen.get(&target)).is_some_and(|&first| first < at)
 }
 
 /// The times at which some of `series` fell.
@@ -81,15 +102,15 @@ pub(super) fn resets<'a>(series: impl IntoIterator<Item = &'a Series>) -> BTreeS
 
 /// The time of the newest sample of all up to the end of `span`.
 pub(super) fn newest<'a>(series: impl IntoIterator<Item = &'a Series>, span: Span) -> Option<i64> {
-    let times = series.into_iter().flat_map(|series| series.samples.iter().map(|sample| sample.at));
-    times.filter(|&at| at <= span.end).max()
+    series.into_iter().flat_map(Series::times).filter(|&at| at <= span.end).max()
 }
 
 fn target(series: &Series) -> Option<(&str, &str)> {
     Some((series.labels.get("job")?, series.labels.get("instance")?))
 }
 
-fn whole(value: f64) -> Result<u64, NoCount> {
+/// A number of events.
+pub(super) fn whole(value: f64) -> Result<u64, NoCount> {
     /// Beyond this a float skips whole numbers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if !value.is_finite() {
@@ -104,14 +125,17 @@ fn whole(value: f64) -> Result<u64, NoCount> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
     fn series(values: &[(i64, f64)]) -> Series {
-        let values: Vec<_> =
-            values.iter().map(|(at, value)| json!([*at as f64 / 1000.0, value.to_string()])).collect();
-        serde_json::from_value(json!({"metric": {"job": "a", "instance": "b"}, "values": values})).unwrap()
+        Series::of(&[("job", "a"), ("instance", "b")], values)
+    }
+
+    fn first_seen<'a>(series: impl IntoIterator<Item = &'a Series>) -> FirstSeen<'a> {
+        let mut seen = FirstSeen::new();
+        see(&mut seen, series);
+        seen
     }
 
     fn rise(values: &[(i64, f64)], start: i64, end: i64) -> Result<u64, NoCount> {

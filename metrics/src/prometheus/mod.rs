@@ -1,8 +1,13 @@
-//! Counters and classic histograms of a Prometheus server, or of anything that speaks its HTTP API.
+//! Counters, gauges and histograms of a Prometheus server, or of anything that speaks its HTTP API.
 
 mod answer;
+mod canonical;
+mod classic;
 mod counter;
+mod gauge;
+mod native;
 mod query;
+mod series;
 
 use std::{
     collections::BTreeMap,
@@ -10,12 +15,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use answer::{NoAnswer, Series};
+use answer::NoAnswer;
 use async_trait::async_trait;
-use counter::Span;
+pub(crate) use counter::{FirstSeen, Span};
+pub use gauge::Aggregate;
+pub use native::Edges;
 pub use query::Query;
-use query::Reading;
+pub(crate) use query::Unread;
 use reqwest::StatusCode;
+pub(crate) use series::Series;
+#[cfg(feature = "scrape")]
+pub(crate) use {
+    canonical::number,
+    series::{Labels, Sample},
+};
 
 use crate::{
     Error, Http, InvalidBaseUrl, Measurement, Metric, MetricsSource, Missing, Selector, Window,
@@ -26,7 +39,8 @@ use crate::{
 /// A series selector of PromQL with gaps for labels.
 pub type Template = crate::query::Template<PromQl>;
 
-/// Asks a Prometheus server, over a client that the caller has configured (TLS, credentials, proxy).
+/// Asks a Prometheus server, over a client that the caller has configured (TLS, credentials, proxy). Basic
+/// authentication may also stand in the URL.
 ///
 /// For each window it asks for the **raw samples** of the counters, with their true times, and counts from
 /// those: whole numbers, restarts recognised, and consecutive windows that neither lose nor double a request.
@@ -39,7 +53,8 @@ pub type Template = crate::query::Template<PromQl>;
 ///
 /// * Nothing selected, or no growth: [`Missing::NoData`].
 /// * Newest sample older than the window or than [`staleness`](Self::with_staleness): [`Missing::Stale`].
-/// * `NaN` or `Inf`: [`Missing::NotANumber`].
+/// * `NaN`: [`Missing::NotANumber`]. An infinite gauge or sum: [`Missing::Infinite`]; a counter that is infinite
+///   is no number either.
 /// * An answer with warnings is partial: [`Missing::SourceError`].
 ///
 /// ```
@@ -129,9 +144,7 @@ impl Prometheus {
         ];
         let answer = self.http.ask(|client| client.post(url.clone()).form(&form)).await?;
         match answer::parse(&answer.body) {
-            Err(NoAnswer::Partial(warnings)) => {
-                Err(Failure::Partial(NoAnswer::Partial(warnings).to_string()))
-            }
+            Err(partial @ NoAnswer::Partial(_)) => Err(Failure::Partial(partial.to_string())),
             Err(refused @ NoAnswer::Refused { .. }) => Err(Failure::by_status(answer.status, refused.into())),
             parsed if answer.status == StatusCode::OK => {
                 parsed.map_err(|error| Failure::Malformed(error.into()))
@@ -159,7 +172,7 @@ impl MetricsSource for Prometheus {
             .map(|template| template.fill(selector, window))
             .collect::<Result<_, _>>()
             .map_err(|unfilled| unfilled.into_error(self.to_string(), metric.to_string()))?;
-        let span = Span { start: since_1970(window.start()), end: since_1970(window.end()) };
+        let span = Span::from(window);
         let mut answers = Vec::new();
         // One after the other: hits first, so that a scrape that arrives in between can only add trials.
         for question in questions {
@@ -172,10 +185,11 @@ impl MetricsSource for Prometheus {
             }
         }
         tracing::debug!(%metric, series = answers.iter().map(Vec::len).sum::<usize>(), "prometheus answered");
-        match query.read(&answers, span, self.staleness) {
-            Reading::Measured(measurement) => Ok(measurement),
-            Reading::Malformed(cause) => {
-                Err(Failure::Malformed(cause.into()).into_error(self.to_string(), metric.to_string()))
+        match query.read(&answers, span, self.staleness, FirstSeen::new()) {
+            Ok(observation) => Ok(observation.into()),
+            Err(Unread::Missing(missing)) => Ok(missing.into()),
+            Err(Unread::Malformed(cause)) => {
+                Err(Failure::malformed(cause).into_error(self.to_string(), metric.to_string()))
             }
         }
     }
@@ -187,11 +201,11 @@ impl fmt::Display for Prometheus {
     }
 }
 
-fn since_1970(at: SystemTime) -> i64 {
+pub(crate) fn millis_since_1970(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,10 @@
 /// level `α` on both sides together ask for an error of `α/(2 − α)`. That is what the chances come to as values
 /// grow many; **no number of values makes it a promise**, since values without bounds may hide any mean in rare
 /// ones. Hence nothing is said before the [burn-in](Self::burn_in), and values that are now and then enormous
-/// ought to be [capped](Self::capped_at).
+/// ought to be [capped](Self::capped_at). Simulated for lognormal values (σ = 1) with 200 looks, an error of 5 % and
+/// everything else by default, false alarms were at 5 % at most on either side: for 10 values of the candidate
+/// between looks, or 100, against as many of the baseline or nine times as many. Planned for a tenth of the default,
+/// the last is at 7 %, and 10 against 90 at 8 %: early looks at few values are the ones that err.
 ///
 /// The difference ± `se·√((nρ² + 1)/(nρ²) · (ln(nρ² + 1) + 2 ln(1/α)))`, where `se² = s_c²/n_c + s_b²/n_b`,
 /// `n = n_c·n_b/(n_c + n_b)` and `ρ² = (−2 ln α + ln(1 − 2 ln α))/n*`. It is narrowest at the size that is
@@ -42,12 +45,12 @@ pub struct MeanDifference {
 }
 
 impl MeanDifference {
-    /// No values so far, a thousand planned for either side, and a burn-in of 100. With an `error` that is not
+    /// No values so far, ten thousand planned for either side, and a burn-in of 100. With an `error` that is not
     /// between 0 and 1 there is never an interval.
     #[must_use]
     pub const fn new(error: f64) -> Self {
         let (candidate, baseline) = (Moments::new(), Moments::new());
-        Self { error, planned: 500.0, burn_in: 100, most: f64::INFINITY, candidate, baseline }
+        Self { error, planned: 5000.0, burn_in: 100, most: f64::INFINITY, candidate, baseline }
     }
 
     /// At how many values of each side the interval is to be narrowest. Any number is valid that does not come from
@@ -92,7 +95,8 @@ impl MeanDifference {
     /// The candidate's mean less the baseline's; `None` until both have a value.
     #[must_use]
     pub fn difference(&self) -> Option<f64> {
-        (self.candidate.count > 0 && self.baseline.count > 0).then(|| self.candidate.mean - self.baseline.mean)
+        (self.candidate.count > 0 && self.baseline.count > 0)
+            .then(|| self.candidate.mean - self.baseline.mean)
     }
 
     /// Between which bounds the difference lies. `None` during the burn-in, while all values of each side are the

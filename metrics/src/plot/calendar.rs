@@ -36,23 +36,27 @@ const STEPS: [i64; 23] = [
 ];
 
 /// A time as an element: `22 Nov 2026 14:05:30`.
-pub(super) fn time(at: SystemTime) -> Markup {
+#[must_use]
+pub fn time(at: SystemTime) -> Markup {
     html! { time datetime=(machine(at)) { (date(at)) " " (clock(at)) } }
 }
 
 /// A time of day as an element, `14:05:30`, whose date is clear from what is around it.
-pub(super) fn time_of_day(at: SystemTime) -> Markup {
+#[must_use]
+pub fn time_of_day(at: SystemTime) -> Markup {
     html! { time datetime=(machine(at)) { (clock(at)) } }
 }
 
 /// `14:05:30`.
-pub(super) fn clock(at: SystemTime) -> String {
+#[must_use]
+pub fn clock(at: SystemTime) -> String {
     let second = seconds(at).rem_euclid(DAY);
     format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// `22 Nov 2026`.
-pub(super) fn date(at: SystemTime) -> String {
+#[must_use]
+pub fn date(at: SystemTime) -> String {
     let (year, month, day) = civil(seconds(at).div_euclid(DAY));
     format!("{day} {} {year}", MONTHS[month - 1])
 }
