@@ -18,7 +18,9 @@ use std::{
 use anyhow::{Context, Result};
 use axum::{Router, body::Bytes, routing::post};
 use peak_alloc::PeakAlloc;
-use tidegate::metrics::{Http, Metric, MetricsSource, Observation, Prometheus, Selector, Window, prometheus::Query};
+use tidegate::metrics::{
+    Http, Metric, MetricsSource, Observation, Prometheus, Selector, Window, prometheus::Query,
+};
 use tokio::runtime::Runtime;
 
 #[global_allocator]
@@ -73,7 +75,11 @@ fn main() -> Result<()> {
     })?;
     for (what, (median, best)) in [("`observe`", observed), ("`Value`", tree)] {
         let rate = |whole: f64, fetched: f64| size as f64 / 1e6 / (whole - fetched);
-        println!("| {what} without the fetch | {:.0} | {:.0} | |", rate(median, fetched.0), rate(best, fetched.1));
+        println!(
+            "| {what} without the fetch | {:.0} | {:.0} | |",
+            rate(median, fetched.0),
+            rate(best, fetched.1)
+        );
     }
     Ok(())
 }

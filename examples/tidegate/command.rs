@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    Session, answer::Answer, approve, at, attest, bom, cache, calibrate, delete, demote, expire, fsck, gc, history,
-    judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, revert, show, sign, validate,
-    verify, watch, yank,
+    Session, answer::Answer, approve, at, attest, bom, cache, calibrate, delete, demote, expire, fsck, gc,
+    history, judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, query, revert,
+    show, sign, validate, verify, watch, yank,
 };
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Plan(plan::Plan),
     /// See from a history how often a version would be taken for worse than itself
     Calibrate(calibrate::Calibrate),
+    /// Ask a source for one metric, and see what it answered
+    Query(query::Query),
     /// Record a statement about a version
     Attest(attest::Attest),
     /// Approve of a version, for policies that ask for it
@@ -92,6 +94,7 @@ impl Command {
             Self::Judge(judge) => judge.run(session).await,
             Self::Plan(plan) => plan.run().await,
             Self::Calibrate(calibrate) => calibrate.run().await,
+            Self::Query(query) => query.run(session).await,
             Self::Attest(attest) => attest.run(session).await,
             Self::Approve(approve) => approve.run(session).await,
             Self::Key(key) => key.run(session).await,

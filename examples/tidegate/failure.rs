@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate::{
+    metrics,
     registry::{Digest, Error, Invalid, ModelRef, signing::Untrusted},
     validation::InvalidSuite,
 };
@@ -119,9 +120,21 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
             }
             None => {}
         }
-        cause.downcast_ref::<Error>().map(classify_registry)
+        let metrics = cause.downcast_ref::<metrics::Error>().map(classify_metrics);
+        metrics.or_else(|| cause.downcast_ref::<Error>().map(classify_registry))
     });
     known.unwrap_or((Status::Refused, "failed"))
+}
+
+const fn classify_metrics(error: &metrics::Error) -> (Status, &'static str) {
+    match error {
+        metrics::Error::Denied { .. } => (Status::Refused, "denied"),
+        metrics::Error::MissingLabel { .. }
+        | metrics::Error::UnfitLabel { .. }
+        | metrics::Error::UnknownMetric { .. } => (Status::Misused, "invalid"),
+        metrics::Error::Unavailable { .. } => (Status::Unavailable, "unavailable"),
+        _ => (Status::Refused, "malformed"),
+    }
 }
 
 fn classify_registry(error: &Error) -> (Status, &'static str) {

@@ -37,6 +37,7 @@ mod pull;
 mod pull_oci;
 mod push_oci;
 mod quarantine;
+mod query;
 mod registry;
 mod revert;
 mod secret;

@@ -160,12 +160,18 @@ pub use datadog::Datadog;
 pub use dynatrace::Dynatrace;
 #[cfg(feature = "cloudwatch")]
 pub use cloudwatch::CloudWatch;
+#[cfg(feature = "elasticsearch")]
+pub use elasticsearch::Elasticsearch;
 pub use error::{BoxError, Error};
 pub use forecast::{Decided, Forecast, InvalidScenario, Outlook, Scenario, Simulation, plan};
 #[cfg(feature = "graphite")]
 pub use graphite::Graphite;
 #[cfg(feature = "http")]
-pub use http::{Http, InvalidBaseUrl};
+pub use http::{Exchange, Http, InvalidBaseUrl};
+#[cfg(feature = "influxdb")]
+pub use influxdb::{InfluxDb, InfluxDb3};
+#[cfg(feature = "json")]
+pub use json::JsonApi;
 pub use judge::{
     Better, Bound, Boundary, BurnRate, Comparison, Criterion, Effect, Evidence, Importance, InvalidCriterion,
     Judge, Judgement, Limit, MeanComparison, Measure, Method, OnMissing, Pair, Point, RankComparison, Reading,

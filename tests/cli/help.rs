@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 37] = [
+const COMMANDS: [&[&str]; 40] = [
     &["publish"],
     &["pull"],
     &["cache"],
@@ -15,6 +15,9 @@ const COMMANDS: [&[&str]; 37] = [
     &["show"],
     &["verify"],
     &["validate"],
+    &["judge"],
+    &["plan"],
+    &["calibrate"],
     &["attest"],
     &["approve"],
     &["key"],

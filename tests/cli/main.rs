@@ -5,9 +5,11 @@ mod cache;
 mod channels;
 mod desk;
 mod filters;
+mod forecasts;
 mod help;
 #[cfg(unix)]
 mod interrupts;
+mod judge;
 mod lifecycle;
 mod oci;
 mod policies;

@@ -1,11 +1,14 @@
 //! How sources ask servers: over the caller's client, within bounds of time, size and patience.
 
 mod base_url;
+mod exchange;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use base_url::BaseUrl;
 pub use base_url::InvalidBaseUrl;
+use exchange::Question;
+pub use exchange::Exchange;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::{CONTENT_TYPE, RETRY_AFTER}};
 use serde::de::DeserializeOwned;
@@ -29,7 +32,11 @@ pub struct Http {
     timeout: Duration,
     retries: u32,
     response_limit: usize,
+    watch: Option<Arc<Watch>>,
 }
+
+/// What is told of every exchange.
+type Watch = dyn Fn(&Exchange<'_>) + Send + Sync;
 
 /// What a server answered.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ impl Http {
     /// Over `client`, with the default bounds.
     #[must_use]
     pub const fn new(client: Client) -> Self {
-        Self { client, timeout: Duration::from_secs(10), retries: 2, response_limit: 16 << 20 }
+        Self { client, timeout: Duration::from_secs(10), retries: 2, response_limit: 16 << 20, watch: None }
     }
 
     /// How long one question may take, all its tries and the body of the answer included; default 10 s.
@@ -65,6 +72,14 @@ impl Http {
     #[must_use]
     pub const fn with_response_limit(mut self, bytes: usize) -> Self {
         self.response_limit = bytes;
+        self
+    }
+
+    /// Tells `watch` of every answer that came, whatever its status: for showing the raw evidence, and for records
+    /// to test with.
+    #[must_use]
+    pub fn watched_by(mut self, watch: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Arc::new(watch));
         self
     }
 
@@ -114,12 +129,18 @@ impl Http {
     }
 
     async fn ask_once(&self, request: RequestBuilder) -> Result<Answer, Failed> {
-        let response = request.send().await?;
+        let (client, request) = request.build_split();
+        let request = request?;
+        let watched = self.watch.as_deref().map(|watch| (Question::of(&request), watch));
+        let response = client.execute(request).await?;
         let status = response.status();
         let after = retry_after(&response);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.map(str::to_owned);
         let body = self.body(response).await?;
+        if let Some((question, watch)) = watched {
+            question.answered(status, &body, watch);
+        }
         let answer = Answer { status, content_type, body };
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return match answer.successful() {

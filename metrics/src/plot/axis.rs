@@ -44,10 +44,8 @@ impl TimeAxis {
     #[must_use]
     pub fn of<'a>(evidence: impl IntoIterator<Item = &'a Evidence>) -> Option<Self> {
         let windows = evidence.into_iter().flat_map(Evidence::windows).map(|(window, _)| window);
-        let extent = windows.fold(None, |extent: Option<(SystemTime, SystemTime)>, window| {
-            let (start, end) = extent.unwrap_or((window.start(), window.end()));
-            Some((start.min(window.start()), end.max(window.end())))
-        });
+        let extent = windows.map(|window| (window.start(), window.end()));
+        let extent = extent.reduce(|(start, end), (other, last)| (start.min(other), end.max(last)));
         extent.map(|(start, end)| Self::new(start, end))
     }
 

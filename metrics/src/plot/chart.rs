@@ -75,7 +75,7 @@ impl Plot<'_> {
     const WIDTH: f64 = 312.0;
     const HEIGHT: f64 = 150.0;
     const LEFT: f64 = 38.0;
-    const TOP: f64 = 20.0;
+    const TOP: f64 = 24.0;
     const RIGHT: f64 = 14.0;
     const BOTTOM: f64 = 22.0;
     /// So far apart are two lines of text.
@@ -166,19 +166,20 @@ impl Plot<'_> {
         upper: &[(SystemTime, f64)],
         cuts: &Cuts,
     ) -> Markup {
-        let pairs: Vec<_> = lower.iter().zip(upper).collect();
-        let outline = |run: &[(&(SystemTime, f64), &(SystemTime, f64))]| {
-            let there = run.iter().map(|(_, upper)| self.point(upper));
-            let back = run.iter().rev().map(|(lower, _)| self.point(lower));
+        let looks = lower.iter().zip(upper).map(|(&(at, lower), &(_, upper))| (at, [lower, upper]));
+        let looks: Vec<_> = looks.collect();
+        let outline = |run: &[(SystemTime, [f64; 2])]| {
+            let there = run.iter().map(|&(at, [_, upper])| self.point(&(at, upper)));
+            let back = run.iter().rev().map(|&(at, [lower, _])| self.point(&(at, lower)));
             there.chain(back).collect::<Vec<_>>().join(" ")
         };
         html! {
-            @for run in pairs.chunk_by(|_, (next, _)| !cuts.are_before(next.0)) {
-                @match run {
-                    [(lower, upper)] => @if cuts.leave_alone(lower.0) {
-                        (rule(&format!("bar {class}"), (self.x(lower.0), self.y(lower.1)), (self.x(upper.0), self.y(upper.1))))
+            @for run in looks.chunk_by(|_, next| !cuts.are_before(next.0)) {
+                @match *run {
+                    [(at, [lower, upper])] => @if cuts.leave_alone(at) {
+                        (rule(&format!("bar {class}"), (self.x(at), self.y(lower)), (self.x(at), self.y(upper))))
                     },
-                    run => polygon.band.(class) points=(outline(run)) {},
+                    _ => polygon.band.(class) points=(outline(run)) {},
                 }
             }
         }

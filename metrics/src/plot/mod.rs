@@ -73,7 +73,7 @@ pub fn evidence(criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> P
 /// ```
 /// # use std::time::{Duration, SystemTime};
 /// # use tidegate_metrics::plot::{self, Axis, Band, Sequence, TimeAxis};
-/// let at = |minute| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + 60 * minute);
+/// let at = |minute: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + 60 * minute);
 /// let bands = [
 ///     Band { at: at(1), estimate: Some(0.5), lower: None, upper: Some(9.0) },
 ///     Band { at: at(2), estimate: Some(0.8), lower: Some(0.3), upper: Some(2.1) },

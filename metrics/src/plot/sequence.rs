@@ -234,10 +234,7 @@ fn baseline_mean(evidence: &Evidence, cap: f64) -> Option<f64> {
 fn what(measure: Measure, rule: &Rule, metric: &Metric, is_one: bool) -> String {
     let unit = if metric.as_str() == Metric::LATENCY { " s" } else { "" };
     let in_unit = |name: &str| if unit.is_empty() { name.to_owned() } else { format!("{name} in{unit}") };
-    let of_hits = match rule {
-        Rule::Compare(Comparison { better: Better::Higher, .. }) => false,
-        _ => true,
-    };
+    let of_hits = !matches!(rule, Rule::Compare(Comparison { better: Better::Higher, .. }));
     match (measure, rule) {
         (Measure::BurnRate, _) => "burn rate".to_owned(),
         (Measure::Difference, _) => in_unit("difference of means"),

@@ -19,6 +19,7 @@ const DARK: &str = "(prefers-color-scheme: dark)";
 
 const PICTURE: &str = include_str!("style.css");
 const PAGE: &str = include_str!("page.css");
+const FILE: &str = include_str!("file.css");
 
 /// The style sheet of pictures and of their [`legend()`](super::legend()) in a page, for light and dark. Once a page,
 /// before the page's own; it names its colours by custom properties (`--card`, the ground; `--text`; `--muted`;
@@ -40,22 +41,12 @@ pub fn style() -> String {
 
 /// The style sheet of a file. Many viewers of images know no custom properties, so that colours are by value.
 pub(super) fn of_file() -> String {
-    let on = |ground: usize| {
-        COLOURS.iter().fold(PICTURE.to_owned(), |sheet, (name, colours)| {
+    let [light, dark] = [0, 1].map(|ground| {
+        COLOURS.iter().fold(PICTURE.to_owned() + FILE, |sheet, (name, colours)| {
             sheet.replace(&format!("var(--{name})"), colours[ground])
         })
-    };
-    let own = "text { font-family: system-ui, -apple-system, \"Segoe UI\", Roboto, \"Liberation Sans\", Arial, sans-serif; }";
-    let ground = |ground: usize| {
-        let [card, text] = ["card", "text"].map(|wanted| {
-            COLOURS.iter().find(|(name, _)| *name == wanted).map_or("", |(_, colours)| colours[ground])
-        });
-        format!(
-            "rect.ground {{ fill: {card}; }}\nsvg text.heading {{ fill: {text}; font-weight: 650; font-size: 13px; }}\nsvg text.title {{ font-size: 15px; }}\n"
-        )
-    };
-    let (light, dark) = (on(0) + &ground(0), on(1) + &ground(1));
-    format!("{own}\n{light}@media {DARK} {{\n{dark}}}\n")
+    });
+    format!("{light}@media {DARK} {{\n{dark}}}\n")
 }
 
 /// What is hatched in any picture of a page. Once a page.

@@ -220,7 +220,9 @@ visit!(Element, deserialize_any(), "a series", {
             match field {
                 Field::Metric if labels.is_some() => return Err(A::Error::duplicate_field("metric")),
                 Field::Values if samples.is_some() => return Err(A::Error::duplicate_field("values")),
-                Field::Histograms if natives.is_some() => return Err(A::Error::duplicate_field("histograms")),
+                Field::Histograms if natives.is_some() => {
+                    return Err(A::Error::duplicate_field("histograms"));
+                }
                 Field::Metric => labels = Some(map.next_value()?),
                 Field::Values => samples = Some(map.next_value()?),
                 Field::Histograms => natives = Some(map.next_value()?),
@@ -228,9 +230,10 @@ visit!(Element, deserialize_any(), "a series", {
             }
         }
         let labels = labels.ok_or_else(|| A::Error::missing_field("metric"))?;
-        let (samples, natives) = (samples.map_or_else(Vec::new, |list| list.0), natives.unwrap_or_default().0);
-        let is_ascending = samples.is_sorted_by(|a, b| a.at < b.at)
-            && natives.is_sorted_by(|a: &Native, b| a.at < b.at);
+        let (samples, natives) =
+            (samples.map_or_else(Vec::new, |list| list.0), natives.unwrap_or_default().0);
+        let is_ascending =
+            samples.is_sorted_by(|a, b| a.at < b.at) && natives.is_sorted_by(|a: &Native, b| a.at < b.at);
         if !is_ascending {
             return Err(A::Error::custom(format_args!("the samples of {labels} do not ascend in time")));
         }
@@ -356,7 +359,8 @@ mod tests {
 
     #[test]
     fn samples_keep_their_times_to_the_millisecond() {
-        let values = r#"[[1800000000,"7"],[1800000000.001,"+Inf"],[1800000015.781,"0.25"],[1800000030.5,"1e3"]]"#;
+        let values =
+            r#"[[1800000000,"7"],[1800000000.001,"+Inf"],[1800000015.781,"0.25"],[1800000030.5,"1e3"]]"#;
         let expected = [
             (1_800_000_000_000, 7.0),
             (1_800_000_000_001, f64::INFINITY),
@@ -443,7 +447,9 @@ mod tests {
     #[test]
     fn remarks_are_cut_short() {
         let warnings = vec![format!("\"{}\"", "w".repeat(1000)); 10_000].join(",");
-        let body = format!(r#"{{"status":"success","warnings":[{warnings}],"data":{{"resultType":"matrix","result":[]}}}}"#);
+        let body = format!(
+            r#"{{"status":"success","warnings":[{warnings}],"data":{{"resultType":"matrix","result":[]}}}}"#
+        );
         let error = parse(body.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("and 9997 more") && error.len() < 1200, "{error}");
     }

@@ -8,21 +8,23 @@ use super::series::Sample;
 
 /// The samples in `text`, if every one of them is written like that.
 pub(super) fn samples(text: &str) -> Option<Vec<Sample>> {
-    /// What a sample takes at least, nearly always: a time of ten digits and a value of one.
-    const SHORT: usize = r#"[1800000015,"7"],"#.len();
+    /// What a sample takes at least.
+    const SHORTEST: usize = r#"[0,"0"],"#.len();
     let mut rest = text.strip_prefix('[')?.strip_suffix(']')?;
-    let mut samples = Vec::with_capacity(text.len() / SHORT);
+    let brackets = rest.bytes().filter(|&byte| byte == b'[').count();
+    let mut samples = Vec::with_capacity(brackets.min(1 + rest.len() / SHORTEST));
     while !rest.is_empty() {
         let (at, after) = millis(rest.strip_prefix('[')?)?;
-        let (value, after) = after.strip_prefix(",\"")?.split_once('"')?;
+        let after = after.strip_prefix(",\"")?;
+        // Values are short.
+        let (value, after) = after.split_at(after.bytes().position(|byte| byte == b'"')?);
         samples.push(Sample { at, value: number(value)? });
-        rest = after.strip_prefix(']')?;
+        rest = after.strip_prefix("\"]")?;
         if !rest.is_empty() {
             // No comma stands after the last.
             rest = rest.strip_prefix(',').filter(|next| !next.is_empty())?;
         }
     }
-    samples.shrink_to_fit();
     Some(samples)
 }
 
@@ -69,14 +71,33 @@ mod tests {
 
     #[test]
     fn whatever_is_written_differently_is_left() {
-        let read = |text| samples(text).map(|samples| samples.iter().map(|s| (s.at, s.value)).collect::<Vec<_>>());
+        let read =
+            |text| samples(text).map(|samples| samples.iter().map(|s| (s.at, s.value)).collect::<Vec<_>>());
         assert_eq!(read("[]"), Some(vec![]));
         assert_eq!(read(r#"[[7,"1"]]"#), Some(vec![(7000, 1.0)]));
-        assert_eq!(read(r#"[[7.5,"1"],[8.25,"-1e3"],[9.125,"+Inf"]]"#).unwrap()[..2], [(7500, 1.0), (8250, -1000.0)]);
+        assert_eq!(
+            read(r#"[[7.5,"1"],[8.25,"-1e3"],[9.125,"+Inf"]]"#).unwrap()[..2],
+            [(7500, 1.0), (8250, -1000.0)]
+        );
         for other in [
-            "", "[", "{}", "[[]]", r#"[[7,"1"],]"#, r#"[[7,"1"][8,"1"]]"#, r#"[[7, "1"]]"#, r#"[ [7,"1"]]"#,
-            r#"[[7e3,"1"]]"#, r#"[[7.1234,"1"]]"#, r#"[[7.,"1"]]"#, r#"[[-7,"1"]]"#, r#"[[123456789012,"1"]]"#,
-            r#"[[7,1]]"#, r#"[[7,"\u0031"]]"#, r#"[[7,"1",2]]"#, r#"[[7,"1e999"]]"#, r#"[[7,""]]"#,
+            "",
+            "[",
+            "{}",
+            "[[]]",
+            r#"[[7,"1"],]"#,
+            r#"[[7,"1"][8,"1"]]"#,
+            r#"[[7, "1"]]"#,
+            r#"[ [7,"1"]]"#,
+            r#"[[7e3,"1"]]"#,
+            r#"[[7.1234,"1"]]"#,
+            r#"[[7.,"1"]]"#,
+            r#"[[-7,"1"]]"#,
+            r#"[[123456789012,"1"]]"#,
+            r#"[[7,1]]"#,
+            r#"[[7,"\u0031"]]"#,
+            r#"[[7,"1",2]]"#,
+            r#"[[7,"1e999"]]"#,
+            r#"[[7,""]]"#,
         ] {
             assert_eq!(read(other), None, "{other}");
         }
@@ -84,9 +105,19 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_prometheus() {
-        for (text, value) in [("0", Some(0.0)), ("1e3", Some(1000.0)), ("999999999999999", Some(999_999_999_999_999.0)),
-            ("9007199254740993", Some(9_007_199_254_740_992.0)), ("-Inf", Some(f64::NEG_INFINITY)), ("+Inf", Some(f64::INFINITY)),
-            ("1e999", None), ("", None), ("0x10", None), ("1_000", None), (" 1", None)] {
+        for (text, value) in [
+            ("0", Some(0.0)),
+            ("1e3", Some(1000.0)),
+            ("999999999999999", Some(999_999_999_999_999.0)),
+            ("9007199254740993", Some(9_007_199_254_740_992.0)),
+            ("-Inf", Some(f64::NEG_INFINITY)),
+            ("+Inf", Some(f64::INFINITY)),
+            ("1e999", None),
+            ("", None),
+            ("0x10", None),
+            ("1_000", None),
+            (" 1", None),
+        ] {
             assert_eq!(number(text), value, "{text}");
         }
         assert!(number("NaN").unwrap().is_nan());

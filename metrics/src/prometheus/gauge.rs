@@ -61,7 +61,9 @@ pub(super) fn values(
     let inside: Vec<_> = series.iter().filter(|one| !within(one, asked).is_empty()).collect();
     let values = match (aggregate, &*inside) {
         (Some(aggregate), _) => readings(series, aggregate, asked)?,
-        (None, [one]) => within(one, asked).iter().map(|sample| finite(sample.value)).collect::<Result<_, _>>()?,
+        (None, [one]) => {
+            within(one, asked).iter().map(|sample| finite(sample.value)).collect::<Result<_, _>>()?
+        }
         (None, []) => Vec::new(),
         (None, [one, other, ..]) => {
             return Err(Unread::Malformed(format!(
@@ -140,7 +142,10 @@ mod tests {
 
     fn pods() -> [Series; 2] {
         [
-            Series::of(&[("pod", "b")], &[(3, 10.0), (13, 20.0), (23, 30.0), (33, 40.0), (43, 50.0), (53, 60.0)]),
+            Series::of(
+                &[("pod", "b")],
+                &[(3, 10.0), (13, 20.0), (23, 30.0), (33, 40.0), (43, 50.0), (53, 60.0)],
+            ),
             // Dies after 20.
             Series::of(&[("pod", "a")], &[(0, 1.0), (10, 2.0), (20, 3.0)]),
         ]
@@ -174,7 +179,10 @@ mod tests {
     fn several_without_an_aggregate_are_named() {
         match values(&pods(), None, &asked(0, 60)) {
             Err(Unread::Malformed(problem)) => {
-                assert!(problem.contains(r#"2 series are selected, such as {pod="b"} and {pod="a"}"#), "{problem}");
+                assert!(
+                    problem.contains(r#"2 series are selected, such as {pod="b"} and {pod="a"}"#),
+                    "{problem}"
+                );
             }
             other => panic!("{other:?}"),
         }

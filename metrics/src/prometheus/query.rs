@@ -268,7 +268,8 @@ mod tests {
 
     fn read(sums: &[(i64, f64)], counts: &[(i64, f64)]) -> Result<Observation, Unread> {
         let labels = |name| [(Labels::NAME, name), ("job", "a"), ("instance", "b")];
-        let answers = [vec![Series::of(&labels("x_sum"), sums)], vec![Series::of(&labels("x_count"), counts)]];
+        let answers =
+            [vec![Series::of(&labels("x_sum"), sums)], vec![Series::of(&labels("x_count"), counts)]];
         let query = Query::total(template("x_sum"), template("x_count"));
         query.read(&answers, Span { start: 0, end: 60 }, Duration::from_secs(60), FirstSeen::new())
     }

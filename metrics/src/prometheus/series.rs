@@ -73,7 +73,10 @@ impl Labels {
 
     /// The value of a label, if the series has it.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(label, _)| *label == name).map(|(_, value)| value)
+        self.iter()
+            .find(|(label, _)| *label >= name)
+            .filter(|(label, _)| *label == name)
+            .map(|(_, value)| value)
     }
 
     /// Every label with its value.
@@ -130,13 +133,15 @@ mod tests {
 
     #[test]
     fn labels_are_found_whatever_their_order() {
-        let labels = Labels::new(&mut [("job", "m"), ("__name__", "up"), ("empty", ""), ("a", "é\"")]).unwrap();
+        let labels =
+            Labels::new(&mut [("job", "m"), ("__name__", "up"), ("empty", ""), ("a", "é\"")]).unwrap();
         assert_eq!(labels.get("a"), Some("é\""));
         assert_eq!(labels.get("empty"), Some(""));
         assert_eq!(labels.get("up"), None);
         assert_eq!(labels.iter().count(), 4);
         assert_eq!(labels.to_string(), r#"up{a="é\"",empty="",job="m"}"#);
-        let again = Labels::new(&mut [("a", "é\""), ("empty", ""), ("job", "m"), ("__name__", "up")]).unwrap();
+        let again =
+            Labels::new(&mut [("a", "é\""), ("empty", ""), ("job", "m"), ("__name__", "up")]).unwrap();
         assert_eq!(again, labels);
     }
 

@@ -41,7 +41,8 @@ pub enum Escape {
     Backslashed,
     /// A regular expression that matches the value alone, in a string of that kind.
     BackslashedRegex,
-    /// As [`Self::Backslashed`], and `${` does not begin an expression.
+    /// Bytes by their number, `\x24`, for all that begins something in strings of Flux: quotes, backslashes, `$`,
+    /// `{` and control characters. A backslash before them would not do: Flux reads `$\` as two characters.
     Flux,
     /// Single quotes doubled, as in SQL.
     Doubled,
@@ -56,22 +57,31 @@ pub enum Escape {
     Tag,
     /// Any character but quotes, semicolons, brackets and wildcards, which Graphite cannot quote.
     Bare,
-    /// Percent-encoded.
+    /// Lower-case letters, digits, `_`, `-`, `.`, `+`, a letter or digit first: no wildcard, list or exclusion.
+    IndexPart,
+    /// Percent-encoded; dots alone are refused, since they would lead elsewhere in a path.
     Percent,
 }
 
 impl Escape {
     /// Appends `value` to `text`.
     pub(super) fn push(self, text: &mut String, value: &str) -> Result<(), &'static str> {
-        if value.is_empty() && matches!(self, Self::Bare | Self::PathNode | Self::Tag) {
+        if value.is_empty()
+            && matches!(self, Self::Bare | Self::IndexPart | Self::PathNode | Self::Percent | Self::Tag)
+        {
             return Err("it is empty, and would be asked for as anything or nothing");
         }
-        let mut chars = value.chars().peekable();
-        while let Some(c) = chars.next() {
+        if self == Self::Percent && value.chars().all(|c| c == '.') {
+            return Err("it is made of dots alone, which in a URL lead elsewhere");
+        }
+        if self == Self::IndexPart && value.starts_with(['_', '-', '.', '+']) {
+            return Err("a part of an index's name begins with a letter or a digit");
+        }
+        for c in value.chars() {
             match (self, c) {
                 (Self::Verbatim, c) => text.push(c),
-                (Self::Backslashed | Self::BackslashedRegex | Self::Flux, '\n') => text.push_str("\\n"),
-                (Self::Backslashed | Self::BackslashedRegex | Self::Flux, '\\' | '"') => {
+                (Self::Backslashed | Self::BackslashedRegex, '\n') => text.push_str("\\n"),
+                (Self::Backslashed | Self::BackslashedRegex, '\\' | '"') => {
                     let regex = self == Self::BackslashedRegex && c == '\\';
                     text.push_str(if regex { r"\\" } else { "" });
                     text.push('\\');
@@ -81,11 +91,9 @@ impl Escape {
                     text.push_str(r"\\");
                     text.push(c);
                 }
-                (Self::Flux, '$') => match chars.peek() {
-                    Some('{') => text.push_str(r"\$"),
-                    Some(_) => text.push('$'),
-                    None => return Err("it ends in `$`, which could begin an expression of Flux"),
-                },
+                (Self::Flux, c) if c.is_ascii_control() || "\"\\${".contains(c) => {
+                    text.push_str(&format!("\\x{:02x}", u32::from(c)));
+                }
                 (Self::Doubled, '\'') => text.push_str("''"),
                 (Self::SingleQuoted, c) if c.is_control() || "'\\".contains(c) => {
                     return Err(
@@ -107,6 +115,11 @@ impl Escape {
                     return Err(
                         "it holds a quote, a semicolon, a bracket or a wildcard, which Graphite cannot quote",
                     );
+                }
+                (Self::IndexPart, c)
+                    if !(c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.+".contains(c)) =>
+                {
+                    return Err("a part of an index's name is of lower-case letters, digits, `_`, `-`, `.` and `+`");
                 }
                 (Self::Percent, c) => percent(text, c),
                 (_, c) => text.push(c),
@@ -203,6 +216,16 @@ language!(
 );
 
 language!(
+    /// Names of indices of Elasticsearch: what a value stands for is one index, or part of its name.
+    IndexName,
+    "index name",
+    "",
+    false,
+    false,
+    |_| Ok(Escape::IndexPart)
+);
+
+language!(
     /// NRQL, the language of New Relic: gaps stand in strings in single quotes.
     Nrql,
     "NRQL",
@@ -285,13 +308,14 @@ mod tests {
 
     #[test]
     fn what_could_end_its_place_cannot() {
-        assert_eq!(written(Escape::Flux, "a\"${x}\\").unwrap(), r#"a\"\${x}\\"#);
+        assert_eq!(written(Escape::Flux, "a\"${x}\\\n$\"é$").unwrap(), r"a\x22\x24\x7bx}\x5c\x0a\x24\x22é\x24");
         assert_eq!(written(Escape::Doubled, "a' OR ''='").unwrap(), "a'' OR ''''=''");
         assert_eq!(written(Escape::SingleQuoted, "1.4.0+b \"1\" -- é").unwrap(), "1.4.0+b \"1\" -- é");
         assert_eq!(written(Escape::Tilded, "a~\")").unwrap(), "a~~~\")");
         assert_eq!(written(Escape::PathNode, "1.4.0*{a}").unwrap(), "1_4_0__a_");
         assert_eq!(written(Escape::Tag, "V1.4.0").unwrap(), "v1.4.0");
-        assert_eq!(written(Escape::Percent, "a b/é").unwrap(), "a%20b%2F%C3%A9");
+        assert_eq!(written(Escape::Percent, "a b/é..").unwrap(), "a%20b%2F%C3%A9..");
+        assert_eq!(written(Escape::IndexPart, "1.5.0+b_1-x").unwrap(), "1.5.0+b_1-x");
         for (escape, value) in [
             (Escape::Tag, "a} by {b"),
             (Escape::Tag, "a,env:b"),
@@ -309,7 +333,17 @@ mod tests {
             (Escape::SingleQuoted, r"a\"),
             (Escape::SingleQuoted, "a\n"),
             (Escape::Doubled, "a\0"),
-            (Escape::Flux, "a$"),
+            (Escape::IndexPart, ""),
+            (Escape::IndexPart, "_all"),
+            (Escape::IndexPart, "a*"),
+            (Escape::IndexPart, "a,b"),
+            (Escape::IndexPart, "-a"),
+            (Escape::IndexPart, ".."),
+            (Escape::IndexPart, "a/_search"),
+            (Escape::IndexPart, "A"),
+            (Escape::Percent, ""),
+            (Escape::Percent, "."),
+            (Escape::Percent, ".."),
         ] {
             assert!(written(escape, value).is_err(), "{value}");
         }

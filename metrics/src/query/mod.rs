@@ -7,15 +7,17 @@
 //! [`QueryApi`] only.
 
 mod failure;
+mod json_template;
 mod language;
 mod points;
 mod queried;
 mod template;
 
 pub use failure::Failure;
+pub use json_template::JsonTemplate;
 pub use language::{
-    DatadogQuery, DynatraceSelector, Escape, Flux, GraphiteTarget, Language, Nrql, Place, Plain, PromQl, Sql,
-    UrlText,
+    DatadogQuery, DynatraceSelector, Escape, Flux, GraphiteTarget, IndexName, Language, Nrql, Place, Plain, PromQl,
+    Sql, UrlText,
 };
 pub use points::Points;
 pub use queried::{Queried, QueryApi};

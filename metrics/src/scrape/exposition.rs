@@ -49,9 +49,7 @@ impl Format {
         match media.to_ascii_lowercase().as_str() {
             "application/openmetrics-text" => Ok(Self::OpenMetrics),
             "text/plain" | "" => Ok(Self::Text),
-            other => {
-                Err(format!("it is `{}`, neither OpenMetrics nor text of Prometheus", excerpt(other)))
-            }
+            other => Err(format!("it is `{}`, neither OpenMetrics nor text of Prometheus", excerpt(other))),
         }
     }
 
@@ -73,8 +71,11 @@ impl Format {
         let mut line = 0;
         for text in page.split_inclusive(|&byte| byte == b'\n') {
             line += 1;
-            self.line(text, &mut ended, &mut take)
-                .map_err(|problem| Unreadable { line, format: self, problem })?;
+            self.line(text, &mut ended, &mut take).map_err(|problem| Unreadable {
+                line,
+                format: self,
+                problem,
+            })?;
         }
         let cut_short = self == Self::OpenMetrics && !ended;
         let problem = || "it ends here without `# EOF`, and so was cut short".to_owned();
@@ -120,7 +121,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// What follows a `#`. Only the type could change what a number means.
-    fn comment(&mut self, comment: &'a str) -> Result<(), String> {
+    fn comment(&self, comment: &'a str) -> Result<(), String> {
         let separators: &[char] = if self.format == Format::Text { &[' ', '\t'] } else { &[' '] };
         let mut words = comment.split(separators).filter(|word| !word.is_empty());
         let (keyword, name, kind) = (words.next(), words.next(), words.next());
@@ -211,8 +212,8 @@ impl<'a> Cursor<'a> {
         loop {
             let at = self.rest.find(['"', '\\']).ok_or("the value of a label is not closed")?;
             let (text, rest) = self.rest.split_at(at);
-            if rest.starts_with('"') {
-                self.rest = &rest[1..];
+            if let Some(after) = rest.strip_prefix('"') {
+                self.rest = after;
                 let is_plain = unescaped.is_empty() && text.len() + rest.len() == whole.len();
                 return Ok(if is_plain { text.into() } else { (unescaped + text).into() });
             }
@@ -334,7 +335,10 @@ mod tests {
             "rpc_duration_seconds{quantile=\"0.01\"} NaN\n",
         );
         let samples = read(Format::Text, page).unwrap();
-        assert_eq!(samples[0], sample("http_requests_total|method=post|code=200", 1027.0, Some(1_395_066_363_000)));
+        assert_eq!(
+            samples[0],
+            sample("http_requests_total|method=post|code=200", 1027.0, Some(1_395_066_363_000))
+        );
         let path = "msdos_file_access_time_seconds|path=C:\\DIR\\FILE.TXT|error=Cannot\nfind:\"F\"";
         assert_eq!(samples[1], sample(path, 1.458_255_915e9, None));
         assert_eq!(samples[2], sample("metric_without_timestamp_and_labels|", 12.47, None));
@@ -406,18 +410,25 @@ mod tests {
             (OpenMetrics, "a 1 # {x=\"1\"\n# EOF\n", 1, "`,` should stand"),
         ] {
             let error = read(format, page).unwrap_err();
-            assert!(error.starts_with(&format!("line {line} ")) && error.contains(problem), "{page:?}: {error}");
+            assert!(
+                error.starts_with(&format!("line {line} ")) && error.contains(problem),
+                "{page:?}: {error}"
+            );
         }
         let error = Text.read(b"a 1\nb{x=\"\xff\"} 2\n", |_| Ok(())).unwrap_err();
         assert_eq!((error.line, error.problem.as_str()), (2, "it is not UTF-8"));
-        let error = Text.read(b"a 1\nb 2\n", |sample| if sample.name == "b" { Err("no".into()) } else { Ok(()) });
+        let error =
+            Text.read(b"a 1\nb 2\n", |sample| if sample.name == "b" { Err("no".into()) } else { Ok(()) });
         assert_eq!(error.unwrap_err().line, 2);
     }
 
     #[test]
     fn the_content_type_tells() {
         let of = |content_type| Format::of(Some(content_type)).ok();
-        assert_eq!(of("application/openmetrics-text; version=1.0.0; charset=utf-8"), Some(Format::OpenMetrics));
+        assert_eq!(
+            of("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            Some(Format::OpenMetrics)
+        );
         assert_eq!(of("text/plain; version=0.0.4"), Some(Format::Text));
         assert_eq!(Format::of(None), Ok(Format::Text));
         assert_eq!(of("application/vnd.google.protobuf; proto=x"), None);
@@ -427,7 +438,8 @@ mod tests {
     type Printed = (String, Vec<(String, String)>, f64, Option<i64>);
 
     fn printed() -> impl Strategy<Value = Printed> {
-        let labels = prop::collection::btree_map("[a-zA-Z_][a-zA-Z0-9_]{0,5}", ".{0,9}|[\\\\\"\n x]{0,6}", 0..4);
+        let labels =
+            prop::collection::btree_map("[a-zA-Z_][a-zA-Z0-9_]{0,5}", ".{0,9}|[\\\\\"\n x]{0,6}", 0..4);
         let value = prop_oneof![any::<f64>(), (0..1000_u32).prop_map(f64::from)];
         let at = prop::option::of(0..2_000_000_000_000_i64);
         ("[a-z:][a-z0-9_:]{0,9}", labels.prop_map(|map| map.into_iter().collect()), value, at)

@@ -106,7 +106,8 @@ impl Kept {
         }
         self.forget(at.saturating_sub(self.bounds.retention));
         while self.samples > self.bounds.samples {
-            let oldest = self.targets.iter().filter_map(|target| target.scrapes.front()).map(|scrape| scrape.at).min();
+            let oldest =
+                self.targets.iter().filter_map(|target| target.scrapes.front()).map(|scrape| scrape.at).min();
             match oldest {
                 Some(oldest) if oldest < at => self.forget(oldest),
                 _ => break,
@@ -153,7 +154,11 @@ impl Kept {
         name: impl Fn(usize) -> Option<(&'a str, &'a str)>,
     ) -> FirstSeen<'a> {
         let first = |target: &Target| {
-            target.scrapes.iter().find(|scrape| scrape.at > from && scrape.failure.is_none()).map(|scrape| scrape.at)
+            target
+                .scrapes
+                .iter()
+                .find(|scrape| scrape.at > from && scrape.failure.is_none())
+                .map(|scrape| scrape.at)
         };
         self.targets.iter().enumerate().filter_map(|(i, target)| Some((name(i)?, first(target)?))).collect()
     }
@@ -175,10 +180,16 @@ impl Kept {
         let up_to = |end| target.scrapes.partition_point(|scrape| scrape.at <= end);
         let (started, ended) = (up_to(span.start), up_to(span.end));
         let last_success = |scrapes: usize| {
-            target.scrapes.range(..scrapes).rev().find(|scrape| scrape.failure.is_none()).map(|scrape| scrape.at)
+            target
+                .scrapes
+                .range(..scrapes)
+                .rev()
+                .find(|scrape| scrape.failure.is_none())
+                .map(|scrape| scrape.at)
         };
         if target.is_cut && started == 0 {
-            let cause = "the window begins before what is kept of the scrapes; ask earlier or keep more".to_owned();
+            let cause =
+                "the window begins before what is kept of the scrapes; ask earlier or keep more".to_owned();
             return Some(Missing::SourceError { cause, retryable: false });
         }
         if ended == 0 {
@@ -186,7 +197,8 @@ impl Kept {
         }
         let newest = last_success(ended).filter(|&at| at > span.start && span.end - at <= staleness);
         if newest.is_none() {
-            let failure = target.scrapes.range(started..ended).rev().find_map(|scrape| scrape.failure.clone());
+            let failure =
+                target.scrapes.range(started..ended).rev().find_map(|scrape| scrape.failure.clone());
             let age = |at: i64| Duration::from_millis(span.end.abs_diff(at));
             let stale = || last_success(ended).map(|at| Missing::Stale { age: age(at) });
             return failure.or_else(stale).or(Some(Missing::NoData));

@@ -160,7 +160,8 @@ impl<'a> Reader<'a> {
     /// A string as in Go.
     fn string(&mut self) -> Result<String, String> {
         const OPEN: &str = "a string is not closed";
-        let quote = self.rest.chars().next().filter(|c| "\"'`".contains(*c)).ok_or("a value stands in quotes")?;
+        let quote =
+            self.rest.chars().next().filter(|c| "\"'`".contains(*c)).ok_or("a value stands in quotes")?;
         let mut chars = self.rest[1..].char_indices();
         let mut text = String::new();
         loop {

@@ -217,7 +217,8 @@ impl Scrape {
         let mut errors = Vec::new();
         while let Some(page) = pages.join_next().await {
             let (i, page) = page.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
-            let error = |failure: Failure| failure.into_error(self.targets[i].to_string(), "metrics".to_owned());
+            let error =
+                |failure: Failure| failure.into_error(self.targets[i].to_string(), "metrics".to_owned());
             let page = page.map_err(error);
             let kept = page.as_ref().map_err(Missing::from).cloned();
             let kept = self.lock().add(i, at, kept);
@@ -296,7 +297,8 @@ impl MetricsSource for Scrape {
         if let Some(missing) = matchings.last().and_then(|matching| self.gap(&kept, matching, span)) {
             return Ok(missing.into());
         }
-        let answers: Vec<_> = matchings.iter().map(|matching| kept.select(matching, from, span.end)).collect();
+        let answers: Vec<_> =
+            matchings.iter().map(|matching| kept.select(matching, from, span.end)).collect();
         let seen = kept.first_seen(from, |i| self.targets[i].id());
         drop(kept);
         match query.read(&answers, span, self.staleness, seen) {
@@ -330,7 +332,8 @@ async fn page(
     most: usize,
 ) -> Result<Vec<(Labels, Sample)>, Failure> {
     let url = target.url();
-    let answer = http.ask(|client| client.get(url.clone()).header(ACCEPT, Format::ACCEPT)).await?.successful()?;
+    let answer =
+        http.ask(|client| client.get(url.clone()).header(ACCEPT, Format::ACCEPT)).await?.successful()?;
     let format = Format::of(answer.content_type.as_deref()).map_err(Failure::malformed)?;
     let mut samples = BTreeMap::new();
     let take = |exposed: Exposed<'_>| {
@@ -343,7 +346,9 @@ async fn page(
         }
         let labels = labelled(target, &exposed)?;
         if samples.len() >= most {
-            return Err(format!("it is one of more than {most} series; narrow the queries or raise the limit"));
+            return Err(format!(
+                "it is one of more than {most} series; narrow the queries or raise the limit"
+            ));
         }
         match samples.insert(labels, sample) {
             None => Ok(()),
@@ -359,7 +364,8 @@ fn labelled(target: &Target, exposed: &Exposed<'_>) -> Result<Labels, String> {
     let mut pairs: Vec<(String, String)> = vec![(Labels::NAME.to_owned(), exposed.name.to_owned())];
     pairs.extend(target.labels().map(|(label, value)| (label.to_owned(), value.to_owned())));
     for (label, value) in exposed.labels.iter().filter(|(_, value)| !value.is_empty()) {
-        let label = if target.label(label).is_some() { format!("exported_{label}") } else { (*label).to_owned() };
+        let label =
+            if target.label(label).is_some() { format!("exported_{label}") } else { (*label).to_owned() };
         pairs.push((label, value.to_string()));
     }
     Labels::new(&mut pairs)

@@ -37,8 +37,10 @@ impl Target {
     pub fn new(url: &str) -> Result<Self, InvalidBaseUrl> {
         let (server, like) = ("a target", "http://localhost:8080/metrics");
         let name = BaseUrl::parse(url, server, like)?;
-        let url = Url::parse(url).map_err(|error| InvalidBaseUrl { server, like, source: Some(error.into()) })?;
-        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let url =
+            Url::parse(url).map_err(|error| InvalidBaseUrl { server, like, source: Some(error.into()) })?;
+        let (host, port) =
+            (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
         let instance = format!("{host}:{port}");
         let labels = [("instance".to_owned(), instance), ("job".to_owned(), "scrape".to_owned())];
         Ok(Self { name, url, labels: labels.into() })

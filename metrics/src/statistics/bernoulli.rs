@@ -35,8 +35,8 @@ pub fn bernoulli_interval(successes: u64, trials: u64, error: f64, optimal_trial
     }
     let successes = successes.min(trials);
     let failures = trials - successes;
-    // Beyond the greatest the interval is one of no use, but not one that is wrong; NaN becomes the least.
-    let concentration = (optimal_trials / AT_FIVE_PERCENT - 1.0).max(1e-3).min(1e15);
+    // Beyond the greatest the interval is one of no use, but not one that is wrong; NaN counts as 0.
+    let concentration = (optimal_trials.max(0.0) / AT_FIVE_PERCENT - 1.0).clamp(1e-3, 1e15);
     let threshold = (-error.ln()).max(0.0);
     let estimate = successes as f64 / trials as f64;
     let excess = |rate: f64| log_evidence(rate, concentration, successes, failures) - threshold;

@@ -104,7 +104,6 @@ impl BoundedMean {
     }
 
     fn bound(&self, weighted: f64, lost: f64) -> f64 {
-        // Without weights there is no bound, and NaN is below nothing.
-        ((weighted - self.price - lost) / self.weights).max(0.0).min(1.0)
+        if self.weights > 0.0 { ((weighted - self.price - lost) / self.weights).clamp(0.0, 1.0) } else { 0.0 }
     }
 }

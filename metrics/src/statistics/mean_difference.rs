@@ -96,7 +96,7 @@ impl MeanDifference {
     #[must_use]
     pub fn difference(&self) -> Option<f64> {
         (self.candidate.count > 0 && self.baseline.count > 0)
-            .then(|| self.candidate.mean - self.baseline.mean)
+            .then_some(self.candidate.mean - self.baseline.mean)
     }
 
     /// Between which bounds the difference lies. `None` during the burn-in, while all values of each side are the

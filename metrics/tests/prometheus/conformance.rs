@@ -49,7 +49,8 @@ fn natives() -> Value {
 /// What the server has of `history` up to `time`, for the name and the labels in `query`.
 fn select(history: &[Value], asked: &Asked) -> Reply {
     let form = asked.form();
-    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap();
+    let field =
+        |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap();
     let (query, end) = (field("query"), field("time").parse::<f64>().unwrap());
     let (selector, range) = query.rsplit_once('[').unwrap();
     let start = end - range.trim_end_matches("ms]").parse::<f64>().unwrap() / 1000.0;

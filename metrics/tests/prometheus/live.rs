@@ -1,13 +1,9 @@
 //! Against a real Prometheus, which scrapes what the test serves.
 
 mod native;
-mod process;
-
-use std::time::Duration;
-
-use process::{Page, Server, until};
 
 use super::*;
+use crate::process::{Page, Server, until};
 
 /// Bounds half-way between scrapes, so that it is certain which samples belong to the window.
 fn between(page: &Page, from: usize, to: usize) -> Window {
@@ -36,7 +32,11 @@ async fn counts_are_those_of_the_target() {
     for (from, to) in [(1, 9), (1, 4), (4, 9), (6, 9)] {
         let (window, before, after) = (between(&page, from, to), &scrapes[from].counts, &scrapes[to].counts);
         let rise = |code| after.requests[code] - before.requests[code];
-        assert_eq!(ask("errors", window).await, counted(rise(1), rise(0) + rise(1)), "scrapes {from} to {to}");
+        assert_eq!(
+            ask("errors", window).await,
+            counted(rise(1), rise(0) + rise(1)),
+            "scrapes {from} to {to}"
+        );
         let counts = after.buckets.iter().zip(before.buckets).map(|(after, before)| after - before).collect();
         let expected = Observation::histogram(Page::EDGES.to_vec(), counts).unwrap();
         assert_eq!(ask("latency", window).await, expected.into(), "scrapes {from} to {to}");
@@ -75,10 +75,8 @@ async fn restarts_are_counted_and_deaths_are_seen() {
     let all = |scrape: usize| scrapes[scrape].counts.requests.iter().sum::<u64>();
     let errors = |scrape: usize| scrapes[scrape].counts.requests[1];
     assert!(all(before + 1) < all(before), "the process has begun anew");
-    let expected = counted(
-        errors(before) - errors(1) + errors(before + 3),
-        all(before) - all(1) + all(before + 3),
-    );
+    let expected =
+        counted(errors(before) - errors(1) + errors(before + 3), all(before) - all(1) + all(before + 3));
     let measured = live.observe(&Metric::errors(), &candidate(), window).await.unwrap();
     assert_eq!(measured, expected);
 
@@ -107,7 +105,10 @@ async fn several_gauges_are_told_apart() {
     // The first by its labels is either; the other's reading is its own or the one before.
     let Measurement::Observed(Observation::Values(readings)) = &together else { panic!("{together:?}") };
     assert!((2..=4).contains(&readings.len()), "{readings:?}");
-    assert!(readings.is_sorted() && readings.iter().all(|sum| *sum > 0.0 && sum.fract() == 0.0), "{readings:?}");
+    assert!(
+        readings.is_sorted() && readings.iter().all(|sum| *sum > 0.0 && sum.fract() == 0.0),
+        "{readings:?}"
+    );
     // Both pages count the same traffic from the same beginning.
     let measured = live.observe(&Metric::errors(), &candidate(), window).await.unwrap();
     let trials = measured.observed().unwrap().trials();
@@ -119,7 +120,8 @@ async fn several_gauges_are_told_apart() {
 async fn a_password_opens_a_server_that_is_locked() {
     let page = Page::serve("1.4.0").await;
     // bcrypt of `s3cret`, as htpasswd of Apache 2.4 makes it with -nbBC 4.
-    let users = "basic_auth_users: {someone: \"$2y$04$XKJTir4lTwJt7.mWrUZVL.WFItyfOXuEMcoYrf5fgbBU.6DSdX1oa\"}\n";
+    let users =
+        "basic_auth_users: {someone: \"$2y$04$XKJTir4lTwJt7.mWrUZVL.WFItyfOXuEMcoYrf5fgbBU.6DSdX1oa\"}\n";
     let server = Server::start(&[&page], users, &[]).await;
     scraped(&page, 6).await;
     let window = between(&page, 1, 4);

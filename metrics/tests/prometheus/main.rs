@@ -5,6 +5,8 @@
 mod conformance;
 mod credentials;
 mod live;
+#[path = "../process/mod.rs"]
+mod process;
 mod readings;
 #[path = "../script/mod.rs"]
 mod script;

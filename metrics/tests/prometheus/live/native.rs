@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
 
 use super::*;
+use crate::process;
 
 /// A field of protobuf: its number, its wire type and what follows.
 fn field(number: u8, wire: u8, value: &[u8]) -> Vec<u8> {
@@ -66,7 +67,8 @@ async fn native_histograms_are_read_at_edges() {
         let since = (shown.len() % 6 + 1) as u64;
         let (counts, zero) = ([3 * since, since, 2 * since], since);
         shown.push((process::now(), counts, zero));
-        let kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        let kind =
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
         ([(CONTENT_TYPE, kind)], family(counts, zero))
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

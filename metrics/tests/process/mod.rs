@@ -1,4 +1,6 @@
-//! What runs beside the test: pages of metrics, and the server that scrapes them.
+//! What runs beside a live test: pages of metrics, and the server that scrapes them.
+
+#![allow(dead_code, reason = "each test uses some of it")]
 
 use std::{
     net::SocketAddr,
@@ -15,25 +17,25 @@ use crate::script::client;
 
 /// What a process has counted since it started.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// With status 200, and 500.
-    pub(super) requests: [u64; 2],
+    pub(crate) requests: [u64; 2],
     /// By how long they took.
-    pub(super) buckets: [u64; 3],
-    pub(super) cost: f64,
+    pub(crate) buckets: [u64; 3],
+    pub(crate) cost: f64,
 }
 
 /// One time that the page was read.
 #[derive(Clone, Debug)]
-pub(super) struct Scrape {
-    pub(super) at: SystemTime,
-    pub(super) counts: Counts,
-    pub(super) queue: f64,
+pub(crate) struct Scrape {
+    pub(crate) at: SystemTime,
+    pub(crate) counts: Counts,
+    pub(crate) queue: f64,
 }
 
 /// A page of metrics on loopback. Between two scrapes there is always the same traffic.
 #[derive(Clone)]
-pub(super) struct Page {
+pub(crate) struct Page {
     version: &'static str,
     address: SocketAddr,
     counts: Arc<Mutex<Counts>>,
@@ -42,12 +44,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) const EDGES: [f64; 2] = [0.1, 0.5];
+    pub(crate) const EDGES: [f64; 2] = [0.1, 0.5];
 
     /// Requests between two scrapes.
-    pub(super) const TRAFFIC: u64 = 20;
+    pub(crate) const TRAFFIC: u64 = 20;
 
-    pub(super) async fn serve(version: &'static str) -> Self {
+    pub(crate) async fn serve(version: &'static str) -> Self {
         let address = free().await;
         let page = Self {
             version,
@@ -69,20 +71,24 @@ impl Page {
     }
 
     /// Nobody listens any more, and open connections end.
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let server = self.server.lock().unwrap().take().unwrap();
         server.abort();
         let _ = server.await;
     }
 
     /// The process begins anew, and counts from zero.
-    pub(super) async fn restart(&self) {
+    pub(crate) async fn restart(&self) {
         self.stop().await;
         *self.counts.lock().unwrap() = Counts::default();
         self.begin().await;
     }
 
-    pub(super) fn scrapes(&self) -> Vec<Scrape> {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/metrics", self.address)
+    }
+
+    pub(crate) fn scrapes(&self) -> Vec<Scrape> {
         self.scrapes.lock().unwrap().clone()
     }
 
@@ -120,7 +126,7 @@ impl Page {
 }
 
 /// A Prometheus that scrapes every second; it ends when this is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     _directory: tempfile::TempDir,
     _child: tokio::process::Child,
@@ -128,12 +134,12 @@ pub(super) struct Server {
 
 impl Server {
     /// With these targets, this configuration of its web server, and more arguments.
-    pub(super) async fn start(pages: &[&Page], web: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn start(pages: &[&Page], web: &str, arguments: &[&str]) -> Self {
         let targets: Vec<_> = pages.iter().map(|page| page.address).collect();
         Self::scraping(&targets, web, arguments).await
     }
 
-    pub(super) async fn scraping(targets: &[SocketAddr], web: &str, arguments: &[&str]) -> Self {
+    pub(crate) async fn scraping(targets: &[SocketAddr], web: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let targets: Vec<_> = targets.iter().map(|address| format!("\"{address}\"")).collect();
         let configuration = format!(
@@ -162,17 +168,17 @@ impl Server {
         server
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
 /// An address that nobody listens on.
-pub(super) async fn free() -> SocketAddr {
+pub(crate) async fn free() -> SocketAddr {
     tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-pub(super) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
     for _ in 0..600 {
         if let Some(found) = check().await {
             return found;
@@ -188,6 +194,6 @@ fn from_environment(name: &str) -> Option<PathBuf> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a real server keeps real time")]
-pub(super) fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }

@@ -1,0 +1,281 @@
+//! Where to ask, as a file says it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use tidegate::{
+    canary::WallClock,
+    metrics::{
+        CloudWatch, Datadog, Dynatrace, Graphite, Http, Metric, MetricsSource, NewRelic, Prometheus, Scrape,
+        cloudwatch::{Environment, MetricStat},
+        llm, newrelic::NrqlQuery,
+        prometheus::Query as PromQuery,
+        query::{DatadogQuery, DynatraceSelector, GraphiteTarget, Query, Template},
+        scrape::Target,
+    },
+};
+
+use super::evidence::Raw;
+use crate::failure::Failure;
+
+/// The file: one table, named after the kind of source.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum SourceFile {
+    CloudWatch(AwsFile),
+    Datadog(DatadogFile),
+    Dynatrace(DynatraceFile),
+    Graphite(ServerFile<Query<Template<GraphiteTarget>>>),
+    NewRelic(NewRelicFile),
+    Prometheus(PrometheusFile),
+    Scrape(ScrapeFile),
+}
+
+/// Credentials by the names of environment variables, so that the file holds none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Auth {
+    /// A bearer token.
+    bearer_env: Option<String>,
+    /// `USER:PASSWORD`.
+    basic_env: Option<String>,
+    /// Any header.
+    headers_env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ServerFile<Q> {
+    url: String,
+    #[serde(flatten)]
+    auth: Auth,
+    queries: BTreeMap<Metric, Q>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AwsFile {
+    /// By default the environment's or the profile's.
+    region: Option<String>,
+    /// By default the region's.
+    url: Option<String>,
+    queries: BTreeMap<Metric, Query<MetricStat>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatadogFile {
+    url: String,
+    api_key_env: String,
+    application_key_env: String,
+    queries: BTreeMap<Metric, Query<Template<DatadogQuery>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DynatraceFile {
+    url: String,
+    /// A variable with the whole header: `Api-Token …`.
+    authorization_env: String,
+    queries: BTreeMap<Metric, Query<Template<DynatraceSelector>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRelicFile {
+    url: String,
+    account: u32,
+    api_key_env: String,
+    queries: BTreeMap<Metric, Query<NrqlQuery>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PrometheusFile {
+    url: String,
+    #[serde(flatten)]
+    auth: Auth,
+    #[serde(flatten)]
+    known: Known,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ScrapeFile {
+    targets: Vec<TargetFile>,
+    #[serde(flatten)]
+    auth: Auth,
+    #[serde(flatten)]
+    known: Known,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFile {
+    url: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// Queries of PromQL, by hand and from the catalogue.
+#[derive(Debug, Deserialize)]
+struct Known {
+    catalogue: Option<Catalogue>,
+    #[serde(default)]
+    queries: BTreeMap<Metric, PromQuery>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Catalogue {
+    server: String,
+    matchers: String,
+}
+
+/// A source that can be asked; one that scrapes has to be told when.
+pub(crate) enum Asked {
+    Scrape(Scrape),
+    Server(Box<dyn MetricsSource>),
+}
+
+impl Asked {
+    pub(crate) fn source(&self) -> &dyn MetricsSource {
+        match self {
+            Self::Scrape(scrape) => scrape,
+            Self::Server(source) => source.as_ref(),
+        }
+    }
+}
+
+impl SourceFile {
+    pub(crate) async fn open(self, raw: Raw) -> Result<Asked> {
+        let http = |auth: &Auth| -> Result<Http> {
+            let raw = raw.clone();
+            let client = reqwest::Client::builder().default_headers(auth.headers()?).build();
+            let client = client.context("cannot set up HTTP; are the system's certificates readable?")?;
+            Ok(Http::new(client).watched_by(move |exchange| raw.take(exchange)))
+        };
+        let nobody = Auth::default();
+        Ok(Asked::Server(match self {
+            Self::CloudWatch(file) => {
+                let http = http(&nobody)?;
+                let credentials = Environment::new(reqwest::Client::new(), variable);
+                let region = match file.region {
+                    Some(region) => region,
+                    None => credentials.region().await.map_err(wrong)?,
+                };
+                let clock = WallClock::new();
+                let source =
+                    CloudWatch::new(http, &region, credentials, move || clock.now()).map_err(wrong)?;
+                let source = match file.url {
+                    Some(url) => source.at(&url).map_err(wrong)?,
+                    None => source,
+                };
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Datadog(file) => {
+                let keys = [secret(&file.api_key_env)?, secret(&file.application_key_env)?];
+                let source = Datadog::new(http(&nobody)?, &file.url, keys).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Dynatrace(file) => {
+                let authorization = secret(&file.authorization_env)?;
+                let source = Dynatrace::new(http(&nobody)?, &file.url, authorization).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Graphite(file) => {
+                let source = Graphite::new(http(&file.auth)?, &file.url).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::NewRelic(file) => {
+                let key = secret(&file.api_key_env)?;
+                let source = NewRelic::new(http(&nobody)?, &file.url, file.account, key).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Prometheus(file) => {
+                let source = Prometheus::new(http(&file.auth)?, &file.url).map_err(wrong)?;
+                Box::new(source.with_queries(file.known.queries()?))
+            }
+            Self::Scrape(file) => {
+                let targets = file.targets.into_iter().map(|TargetFile { url, labels }| {
+                    let target = Target::new(&url).map_err(wrong)?;
+                    Ok(labels.into_iter().fold(target, |target, (name, value)| target.with(name, value)))
+                });
+                let targets: Vec<_> = targets.collect::<Result<_>>()?;
+                let scrape = Scrape::new(http(&file.auth)?, targets);
+                return Ok(Asked::Scrape(scrape.with_queries(file.known.queries()?).map_err(wrong)?));
+            }
+        }))
+    }
+}
+
+impl Known {
+    /// Those of the catalogue, and over them those of the file.
+    fn queries(self) -> Result<Vec<(Metric, PromQuery)>> {
+        let mut queries = Vec::new();
+        if let Some(Catalogue { server, matchers }) = self.catalogue {
+            let known = llm::Server::ALL.into_iter().find(|known| known.name() == server);
+            let known = known.ok_or_else(|| {
+                let names: Vec<_> = llm::Server::ALL.iter().map(|server| server.name()).collect();
+                Failure::Misused(format!("the catalogue has no server `{server}`; it has {}", names.join(", ")))
+            })?;
+            queries.extend(llm::queries(known, &matchers).map_err(wrong)?);
+        }
+        queries.extend(self.queries);
+        Ok(queries)
+    }
+}
+
+impl Auth {
+    fn headers(&self) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        if let Some(name) = &self.bearer_env {
+            headers.insert(AUTHORIZATION, header(&format!("Bearer {}", value(name)?), name)?);
+        }
+        if let Some(name) = &self.basic_env {
+            use base64::{Engine as _, prelude::BASE64_STANDARD};
+            let encoded = BASE64_STANDARD.encode(value(name)?);
+            headers.insert(AUTHORIZATION, header(&format!("Basic {encoded}"), name)?);
+        }
+        for (header_name, name) in &self.headers_env {
+            let header_name: HeaderName = header_name
+                .parse()
+                .map_err(|_| Failure::Misused(format!("`{header_name}` in headers_env is no header's name")))?;
+            headers.insert(header_name, secret(name)?);
+        }
+        Ok(headers)
+    }
+}
+
+/// What a variable of the environment holds, as the value of a header.
+fn secret(name: &str) -> Result<HeaderValue> {
+    header(&value(name)?, name)
+}
+
+fn header(text: &str, name: &str) -> Result<HeaderValue> {
+    let mut header = HeaderValue::from_str(text).map_err(|_| {
+        Failure::Misused(format!("environment variable `{name}` holds what no header can hold; is it the right one?"))
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn value(name: &str) -> Result<String> {
+    let missing = || Failure::Misused(format!("environment variable `{name}` is not set or empty; export it"));
+    Ok(variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).ok_or_else(missing)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a key in a file or on the command line would be seen by others")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The file says something that cannot be.
+fn wrong(error: impl std::error::Error) -> Failure {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(behind) = source {
+        text = format!("{text}: {behind}");
+        source = behind.source();
+    }
+    Failure::Misused(text)
+}
