@@ -215,6 +215,33 @@ async fn latency_is_the_time_to_the_last_frame() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_to_first_token_is_the_time_to_the_first_bytes() {
+    let router = router();
+    let (frames, body) = mpsc::unbounded::<Result<&str, Infallible>>();
+    let response = request(&router, StatusCode::OK, Body::from_stream(body)).await;
+    advance(Duration::from_millis(90)).await;
+    frames.unbounded_send(Ok("first")).unwrap();
+    let mut body = response.into_body();
+    body.frame().await.unwrap().unwrap();
+    advance(Duration::from_millis(400)).await;
+    frames.unbounded_send(Ok("last")).unwrap();
+    drop(frames);
+    body.collect().await.unwrap();
+    // An answer without a body has no first bytes.
+    request(&router, StatusCode::NO_CONTENT, Body::empty()).await;
+    advance(Duration::from_millis(510)).await;
+    let Measurement::Observed(Observation::Histogram { edges, counts }) =
+        ask(&router, Metric::TTFT, Slot::Stable, window(0, 1_000)).await
+    else {
+        panic!("it is a histogram")
+    };
+    let place = counts.iter().position(|count| *count == 1).unwrap();
+    assert_eq!((edges[place], counts.iter().sum::<u64>()), (0.1, 1));
+    let nothing = ask(&router, Metric::TTFT, Slot::Candidate, window(0, 1_000)).await;
+    assert_eq!(nothing, Missing::NoData.into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_closed_and_aligned_windows_are_answered() {
     let router = router();
     good_request(&router).await;

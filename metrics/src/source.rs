@@ -57,6 +57,8 @@ impl Metric {
     pub const ERRORS: &str = "errors";
     /// How long requests took, in seconds: a histogram or values.
     pub const LATENCY: &str = "latency";
+    /// How long it took to the first token or the first bytes of an answer, in seconds: a histogram or values.
+    pub const TTFT: &str = "ttft";
 
     /// A metric by its name.
     pub fn new(name: impl Into<String>) -> Self {
@@ -79,6 +81,12 @@ impl Metric {
     #[must_use]
     pub fn latency() -> Self {
         Self::new(Self::LATENCY)
+    }
+
+    /// [`Self::TTFT`].
+    #[must_use]
+    pub fn ttft() -> Self {
+        Self::new(Self::TTFT)
     }
 
     /// The name.

@@ -49,6 +49,11 @@ impl<B: Body> Body for WatchedBody<B> {
         if let (Some(left), Some(Ok(frame))) = (this.left.as_mut(), &frame) {
             *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64));
         }
+        if let (Some(ticket), Some(Ok(frame))) = (this.ticket.as_mut(), &frame)
+            && frame.data_ref().is_some_and(|data| data.has_remaining())
+        {
+            ticket.begin();
+        }
         match &frame {
             // It ended before its stated length: nobody got the whole of it.
             None if this.left.is_some_and(|left| left > 0) => drop(this.ticket.take()),

@@ -141,8 +141,8 @@ impl TrafficRouter for EmbeddedRouter {
 
 /// A request that ended on the edge between two windows belongs to the later one.
 ///
-/// Knows [`Metric::availability`], [`Metric::errors`] and [`Metric::latency`] of the labels `route` and `slot`; other labels are not
-/// looked at.
+/// Knows [`Metric::availability`], [`Metric::errors`], [`Metric::latency`] and, of answers that had a body,
+/// [`Metric::ttft`], of the labels `route` and `slot`; other labels are not looked at.
 #[async_trait]
 impl MetricsSource for EmbeddedRouter {
     async fn observe(
@@ -170,7 +170,8 @@ impl MetricsSource for EmbeddedRouter {
             Metric::AVAILABILITY => Ok(records.availability(slot, window, now)),
             Metric::ERRORS => Ok(records.errors(slot, window, now)),
             Metric::LATENCY => Ok(records.latency(slot, window, now)),
-            _ => Err(unknown("`availability`, `errors` and `latency`")),
+            Metric::TTFT => Ok(records.ttft(slot, window, now)),
+            _ => Err(unknown("`availability`, `errors`, `latency` and `ttft`")),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Recording {
     pub resolution: Duration,
     /// Buckets older than this are forgotten. One hour by default.
     pub retention: Duration,
-    /// Upper edges of the latency histogram in seconds, ascending. 1 ms to 60 s by default.
+    /// Upper edges of the histograms of latency and time to first bytes in seconds, ascending. 1 ms to 60 s by default.
     pub edges: Vec<f64>,
 }
 
@@ -56,6 +56,14 @@ pub(super) struct Records {
     buckets: BTreeMap<(u128, Slot), Tally>,
 }
 
+/// How long a request took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Took {
+    pub(super) whole: Duration,
+    /// To the first bytes of the answer's body, if any came.
+    pub(super) first: Option<Duration>,
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -73,6 +81,7 @@ struct Tally {
     broken: u64,
     failed: u64,
     latency: Vec<u64>,
+    ttft: Vec<u64>,
 }
 
 impl Records {
@@ -81,12 +90,13 @@ impl Records {
     }
 
     /// Counts a request that ended at `now`.
-    pub(super) fn add(&mut self, slot: Slot, now: SystemTime, took: Duration, end: End) {
+    pub(super) fn add(&mut self, slot: Slot, now: SystemTime, took: Took, end: End) {
         let tick = self.tick(now);
         let edges = &self.recording.edges;
-        let place = edges.partition_point(|&edge| edge < took.as_secs_f64());
+        let place = |took: Duration| edges.partition_point(|&edge| edge < took.as_secs_f64());
+        let places = (place(took.whole), took.first.map(place));
         if let Some(tally) = self.buckets.get_mut(&(tick, slot)) {
-            tally.add(place, end);
+            tally.add(places, end);
             return;
         }
         // A new bucket is the moment to forget old ones.
@@ -96,7 +106,7 @@ impl Records {
             self.buckets.pop_first();
         }
         let mut tally = Tally::new(edges.len());
-        tally.add(place, end);
+        tally.add(places, end);
         self.buckets.insert((tick, slot), tally);
     }
 
@@ -115,6 +125,13 @@ impl Records {
     pub(super) fn latency(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
         self.over(slot, window, now, |total| {
             Observation::histogram(self.recording.edges.clone(), total.latency.clone())
+        })
+    }
+
+    pub(super) fn ttft(&self, slot: Slot, window: Window, now: SystemTime) -> Measurement {
+        let begun = |total: &Tally| total.ttft.iter().any(|count| *count > 0);
+        self.over(slot, window, now, |total| {
+            begun(total).then(|| Observation::histogram(self.recording.edges.clone(), total.ttft.clone()))?
         })
     }
 
@@ -144,6 +161,7 @@ impl Records {
             total.broken += tally.broken;
             total.failed += tally.failed;
             total.latency.iter_mut().zip(&tally.latency).for_each(|(total, count)| *total += count);
+            total.ttft.iter_mut().zip(&tally.ttft).for_each(|(total, count)| *total += count);
         }
         match observation(&total) {
             Some(observation) if total.requests > 0 => Measurement::Observed(observation),
@@ -158,14 +176,16 @@ impl Records {
 
 impl Tally {
     fn new(edges: usize) -> Self {
-        Self { requests: 0, broken: 0, failed: 0, latency: vec![0; edges + 1] }
+        let none = vec![0; edges + 1];
+        Self { requests: 0, broken: 0, failed: 0, latency: none.clone(), ttft: none }
     }
 
-    fn add(&mut self, place: usize, end: End) {
+    fn add(&mut self, (whole, first): (usize, Option<usize>), end: End) {
         self.requests += 1;
         self.broken += u64::from(end == End::Broken);
         self.failed += u64::from(end == End::Failed);
-        self.latency[place] += 1;
+        self.latency[whole] += 1;
+        first.into_iter().for_each(|first| self.ttft[first] += 1);
     }
 }
 

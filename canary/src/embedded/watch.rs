@@ -13,7 +13,11 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Route, WatchedBody, record::End, split::choose};
+use super::{
+    Route, WatchedBody,
+    record::{End, Took},
+    split::choose,
+};
 use crate::{Slot, memory::lock};
 
 /// Makes a [`Split`] around a service. From [`EmbeddedRouter::layer`](super::EmbeddedRouter::layer).
@@ -48,6 +52,7 @@ pub(super) struct Ticket {
     slot: Slot,
     counted: bool,
     since: SystemTime,
+    first: Option<SystemTime>,
     end: End,
 }
 
@@ -87,6 +92,7 @@ where
             slot: choice.slot,
             counted: choice.counted,
             since: self.route.clock.now(),
+            first: None,
             end: End::Broken,
         };
         let bodiless = request.method() == Method::HEAD;
@@ -115,6 +121,13 @@ where
 }
 
 impl Ticket {
+    /// Bytes of the body have come.
+    pub(super) fn begin(&mut self) {
+        if self.first.is_none() {
+            self.first = Some(self.route.clock.now());
+        }
+    }
+
     /// The whole response was delivered.
     pub(super) fn end(mut self, end: End) {
         self.end = end;
@@ -127,7 +140,9 @@ impl Drop for Ticket {
             // The time is read under the lock: a window that was asked for after its end is complete.
             let mut records = lock(&self.route.records);
             let now = self.route.clock.now();
-            records.add(self.slot, now, now.duration_since(self.since).unwrap_or_default(), self.end);
+            let since = |at: SystemTime| at.duration_since(self.since).unwrap_or_default();
+            let took = Took { whole: since(now), first: self.first.map(since) };
+            records.add(self.slot, now, took, self.end);
         }
     }
 }

@@ -31,7 +31,7 @@ impl Windows {
         let (start, end) = (window.start(), window.end());
         let before = self.0.range(..end).next_back().filter(|(_, before)| before.window.end() > start);
         let after = self.0.range((Bound::Excluded(end), Bound::Unbounded)).next();
-        if let Some((_, other)) = before.or(after.filter(|(_, after)| after.window.start() < end)) {
+        if let Some((_, other)) = before.or_else(|| after.filter(|(_, after)| after.window.start() < end)) {
             let why =
                 format!("that ends at {ended} overlaps that of {}; count every request once", other.place);
             return Err(told(why));

@@ -39,8 +39,8 @@ use crate::{
 /// let version = json!({"term": {"model.version": "{{version}}"}});
 /// let errors = json!({"bool": {"filter": [version, {"range": {"status": {"gte": 500}}}]}});
 /// let errors = Query::proportion(
-///     Search::new("requests-*".parse()?, errors.try_into()?)?,
-///     Search::new("requests-*".parse()?, version.try_into()?)?,
+///     Search::new("requests-*", errors.try_into()?)?,
+///     Search::new("requests-*", version.try_into()?)?,
 /// );
 /// let source =
 ///     Elasticsearch::new(reqwest::Client::new(), "http://localhost:9200")?.with_query(Metric::errors(), errors);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Selector, Window,
-    query::{IndexName, InvalidTemplate, JsonTemplate, Template, Unfilled},
+    query::{IndexName, InvalidTemplate, JsonTemplate, Language, Template, Unfilled},
 };
 
 /// A query for documents in an index, and what to make of those that it finds.
@@ -15,12 +15,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Unchecked")]
 pub struct Search {
-    index: String,
+    index: Template<IndexName>,
     query: JsonTemplate,
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregation: Option<Aggregation>,
-    #[serde(skip)]
-    index_template: Template<IndexName>,
 }
 
 /// A search as it is written.
@@ -87,9 +85,21 @@ pub enum InvalidSearch {
     Template(#[from] InvalidTemplate),
 }
 
+/// Clauses that read text as a language.
+const LANGUAGES: [&str; 8] = [
+    "query_string",
+    "regexp",
+    "runtime_mappings",
+    "script",
+    "script_score",
+    "simple_query_string",
+    "wildcard",
+    "wrapper",
+];
+
 impl Search {
     /// The number of documents in `index` that match `query`, a clause of the [query language]. The index may be an
-    /// alias, a data stream, a list or a pattern, with gaps; values of labels are parts of one name. At least one of
+    /// alias, a data stream, a list or a pattern, with gaps; a value there is a part of one name. At least one of
     /// the two has a gap for a label.
     ///
     /// # Errors
@@ -97,8 +107,28 @@ impl Search {
     /// Gaps must not stand where a value would be syntax (`query_string`, `regexp`, `wildcard`, `script`, …).
     ///
     /// [query language]: https://www.elastic.co/docs/explore-analyze/query-filter/languages/querydsl
-    pub fn new(index: Template<IndexName>, query: JsonTemplate) -> Result<Self, InvalidSearch> {
-        Self::checked(index, query, None)
+    pub fn new(index: &str, query: JsonTemplate) -> Result<Self, InvalidSearch> {
+        let template = Template::part(index)?;
+        let invalid = |template: &str, problem| InvalidTemplate {
+            template: template.to_owned(),
+            language: IndexName::NAME,
+            problem,
+        };
+        if index.is_empty() {
+            return Err(invalid(index, "it is empty, which would search every index").into());
+        }
+        let texts = query.texts();
+        for (path, _) in &texts {
+            if let Some(clause) = path.iter().find(|name| LANGUAGES.contains(name)) {
+                return Err(InvalidSearch::Clause { clause: (*clause).to_owned() });
+            }
+        }
+        if template.labels().next().is_none() && query.labels().next().is_none() {
+            let problem = "neither it nor the query names a label, so every side would get the same answer; write \
+                {{label}}";
+            return Err(invalid(index, problem).into());
+        }
+        Ok(Self { index: template, query, aggregation: None })
     }
 
     /// What `aggregation` makes of the documents, in place of their number.
@@ -106,5 +136,38 @@ impl Search {
     pub fn with_aggregation(mut self, aggregation: Aggregation) -> Self {
         self.aggregation = Some(aggregation);
         self
+    }
+
+    pub(super) const fn aggregation(&self) -> Option<&Aggregation> {
+        self.aggregation.as_ref()
+    }
+
+    /// The index and the query for `selector` in `window`.
+    pub(super) fn fill(&self, selector: &Selector, window: Window) -> Result<(String, Value), Unfilled> {
+        Ok((self.index.fill(selector, window)?, self.query.fill(selector, window)?))
+    }
+}
+
+impl Aggregation {
+    pub(super) fn request(&self) -> Value {
+        match self {
+            Self::Mean { field } => json!({"avg": {"field": field}}),
+            Self::Max { field } => json!({"max": {"field": field}}),
+            Self::Min { field } => json!({"min": {"field": field}}),
+            Self::Percentile { field, percent } => {
+                json!({"percentiles": {"field": field, "percents": [percent], "keyed": false}})
+            }
+            Self::Sum { field } => json!({"sum": {"field": field}}),
+            Self::ValueCount { field } => json!({"value_count": {"field": field}}),
+        }
+    }
+}
+
+impl TryFrom<Unchecked> for Search {
+    type Error = InvalidSearch;
+
+    fn try_from(search: Unchecked) -> Result<Self, Self::Error> {
+        let Unchecked { index, query, aggregation } = search;
+        Ok(Self { aggregation, ..Self::new(&index, query)? })
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 /// Of [`Total`](Observation::Total)s, where single values are not known, the means of each window are compared and
 /// windows are the sample; nothing is said before there are 20. Both are **asymptotic**: the chances of error hold as
 /// samples grow, and better the less is in rare, enormous values; [cap](Self::cap) those.
+///
+/// One sample of all values knows nothing of when they were: where the share of traffic changes while both sides
+/// drift together, as in a ramp, that looks like a difference. Give totals there, or begin anew at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]

@@ -85,7 +85,7 @@ pub const TPOT: &str = "tpot";
 /// The share of answers that ended at their longest length.
 pub const TRUNCATED: &str = "truncated";
 /// Time to the first token, in seconds.
-pub const TTFT: &str = "ttft";
+pub const TTFT: &str = Metric::TTFT;
 
 /// A kind of server, by what its page of metrics looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

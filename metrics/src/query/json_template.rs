@@ -42,12 +42,13 @@ impl JsonTemplate {
         self.node.fill(selector, window)
     }
 
+    /// The labels that it needs, each as often as it is used.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.texts().into_iter().flat_map(|(_, template)| template.labels())
+    }
+
     /// The strings that have gaps, each with the names of the members that it is in, from the outside in.
-    #[cfg_attr(
-        not(any(feature = "elasticsearch", feature = "json")),
-        expect(dead_code, reason = "these two look into it")
-    )]
-    pub(crate) fn texts(&self) -> Vec<(Vec<&str>, String)> {
+    pub(crate) fn texts(&self) -> Vec<(Vec<&str>, &Template<Plain>)> {
         let mut texts = Vec::new();
         self.node.collect(&mut Vec::new(), &mut texts);
         texts
@@ -89,14 +90,7 @@ impl Node {
         })
     }
 
-    #[cfg_attr(
-        not(any(feature = "elasticsearch", feature = "json")),
-        expect(dead_code, reason = "these two look into it")
-    )]
-    fn collect<'a>(&'a self, path: &mut Vec<&'a str>, texts: &mut Vec<(Vec<&'a str>, String)>)
-    where
-        Self: 'a,
-    {
+    fn collect<'a>(&'a self, path: &mut Vec<&'a str>, texts: &mut Vec<(Vec<&'a str>, &'a Template<Plain>)>) {
         match self {
             Self::Array(items) => items.iter().for_each(|item| item.collect(path, texts)),
             Self::Fixed(_) => {}
@@ -107,7 +101,7 @@ impl Node {
                     path.pop();
                 }
             }
-            Self::Text(template) => texts.push((path.clone(), template.to_string())),
+            Self::Text(template) => texts.push((path.clone(), template)),
         }
     }
 }
