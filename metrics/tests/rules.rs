@@ -434,7 +434,7 @@ mod judges {
         let text = judgement.explain();
         for part in [
             "The candidate fails on errors: in one window the candidate had 30 of 100 (30 %), the baseline had 9 of 900 (1 %).",
-            "The odds of a hit on the candidate, in units of the baseline's, are 42.4, surely between 14.2 and 155.",
+            "The odds ratio of candidate to baseline is 42.4, surely between 14.2 and 155.",
             "and 20 suffices; a good candidate gets there in at most 5 % of rollouts",
         ] {
             assert!(text.contains(part), "{text}");

@@ -151,8 +151,6 @@ fn domain(region: &str) -> &'static str {
 impl CloudWatchApi {
     /// A window of so many points comes in one page; more pages than these are no answer.
     const PAGES: usize = 100;
-    /// How often a question that CloudWatch throttles is put again, after a pause.
-    const THROTTLED: u32 = 2;
 
     async fn all_pages(
         &self,
@@ -200,9 +198,9 @@ impl CloudWatchApi {
                 .await?;
             match Outcome::of(&answer)? {
                 Outcome::Page(page) => return Ok(page),
-                Outcome::Throttled(failure) if throttled == Self::THROTTLED => return Err(failure),
+                Outcome::Throttled(failure) if throttled == self.http.retries() => return Err(failure),
                 Outcome::Throttled(_) => {
-                    tokio::time::sleep(Duration::from_millis(100 << (2 * throttled))).await;
+                    tokio::time::sleep(Http::pause(throttled)).await;
                     throttled += 1;
                 }
             }

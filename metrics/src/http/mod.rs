@@ -42,7 +42,7 @@ type Watch = dyn Fn(&Exchange<'_>) + Send + Sync;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    #[cfg_attr(not(feature = "scrape"), expect(dead_code, reason = "JSON is told by its status"))]
+    #[allow(dead_code, reason = "JSON is told by its status; pages of text are not")]
     pub(crate) content_type: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -83,8 +83,20 @@ impl Http {
         self
     }
 
+    #[allow(dead_code, reason = "not every source says it to its server")]
     pub(crate) const fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    #[allow(dead_code, reason = "CloudWatch alone is busy with another status")]
+    pub(crate) const fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// How long to wait after so many tries.
+    pub(crate) const fn pause(tried: u32) -> Duration {
+        let doublings = 2 * if tried < 4 { tried } else { 4 };
+        Duration::from_millis(100 << doublings)
     }
 
     /// Puts the question that `request` makes of the client, and gives the answer of whatever status, except
@@ -100,7 +112,7 @@ impl Http {
                     Err(Failed::Now(failure)) => return Err(failure),
                     Err(Failed::Later { failure, .. }) if tried >= self.retries => return Err(failure),
                     Err(Failed::Later { failure, after }) => {
-                        let pause = after.unwrap_or_else(|| Duration::from_millis(100 << (2 * tried).min(8)));
+                        let pause = after.unwrap_or_else(|| Self::pause(tried));
                         if pause >= self.timeout {
                             return Err(failure);
                         }
@@ -119,6 +131,7 @@ impl Http {
 
     /// Puts the question and reads the answer as JSON. Any status but 200 is a failure with the beginning of
     /// what the server said.
+    #[allow(dead_code, reason = "not every source answers in JSON")]
     pub(crate) async fn ask_json<T: DeserializeOwned>(
         &self,
         request: impl Fn(&Client) -> RequestBuilder + Send + Sync,

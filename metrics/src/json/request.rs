@@ -162,10 +162,10 @@ impl JsonRequest {
     }
 
     pub(super) fn fill(&self, selector: &Selector, window: Window) -> Result<JsonQuestion, Unfilled> {
-        let labels = self.url.labels().chain(self.body.iter().flat_map(JsonTemplate::labels));
+        let labels: Vec<_> = labels(&self.url, self.body.as_ref()).collect();
         let mut all = selector.clone();
         for (name, at, unit, problem) in bounds(window) {
-            if labels.clone().any(|label| label == name) {
+            if labels.contains(&name) {
                 let count = whole(at, unit)
                     .ok_or_else(|| Unfilled::Unfit { label: name.to_owned(), problem })?;
                 all = all.with(name, count.to_string());
@@ -195,45 +195,57 @@ fn whole(at: SystemTime, unit: Duration) -> Option<u128> {
     since.is_multiple_of(unit.as_nanos()).then(|| since / unit.as_nanos())
 }
 
+fn labels<'a>(
+    url: &'a Template<UrlText>,
+    body: Option<&'a JsonTemplate>,
+) -> impl Iterator<Item = &'a str> {
+    url.labels().chain(body.into_iter().flat_map(JsonTemplate::labels))
+}
+
+/// What is wrong with the text of a URL, whatever its gaps.
+fn misplaced(url: &str) -> Option<&'static str> {
+    if !url.starts_with('/') {
+        Some("it is a path below the server's URL, and begins with `/`")
+    } else if url.contains('#') || url.chars().any(|c| c.is_control() || c == ' ') {
+        Some("it holds a `#`, a space or a control character; percent-encode them")
+    } else if url.split(['/', '?']).any(|segment| matches!(segment, "." | "..")) {
+        Some("it holds `.` or `..` as a segment, which leads elsewhere")
+    } else {
+        None
+    }
+}
+
+/// What the gaps of a request leave open.
+fn left_open(
+    url: &Template<UrlText>,
+    body: Option<&JsonTemplate>,
+    is_timed: bool,
+) -> Option<&'static str> {
+    let texts = body.into_iter().flat_map(JsonTemplate::texts).map(|(_, text)| text.to_string());
+    let texts: Vec<String> = texts.chain([url.to_string()]).collect();
+    let gaps = || texts.iter().flat_map(|text| text.split("{{").skip(1)).filter_map(|gap| gap.split("}}").next());
+    let names = |bounds: [&str; 3]| gaps().any(|label| bounds.contains(&label.trim()));
+    let is_windowed = names(["start", "start_s", "start_ms"]) && names(["end", "end_s", "end_ms"]);
+    let mut sides = labels(url, body).filter(|label| !matches!(*label, "start_s" | "start_ms" | "end_s" | "end_ms"));
+    if !(is_windowed || is_timed) {
+        Some("it does not name the window; write {{start}} and {{end}}, or say where the times of numbers are")
+    } else if sides.next().is_none() {
+        Some("it names no label, so every side would get the same answer; write {{label}}")
+    } else {
+        None
+    }
+}
+
 impl TryFrom<Unchecked> for JsonRequest {
     type Error = InvalidRequest;
 
     fn try_from(request: Unchecked) -> Result<Self, Self::Error> {
-        let Unchecked { url, body, numbers, several, times } = request;
-        let template = Template::part(&url)?;
-        let problem = if !url.starts_with('/') {
-            Some("it is a path below the server's URL, and begins with `/`")
-        } else if url.contains('#') || url.chars().any(|c| c.is_control() || c == ' ') {
-            Some("it holds a `#`, a space or a control character; percent-encode them")
-        } else if url.split(['/', '?']).any(|segment| matches!(segment, "." | "..")) {
-            Some("it holds `.` or `..` as a segment, which leads elsewhere")
-        } else {
-            None
-        };
-        let texts: Vec<_> = body.iter().flat_map(JsonTemplate::texts).map(|(_, text)| text.to_string()).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).chain([url.as_str()]).collect();
-        let names = |bound: &str| {
-            let gaps = texts.iter().flat_map(|text| text.split("{{").skip(1)).filter_map(|gap| gap.split("}}").next());
-            gaps.map(str::trim).any(|label| [bound, &format!("{bound}_s"), &format!("{bound}_ms")].contains(&label))
-        };
-        let labels = template.labels().chain(body.iter().flat_map(JsonTemplate::labels));
-        let mut sides = labels.filter(|label| !matches!(*label, "start_s" | "start_ms" | "end_s" | "end_ms"));
-        let problem = problem
-            .or_else(|| {
-                (times.is_none() && !(names("start") && names("end"))).then_some(
-                    "it does not name the window; write {{start}} and {{end}}, or say where the times of numbers are",
-                )
-            })
-            .or_else(|| {
-                sides
-                    .next()
-                    .is_none()
-                    .then_some("it names no label, so every side would get the same answer; write {{label}}")
-            });
-        match problem {
-            None => Ok(Self { url: template, body, look: Look { numbers, several, times } }),
+        let Unchecked { url: text, body, numbers, several, times } = request;
+        let url = Template::part(&text)?;
+        match misplaced(&text).or_else(|| left_open(&url, body.as_ref(), times.is_some())) {
+            None => Ok(Self { url, body, look: Look { numbers, several, times } }),
             Some(problem) => {
-                Err(InvalidTemplate { template: url, language: UrlText::NAME, problem }.into())
+                Err(InvalidTemplate { template: text, language: UrlText::NAME, problem }.into())
             }
         }
     }

@@ -58,9 +58,9 @@ impl Judgement {
             Measure::BurnRate => "The error budget burns at".to_owned(),
             Measure::Difference => "The candidate's mean less the baseline's is".to_owned(),
             Measure::Mean => "The value is".to_owned(),
-            Measure::OddsRatio => "The odds of a hit on the candidate, in units of the baseline's, are".to_owned(),
+            Measure::OddsRatio => "The odds ratio of candidate to baseline is".to_owned(),
             Measure::OddsRatioBeyond(edge) => {
-                format!("The odds of a value beyond {}, in units of the baseline's, are", Short(edge))
+                format!("The odds ratio of candidate to baseline, of values beyond {}, is", Short(edge))
             }
             Measure::Share => "The share is".to_owned(),
             Measure::Shift => "The candidate's values are greater by".to_owned(),

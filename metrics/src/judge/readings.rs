@@ -14,7 +14,7 @@ use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
 
 /// Readings of a gauge: the length of a queue, a percentile that a server has computed, the fill of a cache.
 ///
-/// Fails once [`breaches`](Self::breaches) of the last [`of`](Self::of) windows broke the bound, passes while
+/// Fails once [`breaches`](Self::breaches) of the last [`of`](field@Self::of) windows broke the bound, passes while
 /// fewer did and there were that many. A heuristic: readings follow each other, so that no chance of error can
 /// be promised. Where there are counts or a histogram, judge those.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

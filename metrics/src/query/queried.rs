@@ -90,6 +90,7 @@ impl<A: QueryApi> Queried<A> {
 
     /// The server, to be set up differently.
     #[must_use]
+    #[allow(dead_code, reason = "not every source has settings of its own")]
     pub(crate) fn map_api(self, change: impl FnOnce(A) -> A) -> Self {
         Self { api: change(self.api), queries: self.queries }
     }
