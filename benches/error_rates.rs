@@ -12,7 +12,9 @@ use scenes::{
     BETTER, BURSTS, DRIFT, EVEN_BURSTS, FREQUENT, HALF, LITTLE, RAMP, STEADY, Scene, decided, histogram,
     latencies, pair, peeked_z, quantiles,
 };
-use tidegate_metrics::{Comparison, Criterion, Method, Metric, Pair, Rule, Scenario, Simulation, Verdict, plan};
+use tidegate_metrics::{
+    Comparison, Criterion, Method, Metric, Pair, Rule, Scenario, Simulation, Verdict, plan,
+};
 
 fn main() -> io::Result<()> {
     let runs = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(4000);
@@ -37,7 +39,10 @@ fn failed(criterion: &Criterion, scene: &Scene, runs: u64) -> f64 {
 }
 
 fn false_alarms(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
-    writeln!(out, "# Identical versions failed, in % of {runs} rollouts of up to 200 looks, at nominal 5 %\n")?;
+    writeln!(
+        out,
+        "# Identical versions failed, in % of {runs} rollouts of up to 200 looks, at nominal 5 %\n"
+    )?;
     writeln!(out, "| rollout | tidegate | repeated z test |\n|---|---|---|")?;
     for scene in [STEADY, HALF, DRIFT, RAMP, FREQUENT, LITTLE, BETTER, BURSTS] {
         let e_process = failed(&Criterion::compare(Metric::errors()), &scene, runs);
@@ -48,16 +53,18 @@ fn false_alarms(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
 }
 
 fn bursts(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
-    writeln!(out, "# The guards against bursts\n\n| rollout | guard | identical versions failed, % |\n|---|---|---|")?;
+    writeln!(
+        out,
+        "# The guards against bursts\n\n| rollout | guard | identical versions failed, % |\n|---|---|---|"
+    )?;
     let symmetric = by(Comparison { method: Method::Symmetric, ..Comparison::default() });
     for correlation in [0.0, 0.02, 0.1] {
         let scene = Scene { correlation, ..EVEN_BURSTS };
         let wrong = failed(&symmetric, &scene, runs);
         writeln!(out, "| 100 + 100 requests, correlation {correlation} | symmetric | {wrong:.2} |")?;
         let doubled = Scene { odds: 2.0 * 0.99 / 0.98, windows: 400, ..scene };
-        let after = (0..runs / 4).filter_map(|seed| {
-            decided(&symmetric, doubled.run(seed).into_iter().map(pair), Verdict::Fail)
-        });
+        let after = (0..runs / 4)
+            .filter_map(|seed| decided(&symmetric, doubled.run(seed).into_iter().map(pair), Verdict::Fail));
         let [median, p90] = quantiles(after.collect(), runs / 4).map(|after| said(after, 400));
         writeln!(out, "| the same, errors doubled | symmetric | found after {median} ({p90}) windows |")?;
     }
@@ -78,7 +85,10 @@ fn said(after: Option<u32>, horizon: u32) -> String {
 }
 
 fn time_to_fail(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
-    writeln!(out, "# Windows of 1000 requests until a regression fails: median (90 %), and the planner's formula\n")?;
+    writeln!(
+        out,
+        "# Windows of 1000 requests until a regression fails: median (90 %), and the planner's formula\n"
+    )?;
     writeln!(out, "| weight | 1.5 times | 2 times | 5 times |\n|---|---|---|---|")?;
     let splits: [(f64, fn(u32) -> (u64, u64)); 5] = [
         (0.01, |_| (10, 990)),
@@ -109,7 +119,10 @@ fn time_to_fail(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
 }
 
 fn time_to_pass(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
-    writeln!(out, "# Windows until an identical version passes (1 % errors, 10 % weight), and a version at the margin\n")?;
+    writeln!(
+        out,
+        "# Windows until an identical version passes (1 % errors, 10 % weight), and a version at the margin\n"
+    )?;
     writeln!(out, "| margin | median (90 %) | at the margin passed, % |\n|---|---|---|")?;
     for margin in [1.0, 0.5, 0.25] {
         // Without the bet on the candidate's own share, so that the comparison alone is seen.

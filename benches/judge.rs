@@ -24,7 +24,10 @@ fn all_of_a_rollout(bench: &mut Bench) {
     let evidence = evidence(200, 0.01);
     bench.bench_function("judge 20 metrics over 200 windows", |b| {
         b.iter(|| {
-            criteria.iter().map(|criterion| judge(black_box(criterion), black_box(&evidence))).collect::<Vec<_>>()
+            criteria
+                .iter()
+                .map(|criterion| judge(black_box(criterion), black_box(&evidence)))
+                .collect::<Vec<_>>()
         });
     });
 }

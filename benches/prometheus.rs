@@ -113,7 +113,7 @@ fn answer() -> (String, Observation) {
     let mut pod = 0_u64;
     while body.len() < BYTES {
         let from = chance.u64(..1_000_000);
-        for bucket in 0..=EDGES.len() {
+        for (bucket, count) in counts.iter_mut().enumerate() {
             let le = EDGES.get(bucket).map_or_else(|| "+Inf".to_owned(), f64::to_string);
             let separator = if body.ends_with('[') { "" } else { "," };
             let ip = format!("10.{}.{}.{}:8080", pod >> 16, (pod >> 8) & 255, pod & 255);
@@ -129,7 +129,7 @@ fn answer() -> (String, Observation) {
             }
             body += "]}";
             // Scrapes are 15 s apart: four of them fall in the minute, each with one value more in each bucket.
-            counts[bucket] += 4;
+            *count += 4;
         }
         pod += 1;
     }

@@ -5,8 +5,8 @@ use clap::Subcommand;
 
 use crate::{
     Session, answer::Answer, approve, at, attest, bom, cache, calibrate, delete, demote, expire, fsck, gc,
-    history, judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, query, revert,
-    show, sign, validate, verify, watch, yank,
+    history, judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, query,
+    revert, show, sign, validate, verify, watch, yank,
 };
 
 #[derive(Debug, Subcommand)]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Criterion, Evidence, InvalidCriterion, Judge, Measurement, Method, Metric, Observation, Pair, Rule,
-    Table, Verdict, Window, statistics::bernoulli_interval,
+    Comparison, Criterion, Evidence, InvalidCriterion, Judge, Measurement, Method, Metric, Observation, Pair,
+    Rule, Table, Verdict, Window, statistics::bernoulli_interval,
 };
 
 /// What a comparison says of a history in which both sides were the same version.
@@ -63,7 +63,9 @@ pub enum CannotCalibrate {
     #[error("the comparison cannot be calibrated")]
     Comparison(#[from] InvalidCriterion),
     /// There are too few windows.
-    #[error("the history has {have} windows with counts of both sides; it takes {need}, a rollout's length twice")]
+    #[error(
+        "the history has {have} windows with counts of both sides; it takes {need}, a rollout's length twice"
+    )]
     TooShort {
         /// So many there are.
         have: u64,
@@ -109,7 +111,11 @@ pub fn calibrate(
 
 type Windows<'a> = [(&'a Window, &'a Pair)];
 
-fn replay(comparison: Comparison, windows: &Windows<'_>, length: usize) -> Result<FalseAlarms, InvalidCriterion> {
+fn replay(
+    comparison: Comparison,
+    windows: &Windows<'_>,
+    length: usize,
+) -> Result<FalseAlarms, InvalidCriterion> {
     let criterion = Criterion::new(Metric::errors(), Rule::Compare(comparison));
     criterion.check()?;
     let starts = windows.windows(length);
@@ -134,7 +140,8 @@ impl Dispersion {
     fn of(windows: &Windows<'_>) -> Self {
         let tables: Vec<Table> = windows.iter().filter_map(|(_, pair)| counts(pair)).collect();
         let around_mean = |side: fn(&Table) -> (u64, u64)| {
-            let (hits, trials) = tables.iter().map(side).fold((0, 0), |(x, n), (hits, trials)| (x + hits, n + trials));
+            let (hits, trials) =
+                tables.iter().map(side).fold((0, 0), |(x, n), (hits, trials)| (x + hits, n + trials));
             let rate = hits as f64 / trials as f64;
             let squares = tables.iter().map(side).filter(|(_, trials)| *trials > 0).map(|(hits, trials)| {
                 let (hits, trials) = (hits as f64, trials as f64);
@@ -156,9 +163,9 @@ impl Dispersion {
 
 /// 1 of nothing, and where nothing varies.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.filter(|value| value.is_finite()).fold((0.0, 0.0), |(sum, count), value| {
-        (sum + value, count + 1.0)
-    });
+    let (sum, count) = values
+        .filter(|value| value.is_finite())
+        .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     if count > 0.0 { sum / count } else { 1.0 }
 }
 

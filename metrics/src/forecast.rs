@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Criterion, InvalidCriterion, Judge, Metric, Observation, Pair, Rule, Verdict, Window, chance::binomial};
+use crate::{
+    Comparison, Criterion, InvalidCriterion, Judge, Metric, Observation, Pair, Rule, Verdict, Window,
+    chance::binomial,
+};
 
 /// What a rollout would be like.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,7 +115,8 @@ pub fn plan(
     simulation: Simulation,
 ) -> Result<Forecast, InvalidScenario> {
     scenario.check(comparison)?;
-    if simulation.runs == 0 || simulation.horizon == 0 || simulation.runs.max(simulation.horizon) > 1_000_000 {
+    if simulation.runs == 0 || simulation.horizon == 0 || simulation.runs.max(simulation.horizon) > 1_000_000
+    {
         let problem = "runs and horizon must lie between 1 and 1000000".to_owned();
         return Err(InvalidScenario::Field(problem));
     }

@@ -154,12 +154,12 @@ mod verdict;
 mod window;
 
 pub use calibration::{Calibration, CannotCalibrate, Dispersion, FalseAlarms, calibrate};
+#[cfg(feature = "cloudwatch")]
+pub use cloudwatch::CloudWatch;
 #[cfg(feature = "datadog")]
 pub use datadog::Datadog;
 #[cfg(feature = "dynatrace")]
 pub use dynatrace::Dynatrace;
-#[cfg(feature = "cloudwatch")]
-pub use cloudwatch::CloudWatch;
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::Elasticsearch;
 pub use error::{BoxError, Error};
@@ -174,8 +174,8 @@ pub use influxdb::{InfluxDb, InfluxDb3};
 pub use json::JsonApi;
 pub use judge::{
     Better, Bound, Boundary, BurnRate, Comparison, Criterion, Effect, Evidence, Importance, InvalidCriterion,
-    Judge, Judgement, Limit, MeanComparison, Measure, Method, OnMissing, Pair, Point, RankComparison, Reading,
-    Readings, Rule, ScoreComparison, Statistic, Strength, Table, Tally, judge, trajectory,
+    Judge, Judgement, Limit, MeanComparison, Measure, Method, OnMissing, Pair, Point, RankComparison,
+    Reading, Readings, Rule, ScoreComparison, Statistic, Strength, Table, Tally, judge, trajectory,
 };
 #[cfg(feature = "newrelic")]
 pub use newrelic::NewRelic;

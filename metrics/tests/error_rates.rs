@@ -11,8 +11,8 @@ use scenes::{
     latencies, pair, peeked_z, quantiles,
 };
 use tidegate_metrics::{
-    Comparison, Criterion, Evidence, Method, Metric, Observation, Pair, Rule, ScoreComparison, Statistic, Verdict,
-    calibrate, testkit::Traffic,
+    Comparison, Criterion, Evidence, Method, Metric, Observation, Pair, Rule, ScoreComparison, Statistic,
+    Verdict, calibrate, testkit::Traffic,
 };
 
 const RUNS: u64 = 1000;
@@ -32,9 +32,7 @@ fn share(runs: u64, is: impl Fn(u64) -> bool) -> f64 {
 }
 
 fn failed(criterion: &Criterion, scene: &Scene, runs: u64) -> f64 {
-    share(runs, |seed| {
-        decided(criterion, scene.run(seed).into_iter().map(pair), Verdict::Fail).is_some()
-    })
+    share(runs, |seed| decided(criterion, scene.run(seed).into_iter().map(pair), Verdict::Fail).is_some())
 }
 
 fn rarely_fails_where_the_z_test_does(scene: &Scene) {
@@ -82,9 +80,8 @@ fn regressions_are_found_in_the_time_that_the_planner_says() {
         (1.5, |_| (500, 500), 19),
     ] {
         let scene = Scene { odds, split, ..STEADY };
-        let after = (0..300).filter_map(|seed| {
-            decided(&compare(), scene.run(seed).into_iter().map(pair), Verdict::Fail)
-        });
+        let after = (0..300)
+            .filter_map(|seed| decided(&compare(), scene.run(seed).into_iter().map(pair), Verdict::Fail));
         let [median, _] = quantiles(after.collect(), 300);
         assert!(median.is_some_and(|median| median <= most), "odds {odds}: {median:?} windows, not {most}");
     }
@@ -168,7 +165,8 @@ mod bursts {
         let wrong = failed(&tempered, &BURSTS, RUNS);
         assert!(wrong <= AT_MOST, "{wrong}");
 
-        let calm = calibrate(&Comparison::default(), &history(7, Scene { windows: 1000, ..DRIFT }), 100).unwrap();
+        let calm =
+            calibrate(&Comparison::default(), &history(7, Scene { windows: 1000, ..DRIFT }), 100).unwrap();
         assert!((0.8..1.25).contains(&calm.dispersion.between), "{calm:?}");
         assert!(calm.dispersion.baseline > 3.0, "drift shows on one side alone: {calm:?}");
         assert!(calm.as_is.share <= 0.1, "{calm:?}");
@@ -205,8 +203,7 @@ mod latency {
     #[test]
     fn the_same_latency_is_rarely_failed() {
         let criterion = Criterion::compare(Metric::latency());
-        let wrong =
-            share(200, |seed| decided(&criterion, windows(seed, 1.0, true), Verdict::Fail).is_some());
+        let wrong = share(200, |seed| decided(&criterion, windows(seed, 1.0, true), Verdict::Fail).is_some());
         assert!(wrong <= 0.05, "{wrong}");
     }
 
@@ -228,7 +225,10 @@ fn scores_that_are_worse_fail_and_the_same_never() {
         (0..100).map(move |_| {
             let [candidate, baseline] = [mean, 0.8].map(|mean: f64| {
                 let scores = (0..20).map(|_| {
-                    let (a, b) = (scenes::gamma(&mut chance, 10.0 * mean), scenes::gamma(&mut chance, 10.0 * (1.0 - mean)));
+                    let (a, b) = (
+                        scenes::gamma(&mut chance, 10.0 * mean),
+                        scenes::gamma(&mut chance, 10.0 * (1.0 - mean)),
+                    );
                     a / (a + b)
                 });
                 Observation::values(scores.collect()).unwrap()

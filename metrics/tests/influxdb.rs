@@ -201,7 +201,8 @@ mod flux_question {
     #[tokio::test]
     async fn a_missing_label_is_named_before_anything_is_sent() {
         let script = Script::serve([]).await;
-        let observed = over(client(), &script).observe(&Metric::errors(), &Selector::default(), minute()).await;
+        let observed =
+            over(client(), &script).observe(&Metric::errors(), &Selector::default(), minute()).await;
         let error = observed.unwrap_err();
         assert!(matches!(&error, Error::MissingLabel { label, .. } if label == "version"), "{error}");
         assert!(script.asked().is_empty());
@@ -227,8 +228,12 @@ mod flux_question {
             assert!(error.to_string().contains(problem), "{error}");
         }
         for text in [
-            format!("{range} |> f(v: r.a / r.b, w: \"a/b//c\", u: 2 / 3, x: r.y =~ /^a\\/b$/ and r.v == \"{{{{v}}}}\")"),
-            format!("{range} |> map(fn: (r) => ({{r with _value: (r.a) / r[\"b\"] / 2.0}})) |> f(v: \"\\\\{{{{v}}}}\")"),
+            format!(
+                "{range} |> f(v: r.a / r.b, w: \"a/b//c\", u: 2 / 3, x: r.y =~ /^a\\/b$/ and r.v == \"{{{{v}}}}\")"
+            ),
+            format!(
+                "{range} |> map(fn: (r) => ({{r with _value: (r.a) / r[\"b\"] / 2.0}})) |> f(v: \"\\\\{{{{v}}}}\")"
+            ),
         ] {
             let query: FluxQuery = text.parse().unwrap();
             let written = serde_json::to_string(&query).unwrap();
@@ -300,9 +305,11 @@ mod flux_answer {
         let error = "#datatype,string,string\n#group,true,true\n#default,,\n,error,reference\n,\"memory \"\"limit\"\"\",\n";
         let late = "#datatype,string,long,double\n#group,false,false,false\n#default,_result,,\n\
             ,result,table,_value\n,,0,1\n";
-        for text in
-            [error.to_owned(), format!("{late}\n{error}"), "error,reference\n\"memory \"\"limit\"\"\",897\n".to_owned()]
-        {
+        for text in [
+            error.to_owned(),
+            format!("{late}\n{error}"),
+            "error,reference\n\"memory \"\"limit\"\"\",897\n".to_owned(),
+        ] {
             let measured = latency(csv(&text)).await.unwrap();
             assert!(
                 matches!(&measured, Measurement::Missing(Missing::SourceError { cause, retryable: true })
@@ -350,7 +357,10 @@ mod sql_question {
             let selector = Selector::default().with("version", hostile);
             source.observe(&Metric::latency(), &selector, minute()).await.unwrap();
             let asked = script.asked().pop().unwrap();
-            assert_eq!((asked.method.as_str(), asked.uri.to_string().as_str()), ("POST", "/api/v3/query_sql"));
+            assert_eq!(
+                (asked.method.as_str(), asked.uri.to_string().as_str()),
+                ("POST", "/api/v3/query_sql")
+            );
             assert_eq!(asked.header("authorization"), Some("Bearer t0k3n-5D41402A=="));
             assert_eq!(
                 asked.json(),
@@ -374,7 +384,10 @@ mod sql_question {
         for (text, problem) in [
             (format!("SELECT n FROM r WHERE v = '{{{{v}}}}' AND {window}"), "without quotes"),
             (format!("SELECT n FROM r WHERE \"{{{{v}}}}\" = 1 AND {window}"), "without quotes"),
-            ("SELECT n FROM r WHERE v = {{v}} AND time > '{{start}}' AND time <= {{end}}".to_owned(), "without quotes"),
+            (
+                "SELECT n FROM r WHERE v = {{v}} AND time > '{{start}}' AND time <= {{end}}".to_owned(),
+                "without quotes",
+            ),
             ("SELECT n FROM r WHERE v = {{v}} AND time > {{start}}".to_owned(), "does not name the window"),
             (format!("SELECT n FROM r WHERE {window}"), "no label"),
             (format!("SELECT 'n FROM r WHERE v = {{{{v}}}} AND {window}"), "quotes"),
@@ -382,7 +395,8 @@ mod sql_question {
             let error = text.parse::<SqlQuery>().unwrap_err();
             assert!(error.to_string().contains(problem), "{error}");
         }
-        let text = format!("SELECT n FROM r WHERE a = {{{{v}}}} OR b = {{{{v}}}} AND c = 'it''s' AND {window}");
+        let text =
+            format!("SELECT n FROM r WHERE a = {{{{v}}}} OR b = {{{{v}}}} AND c = 'it''s' AND {window}");
         let query: SqlQuery = serde_json::from_value(json!(text)).unwrap();
         assert_eq!(query.to_string(), text);
     }

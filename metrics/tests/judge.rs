@@ -466,7 +466,9 @@ mod criteria {
             beta: f64::NAN,
             tolerated: -1.0,
             margin: f64::INFINITY,
-            negligible: 1.0, ..Comparison::default() };
+            negligible: 1.0,
+            ..Comparison::default()
+        };
         let criterion = Criterion::new(Metric::new(""), Rule::Compare(wrong));
         let problems = criterion.check().unwrap_err().problems;
         for field in ["metric", "alpha", "beta", "tolerated", "margin", "negligible"] {
@@ -527,7 +529,14 @@ mod criteria {
         prop_oneof![
             [wild(), wild(), wild(), wild(), wild()].prop_map(
                 |[alpha, beta, tolerated, margin, negligible]| {
-                    Rule::Compare(Comparison { alpha, beta, tolerated, margin, negligible, ..Comparison::default() })
+                    Rule::Compare(Comparison {
+                        alpha,
+                        beta,
+                        tolerated,
+                        margin,
+                        negligible,
+                        ..Comparison::default()
+                    })
                 }
             ),
             (statistic, bound, wild(), wild(), any::<u64>()).prop_map(

@@ -9,9 +9,9 @@ use std::{
 };
 
 use tidegate_metrics::{
-    Better, Bound, Boundary, BurnRate, Comparison, Criterion, Evidence, Judge, Judgement, MeanComparison, Measure, Measurement,
-    Method, Metric, Missing, Observation, Pair, RankComparison, Reading, Readings, Rule, Scenario,
-    ScoreComparison, Simulation, Verdict, Window, judge, plan, trajectory,
+    Better, Bound, Boundary, BurnRate, Comparison, Criterion, Evidence, Judge, Judgement, MeanComparison,
+    Measure, Measurement, Method, Metric, Missing, Observation, Pair, RankComparison, Reading, Readings,
+    Rule, Scenario, ScoreComparison, Simulation, Verdict, Window, judge, plan, trajectory,
 };
 
 fn window(minute: u64) -> Window {
@@ -77,7 +77,8 @@ mod symmetric {
         let judgement = judge(&by(Rule::Compare(rule())), &evidence([(counts(50, 100), counts(1, 900))]));
         assert_eq!(judgement.verdict, Verdict::Inconclusive);
         assert!(judgement.reason.unwrap().contains("equal size, not 100 and 900"));
-        let problems = by(Rule::Compare(Comparison { tolerated: 1.5, ..rule() })).check().unwrap_err().problems;
+        let problems =
+            by(Rule::Compare(Comparison { tolerated: 1.5, ..rule() })).check().unwrap_err().problems;
         assert!(problems[0].starts_with("tolerated is 1.5"), "{problems:?}");
     }
 }
@@ -129,8 +130,12 @@ mod by_strata {
     #[test]
     fn a_limit_adds_them_up() {
         let criterion = Criterion::at_most(Metric::errors(), tidegate_metrics::Statistic::Share, 0.05);
-        let judgement = judge(&criterion, &alone([strata(&[("a", counts(60, 100)), ("b", counts(0, 50))]).into()]));
-        assert_eq!((judgement.verdict, judgement.candidate.hits, judgement.candidate.trials), (Verdict::Fail, 60, 150));
+        let judgement =
+            judge(&criterion, &alone([strata(&[("a", counts(60, 100)), ("b", counts(0, 50))]).into()]));
+        assert_eq!(
+            (judgement.verdict, judgement.candidate.hits, judgement.candidate.trials),
+            (Verdict::Fail, 60, 150)
+        );
     }
 }
 
@@ -182,7 +187,10 @@ mod latency {
         let other = Observation::histogram(vec![0.3], vec![900, 100]).unwrap();
         let judgement = judge(
             &criterion,
-            &evidence([(histogram([50, 30, 15, 4, 1]), histogram([50, 30, 15, 4, 1])), (other.clone(), other)]),
+            &evidence([
+                (histogram([50, 30, 15, 4, 1]), histogram([50, 30, 15, 4, 1])),
+                (other.clone(), other),
+            ]),
         );
         assert!(judgement.reason.unwrap().contains("has no edge 0.1 any more"));
     }
@@ -190,7 +198,8 @@ mod latency {
     #[test]
     fn a_mix_of_counts_and_values_is_none() {
         let criterion = Criterion::compare(Metric::latency());
-        let judgement = judge(&criterion, &evidence([(counts(1, 2), counts(1, 2)), (values(&[1.0]), values(&[1.0]))]));
+        let judgement =
+            judge(&criterion, &evidence([(counts(1, 2), counts(1, 2)), (values(&[1.0]), values(&[1.0]))]));
         assert!(judgement.reason.unwrap().contains("changed from counts to values"));
     }
 }
@@ -214,7 +223,11 @@ mod scores {
         assert!((effect.estimate.unwrap() + 0.2).abs() < 1e-9 && effect.upper.unwrap() < 0.0, "{effect:?}");
         let same = judge(&criterion(), &evidence((0..20).map(|_| (around(0.8), around(0.8)))));
         assert_eq!(same.verdict, Verdict::Pass, "{same}");
-        assert!(same.explain().contains("The candidate's mean less the baseline's is 0, surely between"), "{}", same.explain());
+        assert!(
+            same.explain().contains("The candidate's mean less the baseline's is 0, surely between"),
+            "{}",
+            same.explain()
+        );
     }
 
     #[test]
@@ -228,7 +241,9 @@ mod scores {
         let stars = ScoreComparison { from: 1.0, to: 5.0, margin: 0.4, ..ScoreComparison::default() };
         let shown = |mean: f64| around(mean).overall().into_owned();
         let scaled = |observation: Observation| match observation {
-            Observation::Values(list) => values(&list.iter().map(|score| 1.0 + 4.0 * score).collect::<Vec<_>>()),
+            Observation::Values(list) => {
+                values(&list.iter().map(|score| 1.0 + 4.0 * score).collect::<Vec<_>>())
+            }
             other => other,
         };
         let windows = (0..10).map(|_| (scaled(shown(0.6)), scaled(shown(0.8))));
@@ -251,7 +266,9 @@ mod means {
 
     #[test]
     fn dearer_fails_as_dear_passes_and_neither_does_so_before_a_hundred_values() {
-        let windows = |mean: f64, number: u32| evidence((0..number).map(|i| (spread(mean, 40 * i), spread(1.0, 7 + 40 * i))));
+        let windows = |mean: f64, number: u32| {
+            evidence((0..number).map(|i| (spread(mean, 40 * i), spread(1.0, 7 + 40 * i))))
+        };
         let rule = MeanComparison::default();
         assert_eq!(judge(&criterion(rule), &windows(2.0, 2)).verdict, Verdict::Inconclusive);
         let dearer = judge(&criterion(rule), &windows(2.0, 5));
@@ -266,7 +283,9 @@ mod means {
 
     #[test]
     fn of_totals_windows_are_the_sample() {
-        let total = |mean: f64, i: u32| Observation::total(100.0 * mean * (1.0 + 0.1 * f64::from(i * 7 % 5)), 100).unwrap();
+        let total = |mean: f64, i: u32| {
+            Observation::total(100.0 * mean * (1.0 + 0.1 * f64::from(i * 7 % 5)), 100).unwrap()
+        };
         let windows = |mean: f64, number| evidence((0..number).map(|i| (total(mean, i), total(1.0, i + 3))));
         let rule = MeanComparison { margin: 0.5, ..MeanComparison::default() };
         assert_eq!(judge(&criterion(rule), &windows(2.0, 19)).verdict, Verdict::Inconclusive);
@@ -323,7 +342,8 @@ mod ranks {
         let slight = || evidence((0..4).map(|_| (spread(1.025), spread(1.0))));
         assert_eq!(judge(&by(rule(1)), &slight()).verdict, Verdict::Fail);
         assert_ne!(judge(&by(rule(3)), &slight()).verdict, Verdict::Fail);
-        let pocock = RankComparison { windows: 4, looks: 3, boundary: Boundary::Pocock, ..RankComparison::default() };
+        let pocock =
+            RankComparison { windows: 4, looks: 3, boundary: Boundary::Pocock, ..RankComparison::default() };
         assert_eq!(judge(&by(Rule::CompareRanks(pocock)), &slight()).verdict, Verdict::Fail);
     }
 
@@ -358,7 +378,8 @@ mod gauges {
 
     #[test]
     fn the_reading_of_a_window_is_as_said() {
-        let worst = Readings { breaches: 1, of: 1, reading: Reading::Worst, ..Readings::new(Bound::AtMost(10.0)) };
+        let worst =
+            Readings { breaches: 1, of: 1, reading: Reading::Worst, ..Readings::new(Bound::AtMost(10.0)) };
         let spike = || alone([values(&[1.0, 11.0, 1.0]).into()]);
         assert_eq!(judge(&by(Rule::Readings(worst)), &spike()).verdict, Verdict::Fail);
         let mean = Readings { reading: Reading::Mean, ..worst };
@@ -430,7 +451,8 @@ mod judges {
 
     #[test]
     fn a_failure_is_explained_in_sentences() {
-        let judgement = judge(&Criterion::compare(Metric::errors()), &evidence([(counts(30, 100), counts(9, 900))]));
+        let judgement =
+            judge(&Criterion::compare(Metric::errors()), &evidence([(counts(30, 100), counts(9, 900))]));
         let text = judgement.explain();
         for part in [
             "The candidate fails on errors: in one window the candidate had 30 of 100 (30 %), the baseline had 9 of 900 (1 %).",

@@ -57,8 +57,13 @@ impl Raw {
         let one = |kept: &Kept| {
             let short: String = kept.answer.chars().take(Self::SHOWN).collect();
             let lines = short.lines().map(|line| format!("\n    {}", plain(line))).collect::<String>();
-            let question = kept.question.as_deref().map(|text| format!("\n  {}", plain(text))).unwrap_or_default();
-            let cut = if kept.whole > short.len() { format!("\n    … ({} bytes in all)", kept.whole) } else { String::new() };
+            let question =
+                kept.question.as_deref().map(|text| format!("\n  {}", plain(text))).unwrap_or_default();
+            let cut = if kept.whole > short.len() {
+                format!("\n    … ({} bytes in all)", kept.whole)
+            } else {
+                String::new()
+            };
             format!("\n\n{}{question}\n  {} answered{lines}{cut}", plain(&kept.request), kept.status)
         };
         exchanges.iter().map(one).collect()

@@ -1,5 +1,6 @@
 //! `tidegate query METRIC --source FILE --label NAME=VALUE`
 
+mod auth;
 mod evidence;
 mod source;
 
@@ -14,7 +15,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tidegate::{
     canary::WallClock,
-    metrics::{Measurement, Metric, MetricsSource as _, Selector, Window},
+    metrics::{Measurement, Metric, Selector, Window},
 };
 
 use crate::{
@@ -63,7 +64,7 @@ A file for Prometheus, with queries of its own and those of the catalogue for LL
   trials = 'http_requests_total{version=\"{{version}}\"}'
 
 Other sources: scrape, cloudwatch, datadog, dynatrace, elasticsearch, graphite, influxdb, influxdb3, json,
-newrelic. Example:
+newrelic; their keys are named in token_env, api_key_env and the like. Example:
   tidegate query errors --source source.toml --label version=1.4.0 --window 1m
 
 Exit status: 0 something was observed, 3 nothing was (and why), 1 the source refused or answered nonsense,
@@ -77,7 +78,7 @@ impl Query {
         let selector = self.labels.iter().fold(Selector::default(), |selector, (name, value)| {
             selector.with(name.as_str(), value.as_str())
         });
-        let clock = WallClock::new();
+        let clock = WallClock::system();
         let window = self.window_of(&asked, clock)?;
         if let Asked::Scrape(scrape) = &asked {
             let _bar = waiting(window);
@@ -122,7 +123,9 @@ impl Query {
     ) -> Answer {
         let (said, status) = match measured {
             Measurement::Observed(observation) => (evidence::observed(observation), Status::Done),
-            Measurement::Missing(missing) => (format!("nothing: {}", plain(&missing.to_string())), Status::Inconclusive),
+            Measurement::Missing(missing) => {
+                (format!("nothing: {}", plain(&missing.to_string())), Status::Inconclusive)
+            }
             _ => ("an answer that this program does not know".to_owned(), Status::Inconclusive),
         };
         let mut text = format!(

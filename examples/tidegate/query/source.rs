@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use tidegate::{
     canary::WallClock,
     metrics::{
-        CloudWatch, Datadog, Dynatrace, Graphite, Http, Metric, MetricsSource, NewRelic, Prometheus, Scrape,
+        CloudWatch, Datadog, Dynatrace, Elasticsearch, Graphite, Http, InfluxDb, InfluxDb3, JsonApi, Metric,
+        MetricsSource, NewRelic, Prometheus, Scrape,
         cloudwatch::{Environment, MetricStat},
-        llm, newrelic::NrqlQuery,
+        elasticsearch::Search,
+        influxdb::{FluxQuery, SqlQuery},
+        json::JsonRequest,
+        llm,
+        newrelic::NrqlQuery,
         prometheus::Query as PromQuery,
         query::{DatadogQuery, DynatraceSelector, GraphiteTarget, Query, Template},
         scrape::Target,
     },
 };
 
-use super::evidence::Raw;
+use super::{
+    auth::{Auth, secret, variable},
+    evidence::Raw,
+};
 use crate::failure::Failure;
 
 /// The file: one table, named after the kind of source.
@@ -27,22 +34,14 @@ pub(crate) enum SourceFile {
     CloudWatch(AwsFile),
     Datadog(DatadogFile),
     Dynatrace(DynatraceFile),
+    Elasticsearch(ElasticsearchFile),
     Graphite(ServerFile<Query<Template<GraphiteTarget>>>),
+    InfluxDb(InfluxFile),
+    InfluxDb3(Influx3File),
+    Json(ServerFile<Query<JsonRequest>>),
     NewRelic(NewRelicFile),
     Prometheus(PrometheusFile),
     Scrape(ScrapeFile),
-}
-
-/// Credentials by the names of environment variables, so that the file holds none.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Auth {
-    /// A bearer token.
-    bearer_env: Option<String>,
-    /// `USER:PASSWORD`.
-    basic_env: Option<String>,
-    /// Any header.
-    headers_env: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +78,32 @@ pub(crate) struct DynatraceFile {
     /// A variable with the whole header: `Api-Token …`.
     authorization_env: String,
     queries: BTreeMap<Metric, Query<Template<DynatraceSelector>>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ElasticsearchFile {
+    /// By default `@timestamp`.
+    time_field: Option<String>,
+    #[serde(flatten)]
+    server: ServerFile<Query<Search>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InfluxFile {
+    url: String,
+    organisation: String,
+    token_env: String,
+    queries: BTreeMap<Metric, Query<FluxQuery>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Influx3File {
+    url: String,
+    database: String,
+    token_env: String,
+    queries: BTreeMap<Metric, Query<SqlQuery>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,7 +188,7 @@ impl SourceFile {
                     Some(region) => region,
                     None => credentials.region().await.map_err(wrong)?,
                 };
-                let clock = WallClock::new();
+                let clock = WallClock::system();
                 let source =
                     CloudWatch::new(http, &region, credentials, move || clock.now()).map_err(wrong)?;
                 let source = match file.url {
@@ -180,6 +205,30 @@ impl SourceFile {
             Self::Dynatrace(file) => {
                 let authorization = secret(&file.authorization_env)?;
                 let source = Dynatrace::new(http(&nobody)?, &file.url, authorization).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Elasticsearch(ElasticsearchFile { time_field, server }) => {
+                let source = Elasticsearch::new(http(&server.auth)?, &server.url).map_err(wrong)?;
+                let source = match time_field {
+                    Some(name) => source.with_time_field(name),
+                    None => source,
+                };
+                Box::new(source.with_queries(server.queries))
+            }
+            Self::InfluxDb(file) => {
+                let token = secret(&file.token_env)?;
+                let source =
+                    InfluxDb::new(http(&nobody)?, &file.url, file.organisation, &token).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::InfluxDb3(file) => {
+                let token = secret(&file.token_env)?;
+                let source =
+                    InfluxDb3::new(http(&nobody)?, &file.url, file.database, &token).map_err(wrong)?;
+                Box::new(source.with_queries(file.queries))
+            }
+            Self::Json(file) => {
+                let source = JsonApi::new(http(&file.auth)?, &file.url).map_err(wrong)?;
                 Box::new(source.with_queries(file.queries))
             }
             Self::Graphite(file) => {
@@ -216,57 +265,16 @@ impl Known {
             let known = llm::Server::ALL.into_iter().find(|known| known.name() == server);
             let known = known.ok_or_else(|| {
                 let names: Vec<_> = llm::Server::ALL.iter().map(|server| server.name()).collect();
-                Failure::Misused(format!("the catalogue has no server `{server}`; it has {}", names.join(", ")))
+                Failure::Misused(format!(
+                    "the catalogue has no server `{server}`; it has {}",
+                    names.join(", ")
+                ))
             })?;
             queries.extend(llm::queries(known, &matchers).map_err(wrong)?);
         }
         queries.extend(self.queries);
         Ok(queries)
     }
-}
-
-impl Auth {
-    fn headers(&self) -> Result<HeaderMap> {
-        let mut headers = HeaderMap::new();
-        if let Some(name) = &self.bearer_env {
-            headers.insert(AUTHORIZATION, header(&format!("Bearer {}", value(name)?), name)?);
-        }
-        if let Some(name) = &self.basic_env {
-            use base64::{Engine as _, prelude::BASE64_STANDARD};
-            let encoded = BASE64_STANDARD.encode(value(name)?);
-            headers.insert(AUTHORIZATION, header(&format!("Basic {encoded}"), name)?);
-        }
-        for (header_name, name) in &self.headers_env {
-            let header_name: HeaderName = header_name
-                .parse()
-                .map_err(|_| Failure::Misused(format!("`{header_name}` in headers_env is no header's name")))?;
-            headers.insert(header_name, secret(name)?);
-        }
-        Ok(headers)
-    }
-}
-
-/// What a variable of the environment holds, as the value of a header.
-fn secret(name: &str) -> Result<HeaderValue> {
-    header(&value(name)?, name)
-}
-
-fn header(text: &str, name: &str) -> Result<HeaderValue> {
-    let mut header = HeaderValue::from_str(text).map_err(|_| {
-        Failure::Misused(format!("environment variable `{name}` holds what no header can hold; is it the right one?"))
-    })?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-fn value(name: &str) -> Result<String> {
-    let missing = || Failure::Misused(format!("environment variable `{name}` is not set or empty; export it"));
-    Ok(variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).ok_or_else(missing)?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a key in a file or on the command line would be seen by others")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// The file says something that cannot be.

@@ -10,11 +10,7 @@ mod question;
 mod sign;
 mod stat;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 pub use credentials::{Credentials, FromFn, NoCredentials, ProvideCredentials, from_fn};

@@ -114,12 +114,7 @@ impl QueryApi for ElasticsearchApi {
     type Expression = Search;
     type Question = SearchQuestion;
 
-    fn fill(
-        &self,
-        search: &Search,
-        selector: &Selector,
-        window: Window,
-    ) -> Result<SearchQuestion, Unfilled> {
+    fn fill(&self, search: &Search, selector: &Selector, window: Window) -> Result<SearchQuestion, Unfilled> {
         let (index, query) = search.fill(selector, window)?;
         Ok(SearchQuestion { index, query, aggregation: search.aggregation().cloned() })
     }

@@ -75,7 +75,9 @@ pub enum Aggregation {
 #[non_exhaustive]
 pub enum InvalidSearch {
     /// A value would be read as a language of its own.
-    #[error("{{{{label}}}} stands in `{clause}`, which would read a value as syntax; compare by `term` or `match`")]
+    #[error(
+        "{{{{label}}}} stands in `{clause}`, which would read a value as syntax; compare by `term` or `match`"
+    )]
     Clause {
         /// The clause.
         clause: String,

@@ -7,10 +7,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use base_url::BaseUrl;
 pub use base_url::InvalidBaseUrl;
-use exchange::Question;
 pub use exchange::Exchange;
+use exchange::Question;
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::{CONTENT_TYPE, RETRY_AFTER}};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::de::DeserializeOwned;
 
 use crate::query::Failure;

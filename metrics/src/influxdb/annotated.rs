@@ -186,7 +186,9 @@ impl Row<'_> {
             .filter_map(|(at, _)| Some((self.header.names.get(at)?, self.cell(at))))
             .filter(|(name, _)| !matches!(*name, b"_start" | b"_stop"))
             .take(4)
-            .map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+            .map(|(name, value)| {
+                format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+            })
             .collect();
         if pairs.is_empty() { "no group key".to_owned() } else { pairs.join(" ") }
     }

@@ -129,8 +129,7 @@ impl FromStr for FluxQuery {
     type Err = InvalidTemplate;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid =
-            |problem| InvalidTemplate { template: text.to_owned(), language: Flux::NAME, problem };
+        let invalid = |problem| InvalidTemplate { template: text.to_owned(), language: Flux::NAME, problem };
         match problem(text) {
             None => Ok(Self(text.parse()?)),
             Some(problem) => Err(invalid(problem)),
@@ -147,7 +146,9 @@ fn problem(text: &str) -> Option<&'static str> {
         );
     }
     let gap = |name: &str| {
-        text.split("{{").skip(1).any(|after| after.split("}}").next().is_some_and(|label| label.trim() == name))
+        text.split("{{")
+            .skip(1)
+            .any(|after| after.split("}}").next().is_some_and(|label| label.trim() == name))
     };
     if !(gap("start") && gap("end")) {
         return Some("it does not name the window; write range(start: {{start}}, stop: {{end}})");

@@ -173,12 +173,12 @@ impl FromStr for SqlQuery {
         let template: Template<Parameters> = text.parse()?;
         let names = |name| template.labels().any(|label| label == name);
         if !(names("start") && names("end")) {
-            return Err(invalid(
-                "it does not name the window; write time > {{start}} AND time <= {{end}}",
-            ));
+            return Err(invalid("it does not name the window; write time > {{start}} AND time <= {{end}}"));
         }
         if template.labels().all(|label| matches!(label, "start" | "end")) {
-            return Err(invalid("it names no label, so every side would get the same answer; write {{label}}"));
+            return Err(invalid(
+                "it names no label, so every side would get the same answer; write {{label}}",
+            ));
         }
         Ok(Self(template))
     }

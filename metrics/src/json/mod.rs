@@ -74,7 +74,8 @@ impl JsonServer {
     /// The URL of `target`, a path and a query that are percent-encoded already.
     fn url(&self, target: &str) -> Url {
         let mut url = self.url.join([]);
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let path = format!("{}{path}", url.path().trim_end_matches('/'));
         url.set_path(&path);
         url.set_query(query);

@@ -30,7 +30,10 @@ pub(super) fn points(body: &[u8], look: &Look, window: Window) -> Result<Points,
         if numbers.len() > 1 && !look.several {
             return Err(at(
                 &look.numbers,
-                &format!("there are {} numbers; choose one, give their times, or allow several", numbers.len()),
+                &format!(
+                    "there are {} numbers; choose one, give their times, or allow several",
+                    numbers.len()
+                ),
             ));
         }
         return Ok(numbers.into_iter().flatten().map(|number| (window.end(), number)).collect());
@@ -113,7 +116,8 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
         return humantime::parse_rfc3339_weak(text).ok();
     };
     let local = humantime::parse_rfc3339_weak(local).ok()?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+    let digits =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
     let (hours, minutes) = (digits(offset.get(1..3)?)?, digits(offset.get(4..6)?)?);
     let offset_by = Duration::from_secs(hours * 3600 + minutes * 60);
     if offset.starts_with('+') { local.checked_sub(offset_by) } else { local.checked_add(offset_by) }
@@ -144,7 +148,9 @@ mod tests {
         ] {
             assert_eq!(time(&value, unit), Some(expected), "{value}");
         }
-        for value in [json!("yesterday"), json!("+12:34"), json!("é+12:34"), json!("2027-01-15T08:00:00+aa:bb")] {
+        for value in
+            [json!("yesterday"), json!("+12:34"), json!("é+12:34"), json!("2027-01-15T08:00:00+aa:bb")]
+        {
             assert_eq!(time(&value, TimeUnit::Rfc3339), None, "{value}");
         }
         for value in [json!(-1), json!(1e300), json!(u64::MAX), json!("1"), json!(null), json!(true)] {

@@ -37,8 +37,11 @@ impl FromStr for JsonPath {
     type Err = InvalidJsonPath;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid =
-            |position, problem: &str| InvalidJsonPath { path: text.to_owned(), position, problem: problem.to_owned() };
+        let invalid = |position, problem: &str| InvalidJsonPath {
+            path: text.to_owned(),
+            position,
+            problem: problem.to_owned(),
+        };
         if let Some((at, problem)) = excess(text) {
             return Err(invalid(text[..at].chars().count() + 1, problem));
         }
@@ -80,12 +83,18 @@ fn excess(text: &str) -> Option<(usize, &'static str)> {
             None => match c {
                 '\'' | '"' => quote = Some(c),
                 '$' if at > 0 => {
-                    return Some((at, "a filter looks at everything again; compare with a constant in place of `$`"));
+                    return Some((
+                        at,
+                        "a filter looks at everything again; compare with a constant in place of `$`",
+                    ));
                 }
                 '.' if before == '.' => {
                     descents += 1;
                     if descents > 1 {
-                        return Some((at - 1, "a second `..` would look at everything again; name what is between"));
+                        return Some((
+                            at - 1,
+                            "a second `..` would look at everything again; name what is between",
+                        ));
                     }
                 }
                 '.' => segments += 1,
@@ -104,7 +113,10 @@ fn excess(text: &str) -> Option<(usize, &'static str)> {
                 ']' | ')' => {
                     ways = ways.saturating_mul(open.pop().unwrap_or(1));
                     if ways > SIDE_BY_SIDE {
-                        return Some((at, "more than 32 combinations of selectors; write fewer of them side by side"));
+                        return Some((
+                            at,
+                            "more than 32 combinations of selectors; write fewer of them side by side",
+                        ));
                     }
                 }
                 _ => {}

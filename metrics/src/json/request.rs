@@ -166,8 +166,8 @@ impl JsonRequest {
         let mut all = selector.clone();
         for (name, at, unit, problem) in bounds(window) {
             if labels.contains(&name) {
-                let count = whole(at, unit)
-                    .ok_or_else(|| Unfilled::Unfit { label: name.to_owned(), problem })?;
+                let count =
+                    whole(at, unit).ok_or_else(|| Unfilled::Unfit { label: name.to_owned(), problem })?;
                 all = all.with(name, count.to_string());
             }
         }
@@ -179,7 +179,8 @@ impl JsonRequest {
 
 /// The gaps that are the window's, as counts of a unit.
 fn bounds(window: Window) -> [(&'static str, SystemTime, Duration, &'static str); 4] {
-    const SECONDS: &str = "the window has no bound at a whole second there; choose one that has, or milliseconds";
+    const SECONDS: &str =
+        "the window has no bound at a whole second there; choose one that has, or milliseconds";
     const MILLISECONDS: &str = "the window has no bound at a whole millisecond there; choose one that has";
     let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
     [
@@ -195,10 +196,7 @@ fn whole(at: SystemTime, unit: Duration) -> Option<u128> {
     since.is_multiple_of(unit.as_nanos()).then(|| since / unit.as_nanos())
 }
 
-fn labels<'a>(
-    url: &'a Template<UrlText>,
-    body: Option<&'a JsonTemplate>,
-) -> impl Iterator<Item = &'a str> {
+fn labels<'a>(url: &'a Template<UrlText>, body: Option<&'a JsonTemplate>) -> impl Iterator<Item = &'a str> {
     url.labels().chain(body.into_iter().flat_map(JsonTemplate::labels))
 }
 
@@ -216,19 +214,19 @@ fn misplaced(url: &str) -> Option<&'static str> {
 }
 
 /// What the gaps of a request leave open.
-fn left_open(
-    url: &Template<UrlText>,
-    body: Option<&JsonTemplate>,
-    is_timed: bool,
-) -> Option<&'static str> {
+fn left_open(url: &Template<UrlText>, body: Option<&JsonTemplate>, is_timed: bool) -> Option<&'static str> {
     let texts = body.into_iter().flat_map(JsonTemplate::texts).map(|(_, text)| text.to_string());
     let texts: Vec<String> = texts.chain([url.to_string()]).collect();
-    let gaps = || texts.iter().flat_map(|text| text.split("{{").skip(1)).filter_map(|gap| gap.split("}}").next());
+    let gaps =
+        || texts.iter().flat_map(|text| text.split("{{").skip(1)).filter_map(|gap| gap.split("}}").next());
     let names = |bounds: [&str; 3]| gaps().any(|label| bounds.contains(&label.trim()));
     let is_windowed = names(["start", "start_s", "start_ms"]) && names(["end", "end_s", "end_ms"]);
-    let mut sides = labels(url, body).filter(|label| !matches!(*label, "start_s" | "start_ms" | "end_s" | "end_ms"));
+    let mut sides =
+        labels(url, body).filter(|label| !matches!(*label, "start_s" | "start_ms" | "end_s" | "end_ms"));
     if !(is_windowed || is_timed) {
-        Some("it does not name the window; write {{start}} and {{end}}, or say where the times of numbers are")
+        Some(
+            "it does not name the window; write {{start}} and {{end}}, or say where the times of numbers are",
+        )
     } else if sides.next().is_none() {
         Some("it names no label, so every side would get the same answer; write {{label}}")
     } else {
@@ -244,9 +242,7 @@ impl TryFrom<Unchecked> for JsonRequest {
         let url = Template::part(&text)?;
         match misplaced(&text).or_else(|| left_open(&url, body.as_ref(), times.is_some())) {
             None => Ok(Self { url, body, look: Look { numbers, several, times } }),
-            Some(problem) => {
-                Err(InvalidTemplate { template: text, language: UrlText::NAME, problem }.into())
-            }
+            Some(problem) => Err(InvalidTemplate { template: text, language: UrlText::NAME, problem }.into()),
         }
     }
 }

@@ -82,7 +82,8 @@ impl BurnRate {
     pub(super) fn check(&self, problems: &mut Problems) {
         let Self { objective, factor, long, short, .. } = *self;
         problems.unless(inside(objective), format!("objective is {objective}, not a share between 0 and 1"));
-        problems.unless(factor.is_finite() && factor > 0.0, format!("factor is {factor}, not a positive number"));
+        problems
+            .unless(factor.is_finite() && factor > 0.0, format!("factor is {factor}, not a positive number"));
         problems.unless(
             !short.is_zero() && short <= long,
             format!("short is {short:?}, not a length of time up to that of long, {long:?}"),
@@ -132,7 +133,9 @@ impl Test for Burning {
             Measurement::Observed(observation) => observation.overall(),
         };
         let Observation::Proportion { hits, trials } = *observation else {
-            return Seen::Unusable(format!("a burn rate is of a proportion, but the source gave {observation}"));
+            return Seen::Unusable(format!(
+                "a burn rate is of a proportion, but the source gave {observation}"
+            ));
         };
         let bad = match self.rule.better {
             Better::Higher => trials - hits,

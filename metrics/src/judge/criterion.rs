@@ -173,10 +173,7 @@ impl Problems {
 
     /// A number that is not negative.
     pub(super) fn not_negative(&mut self, field: &str, value: f64) {
-        self.unless(
-            value.is_finite() && value >= 0.0,
-            format!("{field} is {value}, not a number from 0 up"),
-        );
+        self.unless(value.is_finite() && value >= 0.0, format!("{field} is {value}, not a number from 0 up"));
     }
 }
 

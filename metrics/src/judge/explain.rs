@@ -40,7 +40,8 @@ impl Judgement {
                 format!("{name} had {hits} of {trials} ({})", Percent(hits as f64 / trials as f64))
             }
         };
-        let mut text = format!("{verdict} on {}: {windows} {}", self.metric, side("the candidate", self.candidate));
+        let mut text =
+            format!("{verdict} on {}: {windows} {}", self.metric, side("the candidate", self.candidate));
         if let Some(baseline) = self.baseline {
             text.push_str(&format!(", {}", side("the baseline", baseline)));
         }
@@ -50,7 +51,10 @@ impl Judgement {
 
     /// Whether the tallies are of hits among trials rather than of values.
     fn counts_hits(&self) -> bool {
-        matches!(self.effect, None | Some(Effect { measure: Measure::OddsRatio | Measure::Share | Measure::BurnRate, .. }))
+        matches!(
+            self.effect,
+            None | Some(Effect { measure: Measure::OddsRatio | Measure::Share | Measure::BurnRate, .. })
+        )
     }
 
     fn sized(&self, effect: Effect) -> Option<String> {
@@ -102,7 +106,9 @@ impl Judgement {
             _ => {
                 let [bad, bad_needs] = [self.fail.log_e, self.fail.threshold].map(Exponential);
                 let [good, good_needs] = [self.pass.log_e, self.pass.threshold].map(Exponential);
-                format!("The evidence that it is too bad is {bad} of {bad_needs}, that it is good enough {good} of {good_needs}.")
+                format!(
+                    "The evidence that it is too bad is {bad} of {bad_needs}, that it is good enough {good} of {good_needs}."
+                )
             }
         })
     }
@@ -190,7 +196,11 @@ impl fmt::Display for Short {
         if size != 0.0 && !(1e-4..1e6).contains(&size) {
             return write!(f, "{:.2e}", self.0);
         }
-        let whole = if size >= 1.0 { size.log10().floor() as i32 } else { -((-size.max(1e-9).log10()).ceil() as i32) };
+        let whole = if size >= 1.0 {
+            size.log10().floor() as i32
+        } else {
+            -((-size.max(1e-9).log10()).ceil() as i32)
+        };
         let unit = 10_f64.powi((2 - whole).max(0));
         // Adding zero turns -0 into 0.
         write!(f, "{}", (self.0 * unit).round() / unit + 0.0)

@@ -131,7 +131,6 @@ impl Bound {
     }
 }
 
-
 /// A limit on a share of trials under way.
 #[derive(Debug)]
 struct Limiting {
@@ -204,7 +203,12 @@ impl Limiting {
             (Statistic::Share, Bound::AtLeast(_)) => (1.0 - against, 1.0 - most, 1.0 - least),
             _ => (against, least, most),
         };
-        Some(Effect { measure: Measure::Share, estimate: Some(estimate), lower: Some(lower), upper: Some(upper) })
+        Some(Effect {
+            measure: Measure::Share,
+            estimate: Some(estimate),
+            lower: Some(lower),
+            upper: Some(upper),
+        })
     }
 }
 

@@ -65,7 +65,8 @@ impl MeanComparison {
         let Self { alpha, beta, tolerated, margin, cap, .. } = *self;
         problems.chances(alpha, beta);
         problems.not_negative("tolerated", tolerated);
-        problems.unless(margin.is_finite() && margin > 0.0, format!("margin is {margin}, not a positive share"));
+        problems
+            .unless(margin.is_finite() && margin > 0.0, format!("margin is {margin}, not a positive share"));
         problems.unless(
             cap.is_none_or(f64::is_finite),
             format!("cap is {}, not a finite number", cap.unwrap_or_default()),
@@ -122,7 +123,10 @@ impl Weighing {
                 Sample::Single(Box::new(differences.map(|(factor, error)| {
                     let difference = MeanDifference::new(error);
                     // The baseline is multiplied after it was capped.
-                    cap.map_or_else(|| difference.clone(), |cap| difference.clone().capped_at(cap * factor.max(1.0)))
+                    cap.map_or_else(
+                        || difference.clone(),
+                        |cap| difference.clone().capped_at(cap * factor.max(1.0)),
+                    )
                 })))
             } else {
                 Sample::Windows(Box::new(differences.map(|(_, error)| PairedDifference::new(error))))
@@ -184,9 +188,9 @@ impl Test for Weighing {
                 (0, _) | (_, 0) => Ok(()),
                 (of_one, of_other) => self.take_means(one / of_one as f64, other / of_other as f64),
             },
-            (candidate, baseline) => {
-                Err(format!("means are of values or of totals on both sides, not of {candidate} and {baseline}"))
-            }
+            (candidate, baseline) => Err(format!(
+                "means are of values or of totals on both sides, not of {candidate} and {baseline}"
+            )),
         };
         if let Err(problem) = taken {
             return Seen::Unusable(problem);

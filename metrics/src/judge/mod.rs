@@ -76,7 +76,12 @@ pub fn judge(criterion: &Criterion, evidence: &Evidence) -> Judgement {
         }
         Err(invalid) => Judgement {
             windows: evidence.windows().len() as u64,
-            ..Judgement::of(criterion, Standing::none(), 0, (Verdict::Inconclusive, Some(invalid.to_string())))
+            ..Judgement::of(
+                criterion,
+                Standing::none(),
+                0,
+                (Verdict::Inconclusive, Some(invalid.to_string())),
+            )
         },
     }
 }
@@ -282,11 +287,7 @@ impl Gaps {
     }
 
     /// The verdict that is left of what evidence `decided`, see [`OnMissing`].
-    fn temper(
-        &self,
-        on_missing: OnMissing,
-        decided: (Verdict, Option<String>),
-    ) -> (Verdict, Option<String>) {
+    fn temper(&self, on_missing: OnMissing, decided: (Verdict, Option<String>)) -> (Verdict, Option<String>) {
         if decided.0 == Verdict::Fail {
             return decided;
         }

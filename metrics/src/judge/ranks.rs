@@ -81,7 +81,10 @@ impl RankComparison {
         for (name, chance) in [("alpha", alpha), ("beta", beta)] {
             problems.unless(inside(2.0 * chance), format!("{name} is {chance}, not between 0 and 0.5"));
         }
-        problems.unless(windows > 0, "windows is 0, so that there is nothing to look at; take at least 1".to_owned());
+        problems.unless(
+            windows > 0,
+            "windows is 0, so that there is nothing to look at; take at least 1".to_owned(),
+        );
         problems.unless(
             (1..=Self::MOST_LOOKS).contains(&looks),
             format!("looks is {looks}, not from 1 to {}", Self::MOST_LOOKS),
@@ -173,7 +176,8 @@ impl Test for Ranking {
             Ok((candidate, baseline)) => (candidate.overall(), baseline.overall()),
             Err(seen) => return seen,
         };
-        let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline) else {
+        let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline)
+        else {
             return Seen::Unusable(format!("ranks are of values, not of {candidate} and {baseline}"));
         };
         let last = self.rule.windows.saturating_mul(self.rule.looks);

@@ -57,7 +57,8 @@ impl Readings {
 
     pub(super) fn check(&self, problems: &mut Problems) {
         let Self { bound, breaches, of, .. } = *self;
-        problems.unless(bound.value().is_finite(), format!("bound is {}, not a finite number", bound.value()));
+        problems
+            .unless(bound.value().is_finite(), format!("bound is {}, not a finite number", bound.value()));
         problems.unless(
             breaches > 0 && breaches <= of && of <= 10_000,
             format!("breaches is {breaches} of {of}; take at least 1, at most of, and of at most 10000"),
@@ -122,7 +123,11 @@ impl Test for Reader {
         let observation = match &pair.candidate {
             Measurement::Missing(Missing::Infinite { negative }) => {
                 let broken = *negative == matches!(self.readings.bound, Bound::AtLeast(_));
-                return if broken { self.read(true) } else { Seen::Missing("a value without bound".to_owned()) };
+                return if broken {
+                    self.read(true)
+                } else {
+                    Seen::Missing("a value without bound".to_owned())
+                };
             }
             Measurement::Missing(missing) => return Seen::Missing(missing.to_string()),
             Measurement::Observed(observation) => observation.overall(),

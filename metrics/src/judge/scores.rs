@@ -64,7 +64,8 @@ impl ScoreComparison {
             format!("scores reach from {from} to {to}; name the least and the greatest possible one"),
         );
         problems.not_negative("tolerated", tolerated);
-        problems.unless(margin.is_finite() && margin > 0.0, format!("margin is {margin}, not a positive number"));
+        problems
+            .unless(margin.is_finite() && margin > 0.0, format!("margin is {margin}, not a positive number"));
     }
 
     pub(super) fn test(self) -> Box<dyn Test> {
@@ -103,7 +104,8 @@ impl Test for Scoring {
             Ok((candidate, baseline)) => (candidate.overall(), baseline.overall()),
             Err(seen) => return seen,
         };
-        let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline) else {
+        let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline)
+        else {
             return Seen::Unusable(format!("scores are values, not {candidate} and {baseline}"));
         };
         let ScoreComparison { from, to, .. } = self.rule;

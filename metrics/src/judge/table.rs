@@ -51,7 +51,12 @@ impl Odds {
 
     /// Each odds ratio, with what the last table said there.
     pub(super) fn sums(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.ratios.as_flattened().iter().copied().zip(self.sums.as_flattened().iter().copied()).take(self.count)
+        self.ratios
+            .as_flattened()
+            .iter()
+            .copied()
+            .zip(self.sums.as_flattened().iter().copied())
+            .take(self.count)
     }
 }
 
@@ -102,7 +107,8 @@ impl Table {
     /// The mean and the variance of the candidate's hits, given the totals, if both sides have the same odds
     /// (hypergeometric). `None` where the totals leave no choice.
     pub(crate) fn central(&self) -> Option<(f64, f64)> {
-        let [hits, candidate, baseline] = [self.hits, self.candidate_trials, self.baseline_trials].map(|n| n as f64);
+        let [hits, candidate, baseline] =
+            [self.hits, self.candidate_trials, self.baseline_trials].map(|n| n as f64);
         let all = candidate + baseline;
         let variance = hits * (candidate / all) * (baseline / all) * ((all - hits) / (all - 1.0));
         (variance > 0.0).then_some((hits * candidate / all, variance))
@@ -269,13 +275,22 @@ mod tests {
     #[test]
     fn one_walk_for_many_odds_says_the_same() {
         let mut odds = Odds::new(&[0.01, 0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 30.0, 200.0]);
-        for table in [((3, 100), (9, 900)), ((0, 50), (7, 20)), ((5, 5), (0, 1)), ((0, 9), (0, 9)), ((60, 70), (2, 900))] {
+        for table in [
+            ((3, 100), (9, 900)),
+            ((0, 50), (7, 20)),
+            ((5, 5), (0, 1)),
+            ((0, 9), (0, 9)),
+            ((60, 70), (2, 900)),
+        ] {
             let table = Table::new(table.0, table.1).unwrap();
             table.inverse_likelihoods(&mut odds);
             assert_eq!(odds.sums().count(), 9);
             for (ratio, sum) in odds.sums() {
                 let (walked, known) = (-sum.ln(), table.log_likelihood(ratio));
-                assert!((walked - known).abs() < 1e-11 * known.abs().max(1.0), "{walked} {known} {ratio} {table:?}");
+                assert!(
+                    (walked - known).abs() < 1e-11 * known.abs().max(1.0),
+                    "{walked} {known} {ratio} {table:?}"
+                );
             }
         }
     }

@@ -119,7 +119,9 @@ impl Escape {
                 (Self::IndexPart, c)
                     if !(c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.+".contains(c)) =>
                 {
-                    return Err("a part of an index's name is of lower-case letters, digits, `_`, `-`, `.` and `+`");
+                    return Err(
+                        "a part of an index's name is of lower-case letters, digits, `_`, `-`, `.` and `+`",
+                    );
                 }
                 (Self::Percent, c) => percent(text, c),
                 (_, c) => text.push(c),
@@ -308,7 +310,10 @@ mod tests {
 
     #[test]
     fn what_could_end_its_place_cannot() {
-        assert_eq!(written(Escape::Flux, "a\"${x}\\\n$\"é$").unwrap(), r"a\x22\x24\x7bx}\x5c\x0a\x24\x22é\x24");
+        assert_eq!(
+            written(Escape::Flux, "a\"${x}\\\n$\"é$").unwrap(),
+            r"a\x22\x24\x7bx}\x5c\x0a\x24\x22é\x24"
+        );
         assert_eq!(written(Escape::Doubled, "a' OR ''='").unwrap(), "a'' OR ''''=''");
         assert_eq!(written(Escape::SingleQuoted, "1.4.0+b \"1\" -- é").unwrap(), "1.4.0+b \"1\" -- é");
         assert_eq!(written(Escape::Tilded, "a~\")").unwrap(), "a~~~\")");

@@ -16,8 +16,8 @@ mod template;
 pub use failure::Failure;
 pub use json_template::JsonTemplate;
 pub use language::{
-    DatadogQuery, DynatraceSelector, Escape, Flux, GraphiteTarget, IndexName, Language, Nrql, Place, Plain, PromQl,
-    Sql, UrlText,
+    DatadogQuery, DynatraceSelector, Escape, Flux, GraphiteTarget, IndexName, Language, Nrql, Place, Plain,
+    PromQl, Sql, UrlText,
 };
 pub use points::Points;
 pub use queried::{Queried, QueryApi};

@@ -32,8 +32,7 @@ pub(crate) const STEADY: Scene = Scene {
     correlation: 0.0,
 };
 
-pub(crate) const HALF: Scene =
-    Scene { name: "1 % errors, 50 % weight", split: |_| (500, 500), ..STEADY };
+pub(crate) const HALF: Scene = Scene { name: "1 % errors, 50 % weight", split: |_| (500, 500), ..STEADY };
 
 pub(crate) const DRIFT: Scene = Scene {
     name: "daily drift and shared spikes",

@@ -5,7 +5,7 @@
 //! of counts of its own. The evidence for a failure is the average over the edges, which is an e-value whatever
 //! they have to do with each other, so that looking at five costs nothing. A pass needs evidence at every edge.
 
-use super::{Better, Bets, Comparison, Sides};
+use super::{Bets, Better, Comparison, Sides};
 use crate::{
     Observation, Table,
     judge::{
@@ -104,7 +104,9 @@ impl Exceedance {
         }
         if self.edges.is_empty() {
             self.sample.clear();
-            return Err("the baseline's values lie above every edge; give the histogram greater edges".to_owned());
+            return Err(
+                "the baseline's values lie above every edge; give the histogram greater edges".to_owned()
+            );
         }
         self.sample = Vec::new();
         Ok(())

@@ -49,9 +49,12 @@ impl Likelihood {
         self.mantel_haenszel.1 += table.mantel_haenszel().1;
         table.inverse_likelihoods(&mut self.at);
         exact.clear();
-        exact.extend(self.at.sums().take(self.exact).map(|(ratio, sum)| {
-            if sum.is_finite() { -sum.ln() } else { table.log_likelihood(ratio) }
-        }));
+        exact.extend(
+            self.at
+                .sums()
+                .take(self.exact)
+                .map(|(ratio, sum)| if sum.is_finite() { -sum.ln() } else { table.log_likelihood(ratio) }),
+        );
         let grid = self.at.sums().skip(self.exact);
         for ((pending, log), (_, sum)) in self.pending.iter_mut().zip(&mut self.logs).zip(grid) {
             // What a float cannot hold is out of the question by hundreds of orders of magnitude.
@@ -78,7 +81,8 @@ impl Likelihood {
         (lower_threshold, upper_threshold): (f64, f64),
         temper: f64,
     ) -> (Option<f64>, Option<f64>) {
-        let grid: Vec<f64> = self.logs.iter().zip(&self.pending).map(|(log, pending)| log - pending.ln()).collect();
+        let grid: Vec<f64> =
+            self.logs.iter().zip(&self.pending).map(|(log, pending)| log - pending.ln()).collect();
         let best = (0..NODES).max_by(|&a, &b| grid[a].total_cmp(&grid[b])).unwrap_or(NODES / 2);
         let steps: Vec<f64> = alternatives.iter().map(|times| times.ln()).collect();
         let evidence = |theta: f64, sign: f64| {
@@ -175,8 +179,12 @@ mod tests {
         for table in tables {
             likelihood.take(table, &mut exact);
         }
-        let grid: Vec<f64> =
-            likelihood.logs.iter().zip(&likelihood.pending).map(|(log, pending)| log - pending.ln()).collect();
+        let grid: Vec<f64> = likelihood
+            .logs
+            .iter()
+            .zip(&likelihood.pending)
+            .map(|(log, pending)| log - pending.ln())
+            .collect();
         for theta in [-5.4, -1.9, -0.3, 0.111, 0.8, 2.6, 5.49] {
             let known: f64 = tables.iter().map(|table| table.log_likelihood(f64::exp(theta))).sum();
             let between = interpolate(&grid, theta);
@@ -193,7 +201,8 @@ mod tests {
         let threshold = 20_f64.ln();
         let (lower, upper) = likelihood.interval(&alternatives, (threshold, threshold), 1.0);
         let evidence = |null: f64, power: i32| {
-            let bets = alternatives.map(|times| table.log_likelihood_ratio(null * times.powi(power), null).exp());
+            let bets =
+                alternatives.map(|times| table.log_likelihood_ratio(null * times.powi(power), null).exp());
             bets.iter().sum::<f64>() / 4.0
         };
         assert!((evidence(lower.unwrap(), 1) - 20.0).abs() < 1e-3, "{lower:?}");

@@ -195,7 +195,9 @@ impl Test for Comparing {
                 (hits(candidate), hits(baseline))
             }),
             Shape::Beyond(exceedance) if !all_counts => exceedance.take(&strata),
-            _ => Err("the metric changed from counts to values or back; judge it from a new start".to_owned()),
+            _ => {
+                Err("the metric changed from counts to values or back; judge it from a new start".to_owned())
+            }
         };
         let (candidate, baseline) = match taken {
             Ok(tallies) => tallies,
@@ -256,11 +258,14 @@ pub(super) fn sides(pair: &Pair) -> Result<(&Observation, &Observation), Seen> {
     let Some(baseline) = &pair.baseline else {
         return Err(Seen::Unusable("a comparison needs a baseline, and none was observed".to_owned()));
     };
-    let observed = |side: &str, measurement| match measurement {
-        &Measurement::Missing(ref missing) => Err(Seen::Missing(format!("{side}: {missing}"))),
-        Measurement::Observed(observation) => Ok(observation),
-    };
     Ok((observed("the candidate", &pair.candidate)?, observed("the baseline", baseline)?))
+}
+
+fn observed<'a>(side: &str, measurement: &'a Measurement) -> Result<&'a Observation, Seen> {
+    match measurement {
+        Measurement::Missing(missing) => Err(Seen::Missing(format!("{side}: {missing}"))),
+        Measurement::Observed(observation) => Ok(observation),
+    }
 }
 
 /// The strata of both sides next to each other; without strata, one.
