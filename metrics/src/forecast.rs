@@ -177,8 +177,9 @@ impl Scenario {
         let Simulation { runs, horizon, seed } = simulation;
         let rate = self.candidate_rate(odds_ratio);
         let (mut failed, mut passed) = (Vec::new(), Vec::new());
-        for run in 0..runs {
-            let mut chance = fastrand::Rng::with_seed(seed.wrapping_add(u64::from(run)));
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        for _ in 0..runs {
+            let mut chance = seeds.fork();
             let mut judge = Judge::new(criterion.clone())?;
             let mut has_passed = false;
             for number in 1..=horizon {

@@ -224,7 +224,7 @@ mod scores {
         let same = judge(&criterion(), &evidence((0..20).map(|_| (around(0.8), around(0.8)))));
         assert_eq!(same.verdict, Verdict::Pass, "{same}");
         assert!(
-            same.explain().contains("The candidate's mean less the baseline's is 0, surely between"),
+            same.explain().contains("The candidate's mean less the baseline's is 0, confidence bounds"),
             "{}",
             same.explain()
         );
@@ -456,7 +456,7 @@ mod judges {
         let text = judgement.explain();
         for part in [
             "The candidate fails on errors: in one window the candidate had 30 of 100 (30 %), the baseline had 9 of 900 (1 %).",
-            "The odds ratio of candidate to baseline is 42.4, surely between 14.2 and 155.",
+            "The odds ratio of candidate to baseline is 42.4, confidence bounds 14.2 to 155.",
             "and 20 suffices; a good candidate gets there in at most 5 % of rollouts",
         ] {
             assert!(text.contains(part), "{text}");

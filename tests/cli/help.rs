@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 40] = [
+const COMMANDS: [&[&str]; 41] = [
     &["publish"],
     &["pull"],
     &["cache"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 40] = [
     &["show"],
     &["verify"],
     &["validate"],
+    &["query"],
     &["judge"],
     &["plan"],
     &["calibrate"],

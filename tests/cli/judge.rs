@@ -22,10 +22,11 @@ const GOLDEN: [((u64, u64, u64, u64), f64); 5] = [
 
 /// The lines of the golden windows, which end at 0, 1, 2, 3 and 4.
 fn golden() -> Vec<String> {
-    let line = |(end, ((n_c, n_b, x_c, x_b), _)): (usize, &((u64, u64, u64, u64), f64))| {
+    let lines = (0..).zip(&GOLDEN).map(|(end, ((n_c, n_b, x_c, x_b), _))| {
+        let end: u64 = end;
         window(&json!(end), "errors", (x_c, n_c), (x_b, n_b))
-    };
-    GOLDEN.iter().enumerate().map(line).collect()
+    });
+    lines.collect()
 }
 
 fn window(end: &Value, metric: &str, candidate: (&u64, &u64), baseline: (&u64, &u64)) -> String {
@@ -172,7 +173,7 @@ fn neither_order_nor_repetition_matters_in_the_end() {
     }
     // Of what comes again the answer is what all windows say, so that the last line is the same, too.
     let once = judge(&desk, &["--json"], &lines).is(3).out;
-    let twice = judge(&desk, &["--json"], &[lines.clone(), lines.clone()].concat()).is(3).out;
+    let twice = judge(&desk, &["--json"], &[lines.clone(), lines].concat()).is(3).out;
     assert!(twice.starts_with(&once));
     assert_eq!(twice.lines().last(), once.lines().last());
     assert_eq!(twice.lines().count(), 10);

@@ -14,6 +14,7 @@ mod lifecycle;
 mod oci;
 mod policies;
 mod profiles;
+mod query;
 mod refusals;
 #[allow(clippy::unwrap_used, reason = "they are of the library's tests")]
 #[path = "../../registry/tests/servers/mod.rs"]

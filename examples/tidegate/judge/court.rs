@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tidegate::metrics::{Criterion, Judge, Judgement, Measurement, Metric, Missing, Tally, Verdict};
+use tidegate::metrics::{
+    Criterion, Judge, Judgement, Measurement, Metric, Missing, Tally, Verdict,
+    plot::{self, TimeAxis},
+};
 
 use super::{criteria::Criteria, lines::Place, observed::Observed, windows::Windows};
 use crate::{failure::Failure, words::plain};
@@ -102,6 +105,16 @@ impl Court {
     /// What all windows of all metrics say.
     pub(crate) fn judgements(&self) -> Vec<Judgement> {
         self.cases.values().map(|case| case.judge.judgement()).collect()
+    }
+
+    /// Evidence and confidence of every metric over time, as an SVG file; nothing before the first window.
+    pub(crate) fn picture(&self) -> Option<String> {
+        let evidence: Vec<_> = self.cases.values().map(|case| case.windows.evidence()).collect();
+        let time = TimeAxis::of(&evidence)?;
+        let judged = self.cases.values().zip(&evidence);
+        let pictures: Vec<_> =
+            judged.map(|(case, evidence)| plot::judged(case.judge.criterion(), evidence, time)).collect();
+        Some(plot::standalone("What the windows say", &pictures))
     }
 
     fn case(&mut self, metric: &Metric, place: &Place) -> Result<&mut Case, Failure> {

@@ -11,7 +11,7 @@ mod criteria;
 mod state;
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -39,6 +39,9 @@ pub(crate) struct Judge {
     /// Keep the windows in this file, and begin with those in it: a judge that was killed goes on
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Draw evidence and confidence over time into this file at the end, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
@@ -88,11 +91,11 @@ impl Judge {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
         let criteria = self.options.criteria()?;
         let json = session.json;
-        aside::run(move || hear(criteria, self.state.as_deref(), json)).await
+        aside::run(move || hear(criteria, self.state.as_deref(), self.plot.as_deref(), json)).await
     }
 }
 
-fn hear(criteria: Criteria, state: Option<&Path>, json: bool) -> Result<Answer> {
+fn hear(criteria: Criteria, state: Option<&Path>, plot: Option<&Path>, json: bool) -> Result<Answer> {
     let mut court = Court::new(criteria.clone())?;
     let again = |line| court.take(Observed::parse(line)?).map(drop);
     let mut state = state.map(|path| State::open(path, &criteria, again)).transpose()?;
@@ -110,6 +113,9 @@ fn hear(criteria: Criteria, state: Option<&Path>, json: bool) -> Result<Answer> 
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(error) => return Err(error).context("cannot write the answer"),
         }
+    }
+    if let (Some(path), Some(picture)) = (plot, court.picture()) {
+        fs::write(path, picture).with_context(|| format!("cannot write the plot to {}", path.display()))?;
     }
     Ok(conclude(&court.judgements()))
 }

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use tidegate::metrics::{Pair, Window};
+use tidegate::metrics::{Evidence, Pair, Window};
 
 use super::{lines::Place, observed::Observed};
 use crate::failure::Failure;
@@ -54,6 +54,15 @@ impl Windows {
     }
 
     /// All of them, in their order.
+    /// All of them, for pictures.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let mut evidence = Evidence::new();
+        for (window, pair) in self.iter() {
+            evidence.add(window, pair.candidate.clone(), pair.baseline.clone());
+        }
+        evidence
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Window, &Pair)> {
         self.0.values().map(|taken| (taken.window, &taken.pair))
     }

@@ -53,7 +53,7 @@ impl Judgement {
     fn counts_hits(&self) -> bool {
         matches!(
             self.effect,
-            None | Some(Effect { measure: Measure::OddsRatio | Measure::Share | Measure::BurnRate, .. })
+            Some(Effect { measure: Measure::OddsRatio | Measure::Share | Measure::BurnRate, .. })
         )
     }
 
@@ -67,28 +67,30 @@ impl Judgement {
                 format!("The odds ratio of candidate to baseline, of values beyond {}, is", Short(edge))
             }
             Measure::Share => "The share is".to_owned(),
-            Measure::Shift => "The candidate's values are greater by".to_owned(),
+            Measure::Shift => "The candidate's values differ from the baseline's by".to_owned(),
         };
         let value = |value: f64| match effect.measure {
             Measure::Share => Percent(value).to_string(),
             _ => Short(value).to_string(),
         };
         let bounds = match (effect.lower, effect.upper) {
-            (Some(lower), Some(upper)) => format!("between {} and {}", value(lower), value(upper)),
+            (Some(lower), Some(upper)) => format!("{} to {}", value(lower), value(upper)),
             (Some(lower), None) => format!("above {}", value(lower)),
             (None, Some(upper)) => format!("below {}", value(upper)),
             (None, None) => String::new(),
         };
         match (effect.estimate, bounds.is_empty()) {
             (None, true) => None,
-            (None, false) => Some(format!("{what} {bounds}.")),
+            (None, false) => Some(format!("{what} in the confidence bounds {bounds}.")),
             (Some(estimate), true) => Some(format!("{what} {}.", value(estimate))),
-            (Some(estimate), false) => Some(format!("{what} {}, surely {bounds}.", value(estimate))),
+            (Some(estimate), false) => {
+                Some(format!("{what} {}, confidence bounds {bounds}.", value(estimate)))
+            }
         }
     }
 
     fn weighed(&self) -> Option<String> {
-        if self.fail.threshold <= 0.0 {
+        if self.fail.threshold <= 0.0 || self.windows == 0 {
             return None;
         }
         let told = |which: &str, strength: Strength, wrong: &str| {
@@ -193,7 +195,11 @@ struct Short(f64);
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = self.0.abs();
-        if size != 0.0 && !(1e-4..1e6).contains(&size) {
+        // Less than this is what is left of sums that cancel.
+        if size < 1e-12 {
+            return f.write_str("0");
+        }
+        if !(1e-4..1e6).contains(&size) {
             return write!(f, "{:.2e}", self.0);
         }
         let whole = if size >= 1.0 {

@@ -199,7 +199,7 @@ impl Test for Ranking {
         let next = windows.saturating_mul(done + 1);
         let reason = match &self.last {
             Some(look) => format!(
-                "at look {} of {looks} a value of the candidate exceeds one of the baseline {:.1}% of the time",
+                "at look {} of {looks} a value of the candidate exceeds one of the baseline {:.1} % of the time",
                 look.number,
                 100.0 * look.common_language
             ),

@@ -144,7 +144,14 @@ impl Table {
     ///
     /// One walk over the terms serves all odds ratios, by Horner's scheme from either end towards the observed
     /// term: in `r` from above it, in `1/r` from below.
+    ///
+    /// A table of more terms than anybody's traffic has is infinite throughout, so that time and memory are bounded.
     pub(super) fn inverse_likelihoods(&self, odds: &mut Odds) {
+        const MOST_TERMS: u64 = 1 << 16;
+        if self.most() - self.least() > MOST_TERMS {
+            odds.sums.as_flattened_mut().fill(f64::INFINITY);
+            return;
+        }
         odds.above.clear();
         odds.below.clear();
         let observed = self.candidate_hits;
@@ -293,6 +300,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_greatest_counts_take_no_memory() {
+        let most = crate::Observation::MAX_TRIALS;
+        let mut odds = Odds::new(&[0.5, 2.0]);
+        Table::new((most / 3, most), (most / 2, most)).unwrap().inverse_likelihoods(&mut odds);
+        assert!(odds.sums().all(|(_, sum)| sum == f64::INFINITY));
+        assert!(odds.above.is_empty() && odds.below.is_empty());
     }
 
     #[test]

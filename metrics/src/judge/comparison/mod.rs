@@ -51,12 +51,15 @@ pub struct Comparison {
     /// values do without.
     pub negligible: f64,
     /// Which way is better; default lower.
+    #[serde(skip_serializing_if = "Better::is_lower")]
     pub better: Better,
     /// What the chances of a window are taken to be; default conditional.
+    #[serde(skip_serializing_if = "Method::is_conditional")]
     pub method: Method,
     /// By how much counts vary more than those of independent requests, as a ratio of variances; at least 1,
     /// default 1. [`calibrate`](crate::calibrate()) finds it in the history of a service. Likelihood ratios are taken
     /// to the power of its inverse.
+    #[serde(skip_serializing_if = "is_one")]
     pub dispersion: f64,
 }
 
@@ -86,6 +89,23 @@ pub enum Method {
     /// difference. For a baseline of the candidate's size; windows whose sides differ by more than chance are
     /// not used. A pass is by the conditional chances with `dispersion`.
     Symmetric,
+}
+
+impl Better {
+    fn is_lower(&self) -> bool {
+        *self == Self::Lower
+    }
+}
+
+impl Method {
+    fn is_conditional(&self) -> bool {
+        *self == Self::Conditional
+    }
+}
+
+/// Defaults that came later are not written, so that plans read and are written as before.
+fn is_one(dispersion: &f64) -> bool {
+    *dispersion == 1.0
 }
 
 impl Default for Comparison {
