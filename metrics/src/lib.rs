@@ -42,7 +42,8 @@
 //!     }
 //! }
 //! assert_eq!(judgement.verdict, Verdict::Fail);
-//! assert_eq!(judgement.to_string(), "errors 6 of 160 against 10 of 1440: evidence for worse 22.4, needs 20: fail");
+//! let line = "errors 6 of 160 against 10 of 1440, odds ratio 5.57 (1.03 to 24.3): evidence for worse 22.4, needs 20: fail";
+//! assert_eq!(judgement.to_string(), line);
 //! # Ok(())
 //! # })
 //! # }

@@ -167,7 +167,7 @@ mod tests {
             ("$[?@.a == $.b]", 11, "in place of `$`"),
             ("$.é[?$.b]", 6, "in place of `$`"),
             ("$['a','a','a','a','a','a']['a','a','a','a','a','a']", 51, "side by side"),
-            ("$[?@[?@[?@[?@[?@[?@[?@.a]]]]]]]", 21, "brackets in brackets"),
+            ("$[?@[?@[?@[?@[?@[?@[?@.a]]]]]]]", 20, "brackets in brackets"),
         ] {
             let error = text.parse::<JsonPath>().unwrap_err();
             assert_eq!(error.position, position, "{error}");

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(
             template.fill(&Selector::default().with("v", "a\"b"), window()).unwrap(),
             "range(start: 1970-01-01T00:01:00.000000000Z, stop: 1970-01-01T00:02:00.000000000Z) \
-             |> filter(fn: (r) => r.v == \"a\\\"b\")"
+             |> filter(fn: (r) => r.v == \"a\\x22b\")"
         );
         assert!("range(start: {{start}}, stop: {{end}})".parse::<Template<Flux>>().is_err());
         assert!("r.v == {{v}}".parse::<Template<Flux>>().is_err());
