@@ -80,6 +80,9 @@ fn bursts(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Requests of candidate and baseline in a window.
+type Split = fn(u32) -> (u64, u64);
+
 fn said(after: Option<u32>, horizon: u32) -> String {
     after.map_or_else(|| format!(">{horizon}"), |after| after.to_string())
 }
@@ -90,7 +93,7 @@ fn time_to_fail(out: &mut impl io::Write, runs: u64) -> io::Result<()> {
         "# Windows of 1000 requests until a regression fails: median (90 %), and the planner's formula\n"
     )?;
     writeln!(out, "| weight | 1.5 times | 2 times | 5 times |\n|---|---|---|---|")?;
-    let splits: [(f64, fn(u32) -> (u64, u64)); 5] = [
+    let splits: [(f64, Split); 5] = [
         (0.01, |_| (10, 990)),
         (0.05, |_| (50, 950)),
         (0.10, |_| (100, 900)),
