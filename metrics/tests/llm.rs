@@ -1,7 +1,5 @@
 //! The catalogue of LLM servers: every query is one, and reads what pages of those servers say.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-
 use std::collections::BTreeSet;
 
 use tidegate_metrics::{Rule, llm};
