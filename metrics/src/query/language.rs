@@ -44,8 +44,6 @@ pub enum Escape {
     /// Bytes by their number, `\x24`, for all that begins something in strings of Flux: quotes, backslashes, `$`,
     /// `{` and control characters. A backslash before them would not do: Flux reads `$\` as two characters.
     Flux,
-    /// Single quotes doubled, as in SQL.
-    Doubled,
     /// As it is, in single quotes; quotes, backslashes and control characters are refused, since how NRQL escapes
     /// them is not documented.
     SingleQuoted,
@@ -94,14 +92,13 @@ impl Escape {
                 (Self::Flux, c) if c.is_ascii_control() || "\"\\${".contains(c) => {
                     text.push_str(&format!("\\x{:02x}", u32::from(c)));
                 }
-                (Self::Doubled, '\'') => text.push_str("''"),
                 (Self::SingleQuoted, c) if c.is_control() || "'\\".contains(c) => {
                     return Err(
                         "it holds a quote, a backslash or a control character, which NRQL may misread",
                     );
                 }
                 (Self::Tilded, '~' | '"') => text.extend(['~', c]),
-                (Self::Doubled | Self::Tilded, c) if c.is_control() => {
+                (Self::Tilded, c) if c.is_control() => {
                     return Err("it holds a control character, which this language cannot quote");
                 }
                 (Self::PathNode, c) => {
@@ -277,19 +274,6 @@ language!(
 );
 
 language!(
-    /// SQL: gaps stand in strings in single quotes, `{{start}}` and `{{end}}` as well.
-    Sql,
-    "SQL",
-    "'\"",
-    false,
-    true,
-    |place| match place.quote {
-        Some('\'') => Ok(Escape::Doubled),
-        _ => Err("{{label}} may stand only inside a single-quoted string"),
-    }
-);
-
-language!(
     /// URLs: gaps are percent-encoded.
     UrlText,
     "URL",
@@ -337,7 +321,7 @@ mod tests {
             (Escape::SingleQuoted, "a' OR 'a'='a"),
             (Escape::SingleQuoted, r"a\"),
             (Escape::SingleQuoted, "a\n"),
-            (Escape::Doubled, "a\0"),
+            (Escape::Tilded, "a\0"),
             (Escape::IndexPart, ""),
             (Escape::IndexPart, "_all"),
             (Escape::IndexPart, "a*"),

@@ -17,7 +17,7 @@ pub use failure::Failure;
 pub use json_template::JsonTemplate;
 pub use language::{
     DatadogQuery, DynatraceSelector, Escape, Flux, GraphiteTarget, IndexName, Language, Nrql, Place, Plain,
-    PromQl, Sql, UrlText,
+    PromQl, UrlText,
 };
 pub use points::Points;
 pub use queried::{Queried, QueryApi};
