@@ -298,7 +298,6 @@ mod tests {
             written(Escape::Flux, "a\"${x}\\\n$\"é$").unwrap(),
             r"a\x22\x24\x7bx}\x5c\x0a\x24\x22é\x24"
         );
-        assert_eq!(written(Escape::Doubled, "a' OR ''='").unwrap(), "a'' OR ''''=''");
         assert_eq!(written(Escape::SingleQuoted, "1.4.0+b \"1\" -- é").unwrap(), "1.4.0+b \"1\" -- é");
         assert_eq!(written(Escape::Tilded, "a~\")").unwrap(), "a~~~\")");
         assert_eq!(written(Escape::PathNode, "1.4.0*{a}").unwrap(), "1_4_0__a_");
