@@ -205,6 +205,11 @@ mod latency {
         let criterion = Criterion::compare(Metric::latency());
         let wrong = share(200, |seed| decided(&criterion, windows(seed, 1.0, true), Verdict::Fail).is_some());
         assert!(wrong <= 0.05, "{wrong}");
+        let right = share(60, |seed| decided(&criterion, windows(seed, 1.0, true), Verdict::Pass).is_some());
+        assert!(right > 0.9, "{right}");
+        // What takes half as long again exceeds most edges more than twice as often.
+        let wrong = share(200, |seed| decided(&criterion, windows(seed, 1.5, true), Verdict::Pass).is_some());
+        assert!(wrong <= 0.05, "{wrong}");
     }
 
     #[test]

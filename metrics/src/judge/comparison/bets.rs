@@ -33,18 +33,8 @@ pub(super) struct Bets {
 }
 
 impl Bets {
-    /// On hits.
-    pub(super) fn on_counts(comparison: &Comparison) -> Self {
-        Self::new(comparison, comparison.negligible)
-    }
-
-    /// On values beyond an edge, of which there are always some.
-    pub(super) fn beyond_an_edge(comparison: &Comparison) -> Self {
-        Self::new(comparison, 0.0)
-    }
-
-    fn new(comparison: &Comparison, negligible: f64) -> Self {
-        let &Comparison { tolerated, margin, method, dispersion, .. } = comparison;
+    pub(super) fn new(comparison: &Comparison) -> Self {
+        let &Comparison { tolerated, margin, negligible, method, dispersion, .. } = comparison;
         let null = [tolerated, tolerated * (1.0 + margin)];
         let worse = GRID.map(|times| tolerated * times);
         let good = GOOD.map(|(times, _)| tolerated * times);

@@ -3,7 +3,8 @@
 //! The first windows, until the baseline has a hundred values, only say where to look: at edges near the
 //! baseline's median, 75th, 90th, 95th and 99th percentile. From the next window on, each edge is a comparison
 //! of counts of its own. The evidence for a failure is the average over the edges, which is an e-value whatever
-//! they have to do with each other, so that looking at five costs nothing. A pass needs evidence at every edge.
+//! they have to do with each other, so that looking at five costs nothing. A pass needs evidence at every edge:
+//! that the odds are tolerable there, or that a negligible share lies beyond it.
 
 use super::{Bets, Better, Comparison, Sides};
 use crate::{
@@ -98,7 +99,7 @@ impl Exceedance {
             if let Some((edge, _)) = edge.filter(|(edge, _)| edge.is_finite())
                 && self.edges.last().is_none_or(|(last, _)| last < edge)
             {
-                self.edges.push((*edge, Bets::beyond_an_edge(&self.comparison)));
+                self.edges.push((*edge, Bets::new(&self.comparison)));
                 self.beyond.push(Default::default());
             }
         }
@@ -130,13 +131,19 @@ impl Exceedance {
         Some(bets.effect(Measure::OddsRatioBeyond(*edge), (lower + all, upper + all)))
     }
 
-    /// What is not in the counts.
+    /// What is not in the counts: those at the edge of the [effect](Self::effect).
     pub(super) fn reason(&self) -> Option<String> {
-        if self.edges.is_empty() {
-            let have: u64 = self.sample.iter().map(|(_, count)| count).sum();
-            return Some(format!("{have} of the {SAMPLE} values of the baseline that say where to look"));
-        }
-        None
+        let loudest = self.edges.iter().zip(&self.beyond);
+        let loudest = loudest.max_by(|((_, a), _), ((_, b), _)| a.log_e_fail().total_cmp(&b.log_e_fail()));
+        Some(match loudest {
+            Some(((edge, _), (candidate, baseline))) => {
+                format!("{candidate} values beyond {edge} against {baseline}, since there are edges")
+            }
+            None => {
+                let have: u64 = self.sample.iter().map(|(_, count)| count).sum();
+                format!("{have} of the {SAMPLE} values of the baseline that say where to look")
+            }
+        })
     }
 }
 

@@ -47,8 +47,8 @@ pub struct Comparison {
     /// default 1, that is, evidence that the odds are not doubled.
     pub margin: f64,
     /// A share that nobody minds; in [0, 1), default 0.01. Evidence that the candidate's own share is below it
-    /// is evidence for a pass, too: two sides without hits cannot be compared. 0 turns it off. Histograms and
-    /// values do without.
+    /// is evidence for a pass, too: two sides without hits cannot be compared. 0 turns it off. Of histograms and
+    /// values it is the share beyond an edge.
     pub negligible: f64,
     /// Which way is better; default lower.
     #[serde(skip_serializing_if = "Better::is_lower")]
@@ -193,7 +193,8 @@ impl Test for Comparing {
             Err(problem) => return Seen::Unusable(problem),
         };
         if self.comparison.method == Method::Symmetric && !is_even(candidate.trials(), baseline.trials()) {
-            return Seen::Unusable(format!(
+            // The next window may be even again.
+            return Seen::Missing(format!(
                 "the symmetric method takes sides of equal size, not {} and {}; route as much to the baseline",
                 candidate.trials(),
                 baseline.trials()
@@ -203,7 +204,7 @@ impl Test for Comparing {
         let all_counts = strata.iter().flat_map(|(one, other)| [one, other]).flatten().all(|o| counts(o));
         if matches!(self.shape, Shape::Unknown) {
             self.shape = if all_counts {
-                Shape::Counts(Box::new(Bets::on_counts(&self.comparison)))
+                Shape::Counts(Box::new(Bets::new(&self.comparison)))
             } else {
                 Shape::Beyond(Exceedance::new(self.comparison))
             };
