@@ -1,5 +1,6 @@
 //! Why a source could not answer, and why two observations cannot be judged together.
 
+#[cfg(feature = "http")]
 use crate::Metric;
 
 /// A boxed cause, for backends whose own errors are not part of this API.
