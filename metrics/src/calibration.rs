@@ -20,7 +20,7 @@ pub struct Calibration {
     pub dispersion: Dispersion,
     /// The dispersion to judge by.
     pub recommended: f64,
-    /// What the comparison does with the recommended dispersion.
+    /// What the comparison does with the recommended dispersion, on the history that it comes from.
     pub with_recommended: FalseAlarms,
     /// What the symmetric method does, where the sides are of equal size.
     pub symmetric: Option<FalseAlarms>,
@@ -93,12 +93,15 @@ pub fn calibrate(
     }
     let dispersion = Dispersion::of(&windows);
     let plain = Comparison { method: Method::Conditional, dispersion: 1.0, ..*comparison };
-    let recommended = dispersion.between.max(1.0);
+    let recommended = dispersion.between.clamp(1.0, 1e6);
     let symmetric = Comparison { method: Method::Symmetric, tolerated: 1.0, ..plain };
-    let is_even = windows.iter().filter_map(|(_, pair)| counts(pair)).all(|table| {
-        let (candidate, baseline) = (table.candidate().1, table.baseline().1);
-        super::judge::is_even(candidate, baseline)
-    });
+    let tables = || windows.iter().filter_map(|(_, pair)| counts(pair));
+    let is_even = {
+        let all =
+            tables().fold((0, 0), |sum, table| (sum.0 + table.candidate().1, sum.1 + table.baseline().1));
+        super::judge::is_even(all.0, all.1)
+            && tables().all(|table| super::judge::is_even(table.candidate().1, table.baseline().1))
+    };
     Ok(Calibration {
         windows: windows.len() as u64,
         as_is: replay(*comparison, &windows, length)?,

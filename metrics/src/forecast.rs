@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Comparison, Criterion, InvalidCriterion, Judge, Metric, Observation, Pair, Rule, Verdict, Window,
-    chance::binomial,
+    Better, Comparison, Criterion, InvalidCriterion, Judge, Method, Metric, Observation, Pair, Rule, Verdict,
+    Window, chance::binomial, judge::GRID,
 };
 
 /// What a rollout would be like.
@@ -14,7 +14,7 @@ use crate::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "written as a literal")]
 pub struct Scenario {
-    /// The baseline's share of hits, in (0, 1): its error rate.
+    /// The baseline's share of bad requests, in (0, 1): its error rate.
     pub rate: f64,
     /// The regression to be seen: the candidate's odds of a hit in units of the baseline's; above what the
     /// comparison tolerates.
@@ -45,7 +45,8 @@ pub struct Simulation {
 pub struct Forecast {
     /// Hits on both sides together that evidence for the regression takes, about:
     /// `(ln 1/α + ln 8) / KL(θ_r ‖ θ_t)`, where `θ_r = r·w / (r·w + 1 − w)` is the candidate's share of hits at odds
-    /// ratio `r` and weight `w`, `t` the tolerated odds ratio, and 8 the number of alternatives.
+    /// ratio `r` and weight `w`, `t` the tolerated odds ratio, and 8 the number of alternatives. It is that of the
+    /// conditional method.
     pub hits: f64,
     /// Requests on both sides that have so many hits.
     pub requests: f64,
@@ -115,9 +116,9 @@ pub fn plan(
     simulation: Simulation,
 ) -> Result<Forecast, InvalidScenario> {
     scenario.check(comparison)?;
-    if simulation.runs == 0 || simulation.horizon == 0 || simulation.runs.max(simulation.horizon) > 1_000_000
-    {
-        let problem = "runs and horizon must lie between 1 and 1000000".to_owned();
+    let windows = u64::from(simulation.runs) * u64::from(simulation.horizon);
+    if !(1..=10_000_000).contains(&windows) {
+        let problem = "runs times horizon must lie between 1 and 10000000".to_owned();
         return Err(InvalidScenario::Field(problem));
     }
     let criterion = Criterion::new(Metric::errors(), Rule::Compare(*comparison));
@@ -151,6 +152,8 @@ impl Scenario {
             )
         } else if !(1..=1_000_000_000).contains(&requests) {
             format!("requests is {requests}, not between 1 and 1000000000")
+        } else if comparison.method == Method::Symmetric && weight != 0.5 {
+            format!("weight is {weight}, but the symmetric method takes sides of equal size; plan with 0.5")
         } else {
             return Ok(());
         };
@@ -165,7 +168,7 @@ impl Scenario {
         let share = |ratio: f64| ratio * self.weight / (ratio * self.weight + 1.0 - self.weight);
         let (there, null) = (share(self.odds_ratio), share(comparison.tolerated));
         let divergence = there * (there / null).ln() + (1.0 - there) * ((1.0 - there) / (1.0 - null)).ln();
-        comparison.dispersion * (-comparison.alpha.ln() + 8_f64.ln()) / divergence
+        comparison.dispersion * (-comparison.alpha.ln() + (GRID.len() as f64).ln()) / divergence
     }
 
     fn simulate(
@@ -176,6 +179,8 @@ impl Scenario {
     ) -> Result<Outlook, InvalidScenario> {
         let Simulation { runs, horizon, seed } = simulation;
         let rate = self.candidate_rate(odds_ratio);
+        let of_candidate = (self.requests as f64 * self.weight).round() as u64;
+        let good_hits = matches!(criterion.rule, Rule::Compare(Comparison { better: Better::Higher, .. }));
         let (mut failed, mut passed) = (Vec::new(), Vec::new());
         let mut seeds = fastrand::Rng::with_seed(seed);
         for _ in 0..runs {
@@ -183,12 +188,12 @@ impl Scenario {
             let mut judge = Judge::new(criterion.clone())?;
             let mut has_passed = false;
             for number in 1..=horizon {
-                let candidate = binomial(&mut chance, self.requests, self.weight);
-                let sides = [(candidate, rate), (self.requests - candidate, self.rate)];
+                let sides = [(of_candidate, rate), (self.requests - of_candidate, self.rate)];
                 let [candidate, baseline] = sides
-                    .map(|(trials, rate)| Observation::Proportion {
-                        hits: binomial(&mut chance, trials, rate),
-                        trials,
+                    .map(|(trials, rate)| {
+                        let bad = binomial(&mut chance, trials, rate);
+                        let hits = if good_hits { trials - bad } else { bad };
+                        Observation::Proportion { hits, trials }
                     })
                     .map(Into::into);
                 judge.take(window(number), &Pair::new(candidate, Some(baseline)));

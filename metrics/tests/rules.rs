@@ -77,6 +77,18 @@ mod symmetric {
         let judgement = judge(&by(Rule::Compare(rule())), &evidence([(counts(50, 100), counts(1, 900))]));
         assert_eq!(judgement.verdict, Verdict::Inconclusive);
         assert!(judgement.reason.unwrap().contains("equal size, not 100 and 900"));
+        // The next window may be even again, but what is uneven together is so for long.
+        let windows = |odd: u64| {
+            evidence([
+                (counts(5, 100), counts(1, 100)),
+                (counts(5, odd), counts(1, 100)),
+                (counts(5, 100), counts(1, 100)),
+            ])
+        };
+        assert!(judge(&by(Rule::Compare(rule())), &windows(110)).reason.is_none());
+        let slight = evidence((0..100).map(|_| (counts(5, 520), counts(5, 480))));
+        let judgement = judge(&by(Rule::Compare(rule())), &slight);
+        assert!(judgement.reason.unwrap().contains("of equal size"), "52 to 48 % is uneven in the long run");
         let problems =
             by(Rule::Compare(Comparison { tolerated: 1.5, ..rule() })).check().unwrap_err().problems;
         assert!(problems[0].starts_with("tolerated is 1.5"), "{problems:?}");
@@ -136,6 +148,45 @@ mod by_strata {
             (judgement.verdict, judgement.candidate.hits, judgement.candidate.trials),
             (Verdict::Fail, 60, 150)
         );
+    }
+}
+
+mod honesty {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_while_the_router_does_otherwise_than_it_was_told() {
+        let rule = |weight| by(Rule::Compare(Comparison { weight: Some(weight), ..Comparison::default() }));
+        let good = || evidence((0..20).map(|_| (counts(1, 500), counts(5, 500))));
+        assert_eq!(judge(&rule(0.5), &good()).verdict, Verdict::Pass);
+        let judgement = judge(&rule(0.1), &good());
+        assert_eq!(judgement.verdict, Verdict::Inconclusive);
+        assert!(judgement.reason.unwrap().contains("the router is not honest"));
+        // A failure does not depend on who was sent where.
+        let bad = evidence([(counts(60, 500), counts(5, 500))]);
+        assert_eq!(judge(&rule(0.1), &bad).verdict, Verdict::Fail);
+        assert!(rule(1.0).check().is_err());
+    }
+}
+
+mod shared_alpha {
+    use super::*;
+
+    #[test]
+    fn the_required_share_it() {
+        let mut criteria = [
+            Criterion::compare(Metric::errors()),
+            Criterion::compare(Metric::latency()).advisory(),
+            Criterion::at_most("refusals".into(), tidegate_metrics::Statistic::Share, 0.1),
+            Criterion::new("queue".into(), Rule::Readings(Readings::new(Bound::AtMost(1.0)))),
+        ];
+        Criterion::share_alpha(&mut criteria, 0.04);
+        let alphas = criteria.map(|criterion| match criterion.rule {
+            Rule::Compare(comparison) => comparison.alpha,
+            Rule::Limit(limit) => limit.alpha,
+            _ => 0.0,
+        });
+        assert_eq!(alphas, [0.02, 0.05, 0.02, 0.0]);
     }
 }
 
@@ -408,6 +459,7 @@ mod burn_rates {
 
     #[test]
     fn both_windows_must_burn() {
+        assert!(by(Rule::BurnRate(BurnRate::fast(0.9))).check().is_err(), "no share of errors burns so fast");
         assert_eq!(run(|_| 15, 60).verdict, Verdict::Fail);
         assert_eq!(run(|_| 14, 60).verdict, Verdict::Pass);
         // One bad minute of an hour burns in the short window only.

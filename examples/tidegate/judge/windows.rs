@@ -53,7 +53,6 @@ impl Windows {
         }
     }
 
-    /// All of them, in their order.
     /// All of them, for pictures.
     pub(crate) fn evidence(&self) -> Evidence {
         let mut evidence = Evidence::new();
@@ -63,6 +62,7 @@ impl Windows {
         evidence
     }
 
+    /// All of them, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Window, &Pair)> {
         self.0.values().map(|taken| (taken.window, &taken.pair))
     }

@@ -14,16 +14,20 @@ use crate::failure::Failure;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Auth {
     /// A bearer token.
-    bearer_env: Option<String>,
+    pub(super) bearer_env: Option<String>,
     /// `USER:PASSWORD`.
-    basic_env: Option<String>,
+    pub(super) basic_env: Option<String>,
     /// Any header.
-    headers_env: BTreeMap<String, String>,
+    pub(super) headers_env: BTreeMap<String, String>,
 }
 
 impl Auth {
     pub(super) fn headers(&self) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
+        if self.bearer_env.is_some() && self.basic_env.is_some() {
+            let why = "bearer_env and basic_env are of one header; name one of them";
+            return Err(Failure::Misused(why.to_owned()).into());
+        }
         if let Some(name) = &self.bearer_env {
             headers.insert(AUTHORIZATION, header(&format!("Bearer {}", value(name)?), name)?);
         }

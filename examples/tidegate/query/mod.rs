@@ -57,7 +57,7 @@ const EXAMPLES: &str = "\
 A file for Prometheus, with queries of its own and those of the catalogue for LLM servers:
   [prometheus]
   url = \"http://localhost:9090\"
-  bearer_env = \"PROMETHEUS_TOKEN\"            # a variable of the environment; or basic_env, headers_env
+  auth = { bearer_env = \"PROMETHEUS_TOKEN\" } # a variable of the environment; or basic_env, headers_env
   catalogue = { server = \"vllm\", matchers = 'version=\"{{version}}\"' }
   [prometheus.queries.errors.proportion]
   hits = 'http_requests_total{version=\"{{version}}\",code=~\"5..\"}'

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use reqwest::redirect::Policy;
 use serde::Deserialize;
 use tidegate::{
     canary::WallClock,
@@ -45,9 +46,10 @@ pub(crate) enum SourceFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ServerFile<Q> {
     url: String,
-    #[serde(flatten)]
+    #[serde(default)]
     auth: Auth,
     queries: BTreeMap<Metric, Q>,
 }
@@ -81,11 +83,14 @@ pub(crate) struct DynatraceFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ElasticsearchFile {
+    url: String,
     /// By default `@timestamp`.
     time_field: Option<String>,
-    #[serde(flatten)]
-    server: ServerFile<Query<Search>>,
+    #[serde(default)]
+    auth: Auth,
+    queries: BTreeMap<Metric, Query<Search>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,21 +121,25 @@ pub(crate) struct NewRelicFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PrometheusFile {
     url: String,
-    #[serde(flatten)]
+    #[serde(default)]
     auth: Auth,
-    #[serde(flatten)]
-    known: Known,
+    catalogue: Option<Catalogue>,
+    #[serde(default)]
+    queries: BTreeMap<Metric, PromQuery>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ScrapeFile {
     targets: Vec<TargetFile>,
-    #[serde(flatten)]
+    #[serde(default)]
     auth: Auth,
-    #[serde(flatten)]
-    known: Known,
+    catalogue: Option<Catalogue>,
+    #[serde(default)]
+    queries: BTreeMap<Metric, PromQuery>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -141,14 +150,7 @@ struct TargetFile {
     labels: BTreeMap<String, String>,
 }
 
-/// Queries of PromQL, by hand and from the catalogue.
-#[derive(Debug, Deserialize)]
-struct Known {
-    catalogue: Option<Catalogue>,
-    #[serde(default)]
-    queries: BTreeMap<Metric, PromQuery>,
-}
-
+/// Queries of the catalogue for LLM servers.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Catalogue {
@@ -175,15 +177,13 @@ impl SourceFile {
     pub(crate) async fn open(self, raw: Raw) -> Result<Asked> {
         let http = |auth: &Auth| -> Result<Http> {
             let raw = raw.clone();
-            let client = reqwest::Client::builder().default_headers(auth.headers()?).build();
-            let client = client.context("cannot set up HTTP; are the system's certificates readable?")?;
-            Ok(Http::new(client).watched_by(move |exchange| raw.take(exchange)))
+            Ok(Http::new(client(auth)?).watched_by(move |exchange| raw.take(exchange)))
         };
         let nobody = Auth::default();
         Ok(Asked::Server(match self {
             Self::CloudWatch(file) => {
                 let http = http(&nobody)?;
-                let credentials = Environment::new(reqwest::Client::new(), variable);
+                let credentials = Environment::new(client(&nobody)?, variable);
                 let region = match file.region {
                     Some(region) => region,
                     None => credentials.region().await.map_err(wrong)?,
@@ -207,13 +207,13 @@ impl SourceFile {
                 let source = Dynatrace::new(http(&nobody)?, &file.url, authorization).map_err(wrong)?;
                 Box::new(source.with_queries(file.queries))
             }
-            Self::Elasticsearch(ElasticsearchFile { time_field, server }) => {
-                let source = Elasticsearch::new(http(&server.auth)?, &server.url).map_err(wrong)?;
-                let source = match time_field {
+            Self::Elasticsearch(file) => {
+                let source = Elasticsearch::new(http(&file.auth)?, &file.url).map_err(wrong)?;
+                let source = match file.time_field {
                     Some(name) => source.with_time_field(name),
                     None => source,
                 };
-                Box::new(source.with_queries(server.queries))
+                Box::new(source.with_queries(file.queries))
             }
             Self::InfluxDb(file) => {
                 let token = secret(&file.token_env)?;
@@ -242,7 +242,7 @@ impl SourceFile {
             }
             Self::Prometheus(file) => {
                 let source = Prometheus::new(http(&file.auth)?, &file.url).map_err(wrong)?;
-                Box::new(source.with_queries(file.known.queries()?))
+                Box::new(source.with_queries(queries(file.catalogue, file.queries)?))
             }
             Self::Scrape(file) => {
                 let targets = file.targets.into_iter().map(|TargetFile { url, labels }| {
@@ -251,30 +251,39 @@ impl SourceFile {
                 });
                 let targets: Vec<_> = targets.collect::<Result<_>>()?;
                 let scrape = Scrape::new(http(&file.auth)?, targets);
-                return Ok(Asked::Scrape(scrape.with_queries(file.known.queries()?).map_err(wrong)?));
+                return Ok(Asked::Scrape(
+                    scrape.with_queries(queries(file.catalogue, file.queries)?).map_err(wrong)?,
+                ));
             }
         }))
     }
 }
 
-impl Known {
-    /// Those of the catalogue, and over them those of the file.
-    fn queries(self) -> Result<Vec<(Metric, PromQuery)>> {
-        let mut queries = Vec::new();
-        if let Some(Catalogue { server, matchers }) = self.catalogue {
-            let known = llm::Server::ALL.into_iter().find(|known| known.name() == server);
-            let known = known.ok_or_else(|| {
-                let names: Vec<_> = llm::Server::ALL.iter().map(|server| server.name()).collect();
-                Failure::Misused(format!(
-                    "the catalogue has no server `{server}`; it has {}",
-                    names.join(", ")
-                ))
-            })?;
-            queries.extend(llm::queries(known, &matchers).map_err(wrong)?);
-        }
-        queries.extend(self.queries);
-        Ok(queries)
+fn client(auth: &Auth) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .default_headers(auth.headers()?)
+        // Keys in headers would follow to whoever a server redirects to.
+        .redirect(Policy::none())
+        .build()
+        .context("cannot set up HTTP; are the system's certificates readable?")
+}
+
+/// Those of the catalogue, and over them those of the file.
+fn queries(
+    catalogue: Option<Catalogue>,
+    own: BTreeMap<Metric, PromQuery>,
+) -> Result<Vec<(Metric, PromQuery)>> {
+    let mut queries = Vec::new();
+    if let Some(Catalogue { server, matchers }) = catalogue {
+        let known = llm::Server::ALL.into_iter().find(|known| known.name() == server);
+        let known = known.ok_or_else(|| {
+            let names: Vec<_> = llm::Server::ALL.iter().map(|server| server.name()).collect();
+            Failure::Misused(format!("the catalogue has no server `{server}`; it has {}", names.join(", ")))
+        })?;
+        queries.extend(llm::queries(known, &matchers).map_err(wrong)?);
     }
+    queries.extend(own);
+    Ok(queries)
 }
 
 /// The file says something that cannot be.

@@ -24,6 +24,9 @@ use crate::query::Failure;
 /// A question that finds the server unreachable, overloaded (429) or broken (5xx) is put again, as long as its
 /// time and its tries last. Questions only read, so that asking twice changes nothing.
 ///
+/// The client should follow no redirects (`reqwest::redirect::Policy::none()`): of a redirect to another host it
+/// holds back `Authorization` only, not the headers in which other keys are sent.
+///
 /// ```
 /// # use std::time::Duration;
 /// # use tidegate_metrics::Http;
@@ -108,6 +111,7 @@ impl Http {
         &self,
         request: impl Fn(&Client) -> RequestBuilder + Send + Sync,
     ) -> Result<Answer, Failure> {
+        let deadline = tokio::time::Instant::now() + self.timeout;
         let tries = async {
             let mut tried = 0;
             loop {
@@ -116,7 +120,8 @@ impl Http {
                     Err(Failed::Later { failure, .. }) if tried >= self.retries => return Err(failure),
                     Err(Failed::Later { failure, after }) => {
                         let pause = after.unwrap_or_else(|| Self::pause(tried));
-                        if pause >= self.timeout {
+                        // What would end in a time-out is rather told by what the server said.
+                        if tokio::time::Instant::now() + pause >= deadline {
                             return Err(failure);
                         }
                         pause
@@ -158,7 +163,8 @@ impl Http {
             question.answered(status, &body, watch);
         }
         let answer = Answer { status, content_type, body };
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status);
+        if later || status.is_server_error() {
             return match answer.successful() {
                 Err(failure) => Err(Failed::Later { failure, after }),
                 Ok(answer) => Ok(answer),

@@ -85,6 +85,13 @@ impl BurnRate {
         problems
             .unless(factor.is_finite() && factor > 0.0, format!("factor is {factor}, not a positive number"));
         problems.unless(
+            !inside(objective) || factor * (1.0 - objective) <= 1.0,
+            format!(
+                "factor is {factor}, but if all requests are bad the rate is {}",
+                1.0 / (1.0 - objective)
+            ),
+        );
+        problems.unless(
             !short.is_zero() && short <= long,
             format!("short is {short:?}, not a length of time up to that of long, {long:?}"),
         );

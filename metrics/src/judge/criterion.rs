@@ -129,6 +129,19 @@ impl Criterion {
         self
     }
 
+    /// Gives each of the required among `criteria` its part of `alpha`, so that a candidate that is good by all of
+    /// them is failed by any with that chance at most, over all looks together (Bonferroni). Rules without such a
+    /// chance are not counted.
+    pub fn share_alpha(criteria: &mut [Self], alpha: f64) {
+        let required: Vec<_> = criteria
+            .iter_mut()
+            .filter(|criterion| criterion.importance == Importance::Required)
+            .filter_map(|criterion| criterion.rule.chances_mut())
+            .collect();
+        let part = alpha / required.len().max(1) as f64;
+        required.into_iter().for_each(|(alpha, _)| *alpha = part);
+    }
+
     /// Whether the criterion is compared with a baseline, so that one has to be observed.
     #[must_use]
     pub const fn needs_baseline(&self) -> bool {

@@ -196,8 +196,8 @@ impl Limiting {
         }
         /// The number of trials at which the confidence sequence is narrowest; any number holds at all times.
         const OPTIMAL: f64 = 1000.0;
-        let least = bernoulli_interval(self.surely, trials, 2.0 * self.limit.alpha.min(0.5), OPTIMAL).0;
-        let most = bernoulli_interval(self.possibly, trials, 2.0 * self.limit.beta.min(0.5), OPTIMAL).1;
+        let least = bernoulli_interval(self.surely, trials, self.limit.alpha, OPTIMAL).0;
+        let most = bernoulli_interval(self.possibly, trials, self.limit.beta, OPTIMAL).1;
         let against = self.possibly as f64 / trials as f64;
         let (estimate, lower, upper) = match (self.limit.statistic, self.limit.bound) {
             (Statistic::Share, Bound::AtLeast(_)) => (1.0 - against, 1.0 - most, 1.0 - least),

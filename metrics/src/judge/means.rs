@@ -18,7 +18,8 @@ use crate::{
 /// baseline's.
 ///
 /// Fails once a confidence sequence shows that it is worse by more than [`tolerated`](Self::tolerated), a share of
-/// the baseline's mean; passes once it shows that it is worse by less than `tolerated + margin`.
+/// the baseline's mean, which has to be positive; passes once it shows that it is worse by less than
+/// `tolerated + margin`.
 ///
 /// [`Values`](Observation::Values) of either side are one sample each, and nothing is said before there are 100.
 /// Of [`Total`](Observation::Total)s, where single values are not known, the means of each window are compared and
@@ -26,7 +27,8 @@ use crate::{
 /// samples grow, and better the less is in rare, enormous values; [cap](Self::cap) those.
 ///
 /// One sample of all values knows nothing of when they were: where the share of traffic changes while both sides
-/// drift together, as in a ramp, that looks like a difference. Give totals there, or begin anew at each step.
+/// drift together, as in a ramp, that looks like a difference. Give totals there, or begin anew at each step. Strata
+/// are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
@@ -68,8 +70,12 @@ impl MeanComparison {
         problems
             .unless(margin.is_finite() && margin > 0.0, format!("margin is {margin}, not a positive share"));
         problems.unless(
-            cap.is_none_or(f64::is_finite),
-            format!("cap is {}, not a finite number", cap.unwrap_or_default()),
+            cap.is_none_or(|cap| cap.is_finite() && cap > 0.0),
+            format!("cap is {}, not a positive number", cap.unwrap_or_default()),
+        );
+        problems.unless(
+            self.better == Better::Lower || tolerated + margin < 1.0,
+            format!("margin is {margin}, but no mean is worse by {} of itself", tolerated + margin),
         );
     }
 
@@ -174,10 +180,10 @@ impl Weighing {
 impl Test for Weighing {
     fn take(&mut self, _: Window, pair: &Pair) -> Seen {
         let (candidate, baseline) = match sides(pair) {
-            Ok((candidate, baseline)) => (candidate.overall(), baseline.overall()),
+            Ok(sides) => sides,
             Err(seen) => return seen,
         };
-        let taken = match (&*candidate, &*baseline) {
+        let taken = match (candidate, baseline) {
             (Observation::Values(candidate), Observation::Values(baseline)) => {
                 self.take_values(candidate, baseline)
             }
@@ -195,8 +201,8 @@ impl Test for Weighing {
         if let Err(problem) = taken {
             return Seen::Unusable(problem);
         }
-        self.counts.0 += candidate.trials();
-        self.counts.1 += baseline.trials();
+        self.counts.0 = self.counts.0.saturating_add(candidate.trials());
+        self.counts.1 = self.counts.1.saturating_add(baseline.trials());
         let (fail, pass) = (self.interval(0), self.interval(1));
         let (failed, passed) = match self.rule.better {
             Better::Higher => (fail.is_some_and(|fail| fail.1 < 0.0), pass.is_some_and(|pass| pass.0 > 0.0)),

@@ -37,7 +37,7 @@ pub use table::Table;
 use crate::{Verdict, Window};
 
 /// The odds ratios, in units of the null's, in whose favour the bets for a failure are, with equal weights.
-const GRID: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
+pub(crate) const GRID: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
 
 /// Where the evidence stood after one window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -215,6 +215,8 @@ enum Seen {
     Missing(String),
     /// Something that the rule cannot use.
     Unusable(String),
+    /// Something that the rule must not look at, for this reason; the next window may be another matter.
+    Unused(String),
 }
 
 /// What all windows together say, gaps aside.
@@ -269,6 +271,8 @@ struct Gaps {
     missing: Option<String>,
     newest_is_missing: bool,
     unusable: Option<String>,
+    /// Why the newest window was not looked at.
+    unused: Option<String>,
 }
 
 impl Gaps {
@@ -276,6 +280,7 @@ impl Gaps {
     fn note(&mut self, seen: Seen) {
         self.any = true;
         self.newest_is_missing = false;
+        self.unused = None;
         match seen {
             Seen::Counted => {}
             Seen::Missing(reason) => {
@@ -283,6 +288,7 @@ impl Gaps {
                 self.missing = Some(reason);
             }
             Seen::Unusable(reason) => self.unusable = Some(reason),
+            Seen::Unused(reason) => self.unused = Some(reason),
         }
     }
 
@@ -299,6 +305,7 @@ impl Gaps {
                 (Verdict::Fail, Some(format!("an observation is missing: {reason}")))
             }
             _ if self.unusable.is_some() => (Verdict::Inconclusive, self.unusable.clone()),
+            _ if self.unused.is_some() => (Verdict::Inconclusive, self.unused.clone()),
             (OnMissing::Pass, Some(reason)) if self.newest_is_missing => {
                 (Verdict::Pass, Some(reason.clone()))
             }

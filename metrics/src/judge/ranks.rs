@@ -162,7 +162,12 @@ impl Ranking {
         }
         self.last = Some(Look {
             number,
-            p: if worse > 0.0 { test.p_greater } else { 1.0 - test.p_greater },
+            p: match self.rule.better {
+                Better::Higher => {
+                    mann_whitney(&self.baseline, &self.candidate).map_or(1.0, |test| test.p_greater)
+                }
+                Better::Lower => test.p_greater,
+            },
             common_language: test.common_language,
             shift: hodges_lehmann(&self.candidate, &self.baseline).unwrap_or(0.0),
             interval: shift_interval(&self.candidate, &self.baseline, 1.0 - 2.0 * self.rule.alpha),

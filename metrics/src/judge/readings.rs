@@ -66,7 +66,7 @@ impl Readings {
     }
 
     pub(super) fn test(self) -> Box<dyn Test> {
-        Box::new(Reader { readings: self, last: VecDeque::new(), seen: 0, shown: None, failed: false })
+        Box::new(Reader { readings: self, last: VecDeque::new(), shown: None, failed: false })
     }
 
     fn of(&self, values: &[f64]) -> Option<f64> {
@@ -97,7 +97,6 @@ struct Reader {
     readings: Readings,
     /// Whether the bound was broken, in the last windows that had a reading.
     last: VecDeque<bool>,
-    seen: u64,
     shown: Option<f64>,
     failed: bool,
 }
@@ -112,7 +111,6 @@ impl Reader {
         if self.last.len() > self.readings.of as usize {
             self.last.pop_front();
         }
-        self.seen += 1;
         self.failed |= self.breaches() >= self.readings.breaches;
         Seen::Counted
     }

@@ -18,6 +18,9 @@ use crate::{Observation, Pair, Window, statistics::BoundedMean};
 /// they show that it is worse by less than `tolerated + margin`. They hold at all looks together, whatever the
 /// distribution of scores. In return they take a few hundred scores.
 ///
+/// One sample of all scores knows nothing of when they were: where the share of traffic changes while both sides
+/// drift together, as in a ramp, that looks like a difference. Begin anew at each step there. Strata are refused.
+///
 /// I. Waudby-Smith and A. Ramdas, *Estimating means of bounded random variables by betting*, Journal of the Royal
 /// Statistical Society B 86(1), 2024.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +104,7 @@ impl Scoring {
 impl Test for Scoring {
     fn take(&mut self, _: Window, pair: &Pair) -> Seen {
         let (candidate, baseline) = match sides(pair) {
-            Ok((candidate, baseline)) => (candidate.overall(), baseline.overall()),
+            Ok(sides) => sides,
             Err(seen) => return seen,
         };
         let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline)

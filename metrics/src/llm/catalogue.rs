@@ -1,8 +1,9 @@
 //! The names, server by server. Each was read in the source of the release named at [`Server`], or in what it wrote.
 
 use super::{
-    ABORTS, COST, ERRORS, GUARDRAIL_HITS, KV_CACHE, LATENCY, OUTPUT_TOKENS, PROMPT_TOKENS, QUEUE, QUEUE_TIME,
-    RUNNING, Server, TOGETHER, TOOL_FAILURES, TPOT, TRUNCATED, TTFT,
+    ABORTS, COST, ERRORS, GUARDRAIL_HITS, KV_CACHE, LATENCY, LATENCY_MS, LATENCY_US, OUTPUT_TOKENS,
+    PROMPT_TOKENS, QUEUE, QUEUE_TIME, QUEUE_TIME_US, RUNNING, Server, TOGETHER, TOOL_FAILURES, TPOT,
+    TRUNCATED, TTFT,
 };
 use crate::prometheus::Aggregate;
 
@@ -65,11 +66,20 @@ const ENVOY_AI: &[Entry] = &[
         r#"mcp_method_count_total{mcp_method_name="tools/call",status="error"}"#,
         r#"mcp_method_count_total{mcp_method_name="tools/call"}"#,
     ),
+    total(
+        OUTPUT_TOKENS,
+        r#"gen_ai_client_token_usage_sum{gen_ai_token_type="output"}"#,
+        r#"gen_ai_client_token_usage_count{gen_ai_token_type="output"}"#,
+    ),
+    total(
+        PROMPT_TOKENS,
+        r#"gen_ai_client_token_usage_sum{gen_ai_token_type="input"}"#,
+        r#"gen_ai_client_token_usage_count{gen_ai_token_type="input"}"#,
+    ),
 ];
 
 const KONG: &[Entry] = &[
-    // In milliseconds.
-    histogram(LATENCY, "kong_ai_llm_provider_latency_ms_bucket"),
+    histogram(LATENCY_MS, "kong_ai_llm_provider_latency_ms_bucket"),
     proportion(ERRORS, r#"kong_http_requests_total{code=~"5.."}"#, "kong_http_requests_total"),
     total(COST, "kong_ai_llm_cost_total", "kong_ai_llm_requests_total"),
 ];
@@ -143,10 +153,11 @@ const TGI: &[Entry] = &[
     histogram(TPOT, "tgi_request_mean_time_per_token_duration_bucket"),
     histogram(LATENCY, "tgi_request_duration_bucket"),
     histogram(QUEUE_TIME, "tgi_request_queue_duration_bucket"),
-    // `tgi_request_count` counts a chat twice, and clients that left are aborts.
+    // `tgi_request_count` counts a chat twice; clients that left are aborts, and what clients did wrong is no
+    // error of the model.
     proportion(
         ERRORS,
-        r#"tgi_request_failure{err!="dropped"}"#,
+        r#"tgi_request_failure{err!~"dropped|validation|template"}"#,
         r#"{__name__=~"tgi_request_success|tgi_request_failure"}"#,
     ),
     proportion(
@@ -160,10 +171,9 @@ const TGI: &[Entry] = &[
     gauge(RUNNING, "tgi_batch_current_size"),
 ];
 
-/// Durations are sums in microseconds.
 const TRITON: &[Entry] = &[
-    total(LATENCY, "nv_inference_request_duration_us", "nv_inference_request_success"),
-    total(QUEUE_TIME, "nv_inference_queue_duration_us", "nv_inference_request_success"),
+    total(LATENCY_US, "nv_inference_request_duration_us", "nv_inference_request_success"),
+    total(QUEUE_TIME_US, "nv_inference_queue_duration_us", "nv_inference_request_success"),
     TRITON_ERRORS,
     TRITON_ABORTS,
     gauge(QUEUE, "nv_inference_pending_request_count"),
@@ -186,7 +196,7 @@ const TRITON_VLLM: &[Entry] = &[
     // The old name, filled with the times between tokens.
     histogram(TPOT, "vllm:time_per_output_token_seconds_bucket"),
     histogram(LATENCY, "vllm:e2e_request_latency_seconds_bucket"),
-    total(QUEUE_TIME, "nv_inference_queue_duration_us", "nv_inference_request_success"),
+    total(QUEUE_TIME_US, "nv_inference_queue_duration_us", "nv_inference_request_success"),
     TRITON_ERRORS,
     TRITON_ABORTS,
     total(OUTPUT_TOKENS, "vllm:request_generation_tokens_sum", "vllm:request_generation_tokens_count"),

@@ -9,7 +9,7 @@
 //! // Every metric that vLLM has, for the pods of one version.
 //! let source = Prometheus::new(reqwest::Client::new(), "http://localhost:9090")?
 //!     .with_queries(llm::queries(llm::Server::Vllm, r#"version="{{version}}""#)?);
-//! let criterion = llm::criterion(llm::TTFT).expect("time to first token is compared");
+//! let criterion = llm::criterion_at(llm::Server::Vllm, llm::TTFT).expect("vLLM has time to first token");
 //! assert!(matches!(criterion.rule, Rule::Compare(_)));
 //! # Ok(())
 //! # }
@@ -36,7 +36,8 @@
 //! * **Errors** of vLLM and SGLang are those of their HTTP servers. An error in the middle of a stream has the
 //!   status 200 there, and clients that gave up are counted nowhere at vLLM: its latencies are those of the
 //!   requests that were finished.
-//! * **Guardrail hits** come from NeMo Guardrails, **cost** from Kong, **tool-call failures** from the
+//! * **Guardrail hits** come from NeMo Guardrails, **cost** from Kong (LiteLLM counts spending and requests under
+//!   different labels, so that the two cannot be told to be of one process), **tool-call failures** from the
 //!   instrumentation of an agent (`gen_ai.execute_tool`).
 //! * **Ollama** (up to 0.33) has no page of metrics at all; its answers have timings, see [`OllamaTimings`].
 //! * Tokens of one answer are not independent of each other, so time per token is that of requests where a server
@@ -66,6 +67,10 @@ pub const GUARDRAIL_HITS: &str = "guardrail_hits";
 pub const KV_CACHE: &str = "kv_cache";
 /// How long whole requests took, in seconds.
 pub const LATENCY: &str = Metric::LATENCY;
+/// How long whole requests took, in milliseconds, at servers that say it so.
+pub const LATENCY_MS: &str = "latency_ms";
+/// How long whole requests took, in microseconds, at servers that say it so.
+pub const LATENCY_US: &str = "latency_us";
 /// Tokens of an answer.
 pub const OUTPUT_TOKENS: &str = "output_tokens";
 /// Tokens of a prompt.
@@ -74,6 +79,8 @@ pub const PROMPT_TOKENS: &str = "prompt_tokens";
 pub const QUEUE: &str = "queue";
 /// How long requests waited before they were begun, in seconds.
 pub const QUEUE_TIME: &str = "queue_time";
+/// How long requests waited before they were begun, in microseconds, at servers that say it so.
+pub const QUEUE_TIME_US: &str = "queue_time_us";
 /// The share of requests that the model refused.
 pub const REFUSALS: &str = "refusals";
 /// Requests that are being answered.
@@ -93,7 +100,7 @@ pub const TTFT: &str = Metric::TTFT;
 pub enum Server {
     /// Envoy AI Gateway 1.1.
     EnvoyAi,
-    /// Kong 3.10 with `ai_metrics`; its latencies are in milliseconds.
+    /// Kong 3.10 with `ai_metrics`.
     Kong,
     /// The proxy of LiteLLM 1.110.
     LiteLlm,
@@ -109,7 +116,7 @@ pub enum Server {
     SgLang,
     /// Text Generation Inference 3.
     Tgi,
-    /// NVIDIA Triton, its core metrics: latencies are means, in microseconds.
+    /// NVIDIA Triton, its core metrics: latencies are sums.
     Triton,
     /// NVIDIA Triton with its vLLM backend, which reports under other names and edges than vLLM itself.
     TritonVllm,
@@ -173,13 +180,13 @@ pub fn queries(server: Server, matchers: &str) -> Result<Vec<(Metric, Query)>, I
 
 /// How `metric` of this catalogue is judged by default: compared with the baseline over the same windows, since no
 /// fixed limit suits every model. `None` for gauges, which need a bound ([`Rule::Readings`]), and for metrics that
-/// are not in it.
+/// are not in it. Some servers have sums where others have histograms: [`criterion_at`] knows.
 #[must_use]
 pub fn criterion(metric: &str) -> Option<Criterion> {
     let rule = match metric {
-        ABORTS | ERRORS | GUARDRAIL_HITS | REFUSALS | TOOL_FAILURES | TRUNCATED | LATENCY | QUEUE_TIME
-        | TPOT | TTFT => Rule::Compare(Comparison::default()),
-        COST | OUTPUT_TOKENS | PROMPT_TOKENS => {
+        LATENCY_MS | ABORTS | ERRORS | GUARDRAIL_HITS | REFUSALS | TOOL_FAILURES | TRUNCATED | LATENCY
+        | QUEUE_TIME | TPOT | TTFT => Rule::Compare(Comparison::default()),
+        COST | LATENCY_US | OUTPUT_TOKENS | PROMPT_TOKENS | QUEUE_TIME_US => {
             Rule::CompareMeans(MeanComparison { better: Better::Lower, ..MeanComparison::default() })
         }
         _ => return None,

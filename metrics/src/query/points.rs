@@ -85,7 +85,12 @@ impl<E> Query<E> {
                 })?
             }
             Self::Total { .. } => {
-                let sum = finite(&answers[0].inside(window))?.iter().sum();
+                let sums = answers[0].inside(window);
+                // Values that were counted add up to something, even if that is 0; a sum that is not there is not 0.
+                if sums.is_empty() && count(&last)? > 0 {
+                    return Err(answers[0].missing(window).into());
+                }
+                let sum = finite(&sums)?.iter().sum();
                 Observation::total(sum, count(&last)?).ok_or_else(|| {
                     Unread::Malformed(format!("the sum {sum} is of nothing, or out of range"))
                 })?

@@ -18,6 +18,7 @@ use crate::{
 
 /// The baseline's values from which the edges are taken.
 const SAMPLE: u64 = 100;
+/// Where the edges are, from the middle into the bad tail.
 const QUANTILES: [f64; 5] = [0.5, 0.75, 0.9, 0.95, 0.99];
 
 #[derive(Debug)]
@@ -46,8 +47,9 @@ impl Exceedance {
         );
         if self.edges.is_empty() {
             for baseline in strata.iter().filter_map(|(_, baseline)| *baseline) {
-                self.learn(baseline)?;
+                self.learn(baseline);
             }
+            self.choose_edges()?;
             return Ok(tallies);
         }
         let mut windows = Vec::new();
@@ -72,8 +74,8 @@ impl Exceedance {
         Ok(tallies)
     }
 
-    /// Adds to the sample, and takes the edges from it once it is large enough.
-    fn learn(&mut self, baseline: &Observation) -> Result<(), String> {
+    /// Adds to the sample.
+    fn learn(&mut self, baseline: &Observation) {
         match baseline {
             // A value in a bucket counts as its upper edge; above the last there is no edge to look at.
             Observation::Histogram { edges, counts } => {
@@ -81,14 +83,22 @@ impl Exceedance {
                 self.sample.extend(upper.zip(counts.iter().copied()));
             }
             Observation::Values(values) => self.sample.extend(values.iter().map(|value| (*value, 1))),
-            other => return Err(format!("a comparison takes counts, a histogram or values, not {other}")),
+            _ => {}
         }
+    }
+
+    /// Takes the edges from the sample, once it is large enough.
+    fn choose_edges(&mut self) -> Result<(), String> {
         if self.sample.iter().map(|(_, count)| count).sum::<u64>() < SAMPLE {
             return Ok(());
         }
         self.sample.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let all: u64 = self.sample.iter().map(|(_, count)| count).sum();
-        for quantile in QUANTILES {
+        let quantiles = match self.comparison.better {
+            Better::Higher => [1, 2, 3, 4, 5].map(|from_behind| 1.0 - QUANTILES[5 - from_behind]),
+            Better::Lower => QUANTILES,
+        };
+        for quantile in quantiles {
             let rank = (quantile * all as f64).ceil() as u64;
             let mut below = 0;
             let edge = self.sample.iter().find(|(_, count)| {

@@ -57,7 +57,8 @@ impl Likelihood {
         );
         let grid = self.at.sums().skip(self.exact);
         for ((pending, log), (_, sum)) in self.pending.iter_mut().zip(&mut self.logs).zip(grid) {
-            // What a float cannot hold is out of the question by hundreds of orders of magnitude.
+            // What a float cannot hold is out of the question by hundreds of orders of magnitude. A table of too
+            // many terms is that everywhere, and so adds nothing to the interval.
             *pending *= sum.min(FULL);
             if *pending > FULL {
                 *log -= pending.ln();
@@ -84,6 +85,8 @@ impl Likelihood {
         let grid: Vec<f64> =
             self.logs.iter().zip(&self.pending).map(|(log, pending)| log - pending.ln()).collect();
         let best = (0..NODES).max_by(|&a, &b| grid[a].total_cmp(&grid[b])).unwrap_or(NODES / 2);
+        let likeliest =
+            greatest(node_at(best) - STEP, node_at(best) + STEP, |theta| interpolate(&grid, theta));
         let steps: Vec<f64> = alternatives.iter().map(|times| times.ln()).collect();
         let evidence = |theta: f64, sign: f64| {
             let here = interpolate(&grid, theta);
@@ -96,9 +99,12 @@ impl Likelihood {
             log_sum_exp(&bets) - (steps.len() as f64).ln()
         };
         let search = |nodes: &mut dyn Iterator<Item = usize>, sign: f64, threshold: f64| {
-            let mut open = node_at(best);
+            let mut open = likeliest;
             for node in nodes {
                 let theta = node_at(node);
+                if sign * (likeliest - theta) <= 0.0 {
+                    continue;
+                }
                 if evidence(theta, sign) >= threshold {
                     return Some(crossing(open, theta, |theta| evidence(theta, sign) - threshold).exp());
                 }
@@ -106,10 +112,7 @@ impl Likelihood {
             }
             None
         };
-        (
-            search(&mut (0..=best).rev(), 1.0, lower_threshold),
-            search(&mut (best..NODES), -1.0, upper_threshold),
-        )
+        (search(&mut (0..NODES).rev(), 1.0, lower_threshold), search(&mut (0..NODES), -1.0, upper_threshold))
     }
 }
 
@@ -132,6 +135,16 @@ fn interpolate(grid: &[f64], theta: f64) -> f64 {
         left * d[3] * d[4] / 120.0,
     ];
     grid[first..first + 6].iter().zip(weights).map(|(value, weight)| value * weight).sum()
+}
+
+/// Where between `low` and `high` a function with one maximum has it.
+fn greatest(low: f64, high: f64, height: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (low.max(-REACH), high.min(REACH));
+    for _ in 0..40 {
+        let (left, right) = ((2.0 * low + high) / 3.0, (low + 2.0 * high) / 3.0);
+        if height(left) < height(right) { low = left } else { high = right }
+    }
+    f64::midpoint(low, high)
 }
 
 /// Where between two ends, below 0 at the first and not at the second, `height` reaches 0: the method of false
@@ -190,6 +203,24 @@ mod tests {
             let between = interpolate(&grid, theta);
             assert!((between - known).abs() < 1e-4, "{theta}: {between} {known}");
         }
+    }
+
+    #[test]
+    fn between_nodes_there_is_room_for_a_narrow_interval() {
+        // An odds ratio of 1.1 from ten thousands of hits: both bounds lie between two nodes.
+        let mut likelihood = Likelihood::at([1.0]);
+        for _ in 0..20 {
+            let table = Table::new((5238, 10_000), (5000, 10_000)).unwrap();
+            likelihood.take(table, &mut Vec::new());
+        }
+        let threshold = 20_f64.ln();
+        let (lower, upper) = likelihood.interval(&[1.1, 1.25, 1.5, 2.0], (threshold, threshold), 1.0);
+        let estimate = likelihood.estimate().unwrap();
+        let (lower, upper) = (lower.unwrap(), upper.unwrap());
+        assert!(
+            lower > 1.05 && lower < estimate && estimate < upper && upper < 1.15,
+            "{lower} {estimate} {upper}"
+        );
     }
 
     #[test]

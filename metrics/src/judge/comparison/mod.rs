@@ -20,7 +20,10 @@ use super::{
     decided,
     judgement::{Effect, Measure},
 };
-use crate::{Measurement, Observation, Pair, Table, Verdict, Window};
+use crate::{
+    Measurement, Observation, Pair, Table, Verdict, Window,
+    statistics::{Mismatch, Split},
+};
 
 /// The odds of a hit (an error, a refusal) on the candidate, compared with those on the baseline.
 ///
@@ -61,6 +64,11 @@ pub struct Comparison {
     /// to the power of its inverse.
     #[serde(skip_serializing_if = "is_one")]
     pub dispersion: f64,
+    /// The candidate's share of the requests of both sides, as the router was told; default none. If given, nothing
+    /// passes while the requests of either side say that the router does otherwise
+    /// ([`Split`](crate::statistics::Split)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
 }
 
 /// Which way is better.
@@ -86,8 +94,8 @@ pub enum Method {
     Conditional,
     /// Both sides get the same traffic, and while the versions are the same either is as likely as the other to
     /// have so many hits more: exact for errors that come in bursts of any size, and slower to find a
-    /// difference. For a baseline of the candidate's size; windows whose sides differ by more than chance are
-    /// not used. A pass is by the conditional chances with `dispersion`.
+    /// difference. For a baseline of the candidate's size; windows whose sides differ by more than chance, by
+    /// themselves or with all before them, are not used. A pass is by the conditional chances with `dispersion`.
     Symmetric,
 }
 
@@ -119,13 +127,14 @@ impl Default for Comparison {
             better: Better::default(),
             method: Method::default(),
             dispersion: 1.0,
+            weight: None,
         }
     }
 }
 
 impl Comparison {
     pub(super) fn check(&self, problems: &mut Problems) {
-        let Self { alpha, beta, tolerated, margin, negligible, method, dispersion, .. } = *self;
+        let Self { alpha, beta, tolerated, margin, negligible, method, dispersion, weight, .. } = *self;
         problems.chances(alpha, beta);
         problems.unless(
             (0.0..1.0).contains(&negligible),
@@ -136,6 +145,10 @@ impl Comparison {
         problems.unless(
             (1.0..=1e6).contains(&dispersion),
             format!("dispersion is {dispersion}, not a ratio of variances from 1 up"),
+        );
+        problems.unless(
+            weight.is_none_or(|weight| weight > 0.0 && weight < 1.0),
+            format!("weight is {}, not a share between 0 and 1", weight.unwrap_or_default()),
         );
         problems.unless(
             method == Method::Conditional || tolerated == 1.0,
@@ -150,6 +163,9 @@ impl Comparison {
             shape: Shape::Unknown,
             candidate: Tally::default(),
             baseline: Tally::default(),
+            sizes: Vec::new(),
+            split: Split::new(),
+            mismatch: None,
             comparison: self,
         })
     }
@@ -169,6 +185,10 @@ struct Comparing {
     pass: Looks,
     candidate: Tally,
     baseline: Tally,
+    /// Trials of both sides in each stratum, of the windows that were looked at.
+    sizes: Vec<(u64, u64)>,
+    split: Split,
+    mismatch: Option<Mismatch>,
 }
 
 /// What the first window turned out to hold; the others must hold the same.
@@ -192,16 +212,19 @@ impl Test for Comparing {
             Ok(strata) => strata,
             Err(problem) => return Seen::Unusable(problem),
         };
-        if self.comparison.method == Method::Symmetric && !is_even(candidate.trials(), baseline.trials()) {
-            // The next window may be even again.
-            return Seen::Missing(format!(
-                "the symmetric method takes sides of equal size, not {} and {}; route as much to the baseline",
-                candidate.trials(),
-                baseline.trials()
+        if let Err(problem) = self.sizes(&strata) {
+            return Seen::Unused(problem);
+        }
+        let all = |is: fn(&Observation) -> bool| {
+            strata.iter().flat_map(|(one, other)| [one, other]).flatten().all(|side| is(side))
+        };
+        let all_counts = all(|side| matches!(side, Observation::Proportion { .. }));
+        let all_values = all(|side| matches!(side, Observation::Histogram { .. } | Observation::Values(_)));
+        if !all_counts && !all_values {
+            return Seen::Unusable(format!(
+                "a comparison takes counts, histograms or values, not {candidate} and {baseline}"
             ));
         }
-        let counts = |observation: &Observation| matches!(observation, Observation::Proportion { .. });
-        let all_counts = strata.iter().flat_map(|(one, other)| [one, other]).flatten().all(|o| counts(o));
         if matches!(self.shape, Shape::Unknown) {
             self.shape = if all_counts {
                 Shape::Counts(Box::new(Bets::new(&self.comparison)))
@@ -215,7 +238,7 @@ impl Test for Comparing {
                 let hits = |observation| hits(observation);
                 (hits(candidate), hits(baseline))
             }),
-            Shape::Beyond(exceedance) if !all_counts => exceedance.take(&strata),
+            Shape::Beyond(exceedance) if all_values => exceedance.take(&strata),
             _ => {
                 Err("the metric changed from counts to values or back; judge it from a new start".to_owned())
             }
@@ -226,6 +249,9 @@ impl Test for Comparing {
         };
         self.candidate.add(candidate);
         self.baseline.add(baseline);
+        if let Some(weight) = self.comparison.weight {
+            self.mismatch = self.split.take(weight, candidate.trials, baseline.trials);
+        }
         let (fail, pass) = match &self.shape {
             Shape::Counts(bets) => (bets.log_e_fail(), bets.log_e_pass()),
             Shape::Beyond(exceedance) => (exceedance.log_e_fail(), exceedance.log_e_pass()),
@@ -237,7 +263,7 @@ impl Test for Comparing {
     }
 
     fn verdict(&self) -> Verdict {
-        decided(self.fail.reached(), self.pass.reached())
+        decided(self.fail.reached(), self.pass.reached() && self.mismatch.is_none())
     }
 
     fn standing(&self) -> Standing {
@@ -247,13 +273,44 @@ impl Test for Comparing {
             Shape::Beyond(exceedance) => (exceedance.effect(thresholds), exceedance.reason()),
             Shape::Unknown => (None, None),
         };
+        let mismatch = self.mismatch.map(|mismatch| format!("the router is not honest: {mismatch}"));
         Standing {
+            verdict: self.verdict(),
             effect,
-            reason,
+            reason: mismatch.or(reason),
             candidate: self.candidate,
             baseline: Some(self.baseline),
             ..Standing::of(&self.fail, &self.pass)
         }
+    }
+}
+
+impl Comparing {
+    /// Whether the symmetric method may look at a window of these strata: neither it nor all before it together
+    /// may be uneven, in any stratum. That depends on how much was asked alone, not on how it was answered.
+    fn sizes(&mut self, strata: &[Sides<'_>]) -> Result<(), String> {
+        if self.comparison.method != Method::Symmetric {
+            return Ok(());
+        }
+        let trials = |side: Option<&Observation>| side.map_or(0, Observation::trials);
+        self.sizes.resize(strata.len().max(self.sizes.len()), (0, 0));
+        let mut even = true;
+        for (&(candidate, baseline), all) in strata.iter().zip(&mut self.sizes) {
+            let (candidate, baseline) = (trials(candidate), trials(baseline));
+            *all = (all.0.saturating_add(candidate), all.1.saturating_add(baseline));
+            even &= is_even(candidate, baseline) && is_even(all.0, all.1);
+        }
+        if even {
+            return Ok(());
+        }
+        let (candidate, baseline) = self
+            .sizes
+            .iter()
+            .fold((0, 0), |sum: (u64, u64), one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
+        Err(format!(
+            "the symmetric method takes sides of equal size, not {candidate} and {baseline} so far; route as much to \
+             the baseline"
+        ))
     }
 }
 
@@ -315,11 +372,10 @@ fn hits(observation: &Observation) -> Tally {
     }
 }
 
-/// Whether two sides may have been meant to be of one size: they differ by no more than a tenth, or by what four
-/// standard deviations of a fair split are.
+/// Whether two sides may have been meant to be of one size: they differ by no more than four standard deviations
+/// of a fair split.
 pub(crate) fn is_even(one: u64, other: u64) -> bool {
-    let (all, difference) = ((one + other) as f64, one.abs_diff(other) as f64);
-    difference <= (0.1 * all).max(4.0 * all.sqrt())
+    one.abs_diff(other) as f64 <= 4.0 * ((one + other) as f64).sqrt()
 }
 
 impl Bets {
