@@ -107,8 +107,7 @@ impl Test for Scoring {
             Ok(sides) => sides,
             Err(seen) => return seen,
         };
-        let (Observation::Values(candidate), Observation::Values(baseline)) = (&*candidate, &*baseline)
-        else {
+        let (Observation::Values(candidate), Observation::Values(baseline)) = (candidate, baseline) else {
             return Seen::Unusable(format!("scores are values, not {candidate} and {baseline}"));
         };
         let ScoreComparison { from, to, .. } = self.rule;
