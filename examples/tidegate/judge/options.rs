@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// How sure a judge has to be.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Chances {
-    /// The chance of failing a candidate that is good enough, over all looks together
+    /// The chance of failing a candidate that is good enough, over all looks together, by each metric: of several, divide it by their number
     #[arg(long, value_name = "P", default_value_t = 0.05, allow_negative_numbers = true)]
     pub(crate) alpha: f64,
     /// The chance of passing a candidate that is too bad, over all looks together
@@ -88,6 +88,9 @@ struct More {
     /// Which way is better [default: lower; of scores higher]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "lower|higher")]
     better: Option<Better>,
+    /// The candidate's share of the requests, as the router was told: nothing passes while it does otherwise
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    weight: Option<f64>,
     /// The least possible score [default: 0]
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     from: Option<f64>,
@@ -130,12 +133,8 @@ impl Options {
         self.expect_only(more.test)?;
         let Chances { alpha, beta } = *chances;
         let rule = match more.test {
-            Test::Conditional => {
-                Rule::Compare(comparison(*chances, *tolerance, CountTest::Conditional, more.better))
-            }
-            Test::Symmetric => {
-                Rule::Compare(comparison(*chances, *tolerance, CountTest::Symmetric, more.better))
-            }
+            Test::Conditional => self.compare(CountTest::Conditional),
+            Test::Symmetric => self.compare(CountTest::Symmetric),
             Test::Scores => {
                 let by_default = ScoreComparison::default();
                 Rule::CompareScores(ScoreComparison {
@@ -189,6 +188,11 @@ impl Options {
         Ok(rule)
     }
 
+    fn compare(&self, test: CountTest) -> Rule {
+        let comparison = comparison(self.chances, self.tolerance, test, self.more.better);
+        Rule::Compare(Comparison { weight: self.more.weight, ..comparison })
+    }
+
     /// Whether every option that was given has a part in the test.
     fn expect_only(&self, test: Test) -> Result<(), Failure> {
         let Self { tolerance, more, .. } = self;
@@ -198,6 +202,7 @@ impl Options {
             ("--negligible", tolerance.negligible.is_some()),
             ("--dispersion", tolerance.dispersion.is_some()),
             ("--better", more.better.is_some()),
+            ("--weight", more.weight.is_some()),
             ("--from", more.from.is_some()),
             ("--to", more.to.is_some()),
             ("--cap", more.cap.is_some()),
@@ -208,7 +213,8 @@ impl Options {
             ("--at-least", more.at_least.is_some()),
             ("--min-samples", more.min_samples.is_some()),
         ];
-        const COUNTS: &[&str] = &["--tolerated", "--margin", "--negligible", "--dispersion", "--better"];
+        const COUNTS: &[&str] =
+            &["--tolerated", "--margin", "--negligible", "--dispersion", "--better", "--weight"];
         let (name, takes): (_, &[&str]) = match test {
             Test::Conditional => ("conditional", COUNTS),
             Test::Symmetric => ("symmetric", COUNTS),
@@ -249,6 +255,7 @@ pub(crate) fn comparison(
             CountTest::Symmetric => Method::Symmetric,
         },
         dispersion: tolerance.dispersion.unwrap_or(by_default.dispersion),
+        weight: None,
     }
 }
 
