@@ -207,20 +207,24 @@ mod tests {
 
     #[test]
     fn between_nodes_there_is_room_for_a_narrow_interval() {
-        // An odds ratio of 1.1 from ten thousands of hits: both bounds lie between two nodes.
+        // An odds ratio of 1.1 from two hundred thousand hits: both bounds lie between two nodes.
+        let table = Table::new((5238, 10_000), (5000, 10_000)).unwrap();
         let mut likelihood = Likelihood::at([1.0]);
         for _ in 0..20 {
-            let table = Table::new((5238, 10_000), (5000, 10_000)).unwrap();
             likelihood.take(table, &mut Vec::new());
         }
-        let threshold = 20_f64.ln();
-        let (lower, upper) = likelihood.interval(&[1.1, 1.25, 1.5, 2.0], (threshold, threshold), 1.0);
-        let estimate = likelihood.estimate().unwrap();
+        let (alternatives, threshold) = ([1.1, 1.25, 1.5, 2.0], 20_f64.ln());
+        let (lower, upper) = likelihood.interval(&alternatives, (threshold, threshold), 1.0);
+        let evidence = |null: f64, power: i32| {
+            let bets = alternatives
+                .map(|times| (20.0 * table.log_likelihood_ratio(null * times.powi(power), null)).exp());
+            bets.iter().sum::<f64>() / 4.0
+        };
         let (lower, upper) = (lower.unwrap(), upper.unwrap());
-        assert!(
-            lower > 1.05 && lower < estimate && estimate < upper && upper < 1.15,
-            "{lower} {estimate} {upper}"
-        );
+        assert!((1.0..1.1).contains(&lower) && (1.1..1.2).contains(&upper), "{lower} {upper}");
+        for at_bound in [evidence(lower, 1), evidence(upper, -1)] {
+            assert!((at_bound / 20.0 - 1.0).abs() < 0.05, "{at_bound}");
+        }
     }
 
     #[test]
