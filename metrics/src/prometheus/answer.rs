@@ -1,6 +1,7 @@
 //! What Prometheus answers: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 //!
-//! It is read without a tree in between: an answer of 10 MB is half a million samples.
+//! It is read without a tree in between: an answer of 10 MB is half a million samples. What is not written as
+//! [`canonical`] expects is read here.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,8 +9,6 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-
-use serde_json::value::RawValue;
 
 use super::{
     canonical,
@@ -32,6 +31,13 @@ pub(super) enum NoAnswer {
 
 /// The series in the body of an answer to a range-vector query.
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, NoAnswer> {
+    match canonical::matrix(body) {
+        Some((series, rest)) => read(rest.as_bytes()).map(|_none| series),
+        None => read(body),
+    }
+}
+
+fn read(body: &[u8]) -> Result<Vec<Series>, NoAnswer> {
     let answer: Answer<'_> = serde_json::from_slice(body)?;
     let of = |text: Option<Text<'_>>| excerpt(text.as_ref().map_or("nothing", |text| &text.0));
     if !answer.infos.first.is_empty() {
@@ -147,9 +153,6 @@ struct Time(i64);
 #[serde(try_from = "Text<'_>")]
 struct Number(f64);
 
-/// The samples of a series.
-struct Samples(Vec<Sample>);
-
 /// A list that gives back the room it did not need.
 struct List<T>(Vec<T>);
 
@@ -215,7 +218,7 @@ visit!(Element, deserialize_any(), "a series", {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
-        let (mut labels, mut samples, mut natives) = (None::<Labels>, None::<Samples>, None::<List<_>>);
+        let (mut labels, mut samples, mut natives) = (None::<Labels>, None::<List<_>>, None::<List<_>>);
         while let Some(field) = map.next_key()? {
             match field {
                 Field::Metric if labels.is_some() => return Err(A::Error::duplicate_field("metric")),
@@ -230,10 +233,9 @@ visit!(Element, deserialize_any(), "a series", {
             }
         }
         let labels = labels.ok_or_else(|| A::Error::missing_field("metric"))?;
-        let (samples, natives) =
-            (samples.map_or_else(Vec::new, |list| list.0), natives.unwrap_or_default().0);
-        let is_ascending =
-            samples.is_sorted_by(|a, b| a.at < b.at) && natives.is_sorted_by(|a: &Native, b| a.at < b.at);
+        let (samples, natives) = (samples.unwrap_or_default().0, natives.unwrap_or_default().0);
+        let is_ascending = samples.is_sorted_by(|a: &Sample, b| a.at < b.at)
+            && natives.is_sorted_by(|a: &Native, b| a.at < b.at);
         if !is_ascending {
             return Err(A::Error::custom(format_args!("the samples of {labels} do not ascend in time")));
         }
@@ -310,19 +312,6 @@ visit!(Remarks, deserialize_any(), "a list of texts", {
         Ok(remarks)
     }
 });
-
-impl<'de> Deserialize<'de> for Samples {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get();
-        if let Some(samples) = canonical::samples(text) {
-            return Ok(Self(samples));
-        }
-        serde_json::from_str(text).map(|List(samples)| Self(samples)).map_err(|error| {
-            let problem = error.to_string();
-            D::Error::custom(format_args!("in the values of a series, {problem}"))
-        })
-    }
-}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

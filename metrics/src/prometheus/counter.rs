@@ -38,7 +38,7 @@ pub(crate) type FirstSeen<'a> = BTreeMap<(&'a str, &'a str), i64>;
 /// Adds when the target of each of `series` was first seen in any of them.
 pub(super) fn see<'a>(seen: &mut FirstSeen<'a>, series: impl IntoIterator<Item = &'a Series>) {
     for series in series {
-        if let (Some(target), Some(first)) = (target(series), series.times().min()) {
+        if let (Some(target), Some(first)) = (target(series), series.first()) {
             seen.entry(target).and_modify(|at| *at = first.min(*at)).or_insert(first);
         }
     }
@@ -102,7 +102,7 @@ pub(super) fn resets<'a>(series: impl IntoIterator<Item = &'a Series>) -> BTreeS
 
 /// The time of the newest sample of all up to the end of `span`.
 pub(super) fn newest<'a>(series: impl IntoIterator<Item = &'a Series>, span: Span) -> Option<i64> {
-    series.into_iter().flat_map(Series::times).filter(|&at| at <= span.end).max()
+    series.into_iter().filter_map(|series| series.last_until(span.end)).max()
 }
 
 fn target(series: &Series) -> Option<(&str, &str)> {

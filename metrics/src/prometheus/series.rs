@@ -95,9 +95,18 @@ impl Labels {
 }
 
 impl Series {
-    /// The times of all samples.
-    pub(crate) fn times(&self) -> impl Iterator<Item = i64> {
-        self.samples.iter().map(|sample| sample.at).chain(self.natives.iter().map(|native| native.at))
+    /// The time of the first sample.
+    pub(crate) fn first(&self) -> Option<i64> {
+        let plain = self.samples.first().map(|sample| sample.at);
+        let native = self.natives.first().map(|native| native.at);
+        plain.into_iter().chain(native).min()
+    }
+
+    /// The time of the last sample up to `end`.
+    pub(crate) fn last_until(&self, end: i64) -> Option<i64> {
+        let plain = self.samples.iter().rev().map(|sample| sample.at).find(|&at| at <= end);
+        let native = self.natives.iter().rev().map(|native| native.at).find(|&at| at <= end);
+        plain.max(native)
     }
 }
 
