@@ -1,6 +1,6 @@
 //! Classic histograms: one counter for each bucket.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::{
     counter::{growth, resets},
@@ -11,7 +11,9 @@ use crate::{Missing, Observation};
 
 /// Buckets are cumulative: each counts all values up to its edge `le`, the last, `+Inf`, counts all.
 pub(super) fn histogram(buckets: &[Series], asked: &Asked<'_>) -> Result<Observation, Unread> {
-    let mut histograms = BTreeMap::<_, Vec<(f64, &Series)>>::new();
+    // In the order of the answer.
+    let mut histograms = Vec::<Vec<(f64, &Series)>>::new();
+    let mut known = HashMap::new();
     for bucket in buckets {
         let le = bucket.labels.get("le").and_then(|le| le.parse::<f64>().ok()).filter(|edge| !edge.is_nan());
         let edge = le.ok_or_else(|| {
@@ -20,10 +22,14 @@ pub(super) fn histogram(buckets: &[Series], asked: &Asked<'_>) -> Result<Observa
                 bucket.labels
             ))
         })?;
-        histograms.entry(bucket.labels.without("le")).or_default().push((edge, bucket));
+        let histogram = *known.entry(bucket.labels.without("le")).or_insert(histograms.len());
+        if histogram == histograms.len() {
+            histograms.push(Vec::new());
+        }
+        histograms[histogram].push((edge, bucket));
     }
     let mut sum = None::<(Vec<f64>, Vec<u64>)>;
-    for histogram in histograms.values_mut() {
+    for histogram in &mut histograms {
         histogram.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         // A process restarts all buckets at once, also those that had not risen far enough to be seen falling.
         let resets = resets(histogram.iter().map(|(_, bucket)| *bucket));

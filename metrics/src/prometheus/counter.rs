@@ -5,7 +5,7 @@
 //! The next window begins with the sample that this one ended with, so that consecutive windows neither lose
 //! nor double anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::series::{Sample, Series};
 use crate::{Window, prometheus::millis_since_1970};
@@ -33,7 +33,7 @@ pub(super) enum NoCount {
 }
 
 /// When each target (`job` and `instance`) was first seen.
-pub(crate) type FirstSeen<'a> = BTreeMap<(&'a str, &'a str), i64>;
+pub(crate) type FirstSeen<'a> = HashMap<(&'a str, &'a str), i64>;
 
 /// Adds when the target of each of `series` was first seen in any of them.
 pub(super) fn see<'a>(seen: &mut FirstSeen<'a>, series: impl IntoIterator<Item = &'a Series>) {
