@@ -204,42 +204,32 @@ const TRITON_VLLM: &[Entry] = &[
     gauge(QUEUE, "nv_inference_pending_request_count"),
 ];
 
-const VLLM: &[Entry] = &[
-    histogram(TTFT, "vllm:time_to_first_token_seconds_bucket"),
-    histogram(TPOT, "vllm:request_time_per_output_token_seconds_bucket"),
-    histogram(LATENCY, "vllm:e2e_request_latency_seconds_bucket"),
-    histogram(QUEUE_TIME, "vllm:request_queue_time_seconds_bucket"),
-    proportion(ERRORS, VLLM_HTTP_ERRORS, VLLM_HTTP),
-    proportion(
-        TRUNCATED,
-        r#"vllm:request_success_total{finished_reason="length"}"#,
-        "vllm:request_success_total",
-    ),
-    total(OUTPUT_TOKENS, "vllm:request_generation_tokens_sum", "vllm:request_generation_tokens_count"),
-    total(PROMPT_TOKENS, "vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"),
-    gauge(QUEUE, "vllm:num_requests_waiting"),
-    gauge(RUNNING, "vllm:num_requests_running"),
-    fullest(KV_CACHE, "vllm:kv_cache_usage_perc"),
-];
+const VLLM: &[Entry] = &vllm("vllm:request_time_per_output_token_seconds_bucket", "vllm:kv_cache_usage_perc");
 
-const VLLM_BEFORE_0_11: &[Entry] = &[
-    histogram(TTFT, "vllm:time_to_first_token_seconds_bucket"),
-    // The times between tokens; there is none by request.
-    histogram(TPOT, "vllm:time_per_output_token_seconds_bucket"),
-    histogram(LATENCY, "vllm:e2e_request_latency_seconds_bucket"),
-    histogram(QUEUE_TIME, "vllm:request_queue_time_seconds_bucket"),
-    proportion(ERRORS, VLLM_HTTP_ERRORS, VLLM_HTTP),
-    proportion(
-        TRUNCATED,
-        r#"vllm:request_success_total{finished_reason="length"}"#,
-        "vllm:request_success_total",
-    ),
-    total(OUTPUT_TOKENS, "vllm:request_generation_tokens_sum", "vllm:request_generation_tokens_count"),
-    total(PROMPT_TOKENS, "vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"),
-    gauge(QUEUE, "vllm:num_requests_waiting"),
-    gauge(RUNNING, "vllm:num_requests_running"),
-    fullest(KV_CACHE, "vllm:gpu_cache_usage_perc"),
-];
+/// Its times are those between tokens; there is none by request.
+const VLLM_BEFORE_0_11: &[Entry] =
+    &vllm("vllm:time_per_output_token_seconds_bucket", "vllm:gpu_cache_usage_perc");
+
+/// What has kept its name, and what has not.
+const fn vllm(time_per_token: &'static str, cache: &'static str) -> [Entry; 11] {
+    [
+        histogram(TTFT, "vllm:time_to_first_token_seconds_bucket"),
+        histogram(TPOT, time_per_token),
+        histogram(LATENCY, "vllm:e2e_request_latency_seconds_bucket"),
+        histogram(QUEUE_TIME, "vllm:request_queue_time_seconds_bucket"),
+        proportion(ERRORS, VLLM_HTTP_ERRORS, VLLM_HTTP),
+        proportion(
+            TRUNCATED,
+            r#"vllm:request_success_total{finished_reason="length"}"#,
+            "vllm:request_success_total",
+        ),
+        total(OUTPUT_TOKENS, "vllm:request_generation_tokens_sum", "vllm:request_generation_tokens_count"),
+        total(PROMPT_TOKENS, "vllm:request_prompt_tokens_sum", "vllm:request_prompt_tokens_count"),
+        gauge(QUEUE, "vllm:num_requests_waiting"),
+        gauge(RUNNING, "vllm:num_requests_running"),
+        fullest(KV_CACHE, cache),
+    ]
+}
 
 /// Every metric that `server` has.
 pub(super) const fn of(server: Server) -> &'static [Entry] {
