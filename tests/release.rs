@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tidegate::{
     canary::{
         Actuator, Deployer, Driver, Fence, InMemoryDeployer, InMemoryRouter, PlanSpec, Release, RouteId,
-        Slot, State, WallClock, World,
+        Slot, State, WallClock, Weight, Workload, World,
     },
     metrics::{self, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Window},
     registry::{
@@ -98,7 +98,8 @@ async fn from_bytes_to_all_traffic_and_back() {
     };
     let hands =
         Actuator { router: &router, deployer: &deployer, clock: world.clock, fence: Fence::new(Seq::FIRST) };
-    hands.ensure(Slot::Stable, &first, world.clock.now()).await.unwrap();
+    let workload = Workload { slot: Slot::Stable, release: first.clone(), share: Weight::FULL };
+    hands.ensure(&workload, world.clock.now()).await.unwrap();
     let (channels, production) = (Channels::new(Arc::new(registry.clone())), Channel::production());
     let name = first.model.name().clone();
     let by = || Stamp::now("ada");

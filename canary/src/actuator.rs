@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::{
-    Deployer, Fence, Patience, Readiness, Release, RouteId, Slot, Traffic, TrafficRouter, WallClock,
+    Deployer, Fence, Patience, Readiness, RouteId, Slot, Traffic, TrafficRouter, WallClock, Workload,
 };
 
 /// The hands of a driver: a router and a deployer, with the right to act on one route.
@@ -36,18 +36,19 @@ pub enum NotDone {
 }
 
 impl Actuator<'_> {
-    /// Makes `release` run in `slot` and returns once it is ready there.
+    /// Makes `workload` run and returns once it is ready.
     ///
     /// # Errors
     ///
     /// [`NotDone`]; it is tried at least once, however long ago `until` was.
-    pub async fn ensure(&self, slot: Slot, release: &Release, until: SystemTime) -> Result<(), NotDone> {
+    pub async fn ensure(&self, workload: &Workload, until: SystemTime) -> Result<(), NotDone> {
+        let Workload { slot, release, .. } = workload;
         let mut patience = Patience::new(self.clock, until);
-        while let Err(error) = self.deployer.ensure(slot, release, self.fence).await {
+        while let Err(error) = self.deployer.ensure(workload, self.fence).await {
             patience.after(error).await?;
         }
         loop {
-            match self.deployer.status(slot).await {
+            match self.deployer.status(*slot).await {
                 Ok(Readiness::Ready { release: running }) if running == *release => return Ok(()),
                 Ok(Readiness::Failed { release: failed, why }) if failed == *release => {
                     return Err(NotDone::Failed(format!("{release} does not run in the {slot} slot: {why}")));
@@ -72,15 +73,15 @@ impl Actuator<'_> {
         &self,
         route: &RouteId,
         traffic: &Traffic,
-        on: &[(Slot, Release)],
+        on: &[Workload],
         back: bool,
         until: SystemTime,
     ) -> Result<(), NotDone> {
-        for (slot, release) in on {
-            let silent =
-                back && matches!(self.deployer.status(*slot).await, Err(error) if error.is_transient());
+        for workload in on {
+            let silent = back
+                && matches!(self.deployer.status(workload.slot).await, Err(error) if error.is_transient());
             if !silent {
-                self.ensure(*slot, release, until).await?;
+                self.ensure(workload, until).await?;
             }
         }
         let mut patience = Patience::new(self.clock, until);

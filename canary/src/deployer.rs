@@ -6,25 +6,25 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tidegate_registry::{Digest, Manifest, ModelRef};
 
-use crate::{ActuatorError, Fence, Slot};
+use crate::{ActuatorError, Fence, Slot, Weight};
 
 /// Makes versions run in the slots of one route. A version has to run before traffic can reach it.
 ///
 /// # Contract
 ///
-/// * **Absolute and idempotent.** `ensure` says what is to run in a slot. It starts it and returns; when
-///   it is ready, `status` says so. Ensuring what runs already changes nothing; ensuring another release
-///   replaces what ran there.
+/// * **Absolute and idempotent.** `ensure` says what is to run in a slot and how much it must carry. It
+///   starts it and returns; when it is ready, `status` says so. Ensuring what runs already changes nothing;
+///   ensuring another release replaces what ran there, another share makes it larger or smaller.
 /// * **Fenced**, as [`TrafficRouter`](crate::TrafficRouter) is.
-/// * **Ready means ready.** [`Readiness::Ready`] is said of a release that answers requests now and is
-///   the one that was last ensured, never of its predecessor that still runs.
-/// * `remove` of an empty slot succeeds. Nothing is removed that traffic may still reach; the caller sees
-///   to that.
+/// * **Ready means ready.** [`Readiness::Ready`] is said of a release that answers requests now, at the size
+///   that was last ensured, and is the one that was last ensured, never its predecessor that still runs.
+/// * `remove` of an empty slot succeeds. Requests in flight may end; nothing is removed that new ones may
+///   still reach, the caller sees to that.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
 pub trait Deployer: fmt::Debug + Send + Sync + 'static {
-    /// Makes `release` what is to run in `slot`.
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError>;
+    /// Makes `workload` what is to run in its slot.
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError>;
 
     /// What runs in `slot`.
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError>;
@@ -42,6 +42,19 @@ pub struct Release {
     pub model: ModelRef,
     /// Its content, as its manifest states it.
     pub digest: Digest,
+}
+
+/// What is to run in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "passive data")]
+pub struct Workload {
+    /// The slot.
+    pub slot: Slot,
+    /// What runs there.
+    pub release: Release,
+    /// The share of the route's traffic that it must be able to carry. A deployer of several replicas starts as
+    /// many of them as that takes, and one at least; one that runs everything once need not look at it.
+    pub share: Weight,
 }
 
 /// How far a slot is.
@@ -94,8 +107,8 @@ impl fmt::Display for Release {
 
 #[async_trait]
 impl<T: Deployer + ?Sized> Deployer for Arc<T> {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
-        (**self).ensure(slot, release, fence).await
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
+        (**self).ensure(workload, fence).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

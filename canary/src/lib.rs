@@ -102,7 +102,7 @@ pub use crate::embedded::EmbeddedRouter;
 pub use crate::{
     actuator::{Actuator, NotDone},
     clock::WallClock,
-    deployer::{Deployer, Readiness, Release},
+    deployer::{Deployer, Readiness, Release, Workload},
     driver::{Driver, Handle, World},
     error::{ActuatorError, BoxError, Error},
     journal::{Entry, Record, RolloutId, RouteJournal},

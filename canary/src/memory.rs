@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Release, RouteId, Slot, Traffic,
-    TrafficRouter,
+    TrafficRouter, Workload,
 };
 
 /// Routes in memory. Clones share them.
@@ -78,10 +78,10 @@ impl InMemoryDeployer {
 
 #[async_trait]
 impl Deployer for InMemoryDeployer {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         let mut slots = lock(&self.slots);
         admit(&mut slots.fence, fence)?;
-        slots.running.insert(slot, release.clone());
+        slots.running.insert(workload.slot, workload.release.clone());
         Ok(())
     }
 

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use tidegate_metrics::{Criterion, Window};
 use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
-    Actuator, ActuatorError, Duty, Error, Event, Fence, NotDone, Patience, Plan, Release, Rollout, RolloutId,
-    RouteId, Sample, Side, Slot, Traffic, Weight, World, patience::chain,
+    Actuator, ActuatorError, Duty, Error, Event, Fence, NotDone, Patience, Plan, Rollout, RolloutId, RouteId,
+    Sample, Side, Slot, Traffic, Weight, Workload, World, patience::chain,
 };
 
 /// Does what `rollout` owes and returns the event that says how it went.
@@ -23,8 +23,8 @@ pub(crate) async fn perform(
     let done = match rollout.duty() {
         Duty::AwaitPerson | Duty::Nothing => std::future::pending().await,
         Duty::Check => check(world, plan).await.map(|()| Event::Checked),
-        Duty::Ensure { slot, release, behind, until } => {
-            ensure(&hands, &plan.route, (slot, release), behind, until).await.map(|()| Event::Ready)
+        Duty::Ensure { workloads, behind, until } => {
+            ensure(&hands, &plan.route, &workloads, behind, until).await.map(|()| Event::Ready)
         }
         Duty::Observe { window, due, judged, compared, traffic } => {
             world.clock.sleep_until(due).await;
@@ -121,19 +121,19 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
     }
 }
 
-/// Makes a release run in a slot that must not have traffic meanwhile.
+/// Makes workloads run, in slots that must not have traffic meanwhile.
 async fn ensure(
     hands: &Actuator<'_>,
     route: &RouteId,
-    (slot, release): (Slot, Release),
-    behind: Option<(Traffic, Slot, Release)>,
+    workloads: &[Workload],
+    behind: Option<(Traffic, Workload)>,
     until: SystemTime,
 ) -> Result<(), NotDone> {
-    if let Some((traffic, carrier, carried)) = behind {
+    if let Some((traffic, carrier)) = behind {
         // A router that was restarted may have forgotten it.
-        hands.route(route, &traffic, &[(carrier, carried)], false, until).await?;
+        hands.route(route, &traffic, &[carrier], false, until).await?;
     }
-    hands.ensure(slot, &release, until).await
+    try_join_all(workloads.iter().map(|workload| hands.ensure(workload, until))).await.map(drop)
 }
 
 /// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody can say for

@@ -66,6 +66,8 @@ pub struct Capabilities {
     pub headers: bool,
     /// Whether exceptions and sticky users by cookie work.
     pub cookies: bool,
+    /// Whether the candidate can get copies of stable's requests.
+    pub mirror: bool,
     /// Whether users can be kept on their side.
     pub sticky: bool,
 }
@@ -116,6 +118,7 @@ impl Capabilities {
         baseline: true,
         headers: true,
         cookies: true,
+        mirror: true,
         sticky: true,
     };
 
@@ -126,12 +129,16 @@ impl Capabilities {
     /// Says what the router cannot do.
     pub fn check(&self, traffic: &Traffic) -> Result<(), Unsupported> {
         let unit = self.granularity.as_basis_points();
-        let uneven = |slot| unit == 0 || !traffic.weight(slot).as_basis_points().is_multiple_of(unit);
-        if uneven(Slot::Candidate) || uneven(Slot::Baseline) {
+        let uneven = |weight: Weight| unit == 0 || !weight.as_basis_points().is_multiple_of(unit);
+        let [candidate, baseline] = [Slot::Candidate, Slot::Baseline].map(|slot| traffic.weight(slot));
+        if [candidate, baseline, traffic.mirror()].into_iter().any(uneven) {
             return Err(Unsupported(format!("weights finer than {}", self.granularity)));
         }
         if traffic.weight(Slot::Baseline) > Weight::NONE && !self.baseline {
             return Err(Unsupported("a third side".to_owned()));
+        }
+        if traffic.mirror() > Weight::NONE && !self.mirror {
+            return Err(Unsupported("copies of requests".to_owned()));
         }
         if traffic.sticky().is_some() && !self.sticky {
             return Err(Unsupported("keeping users on their side".to_owned()));

@@ -28,11 +28,13 @@ pub struct Weight(u16);
 ///
 /// A request goes where the first matching [`Exception`] says; otherwise by the shares, which always
 /// sum to [`Weight::FULL`] — by chance, or by a hash of the user where [`sticky`](Self::sticky) names one.
+/// Of the requests that stable answers, a share may be [mirrored](Self::mirror).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked", into = "Unchecked")]
 pub struct Traffic {
     baseline: Weight,
     candidate: Weight,
+    mirror: Weight,
     exceptions: Vec<Exception>,
     sticky: Option<Key>,
 }
@@ -94,6 +96,12 @@ impl Weight {
         self.0
     }
 
+    /// Whether it is none. Takes a reference, as serde asks for it.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.0 == 0
+    }
+
     /// What is left beside this share.
     #[must_use]
     pub const fn rest(self) -> Self {
@@ -111,7 +119,7 @@ impl Traffic {
     /// `candidate` to the candidate, the rest to stable.
     #[must_use]
     pub const fn split(candidate: Weight) -> Self {
-        Self { baseline: Weight::NONE, candidate, exceptions: Vec::new(), sticky: None }
+        Self { baseline: Weight::NONE, candidate, mirror: Weight::NONE, exceptions: Vec::new(), sticky: None }
     }
 
     /// This traffic with `baseline` taken from stable for the baseline; `None` when there is not so much left.
@@ -120,6 +128,13 @@ impl Traffic {
     pub fn with_baseline(mut self, baseline: Weight) -> Option<Self> {
         self.baseline = baseline;
         (baseline <= self.candidate.rest()).then_some(self)
+    }
+
+    /// This traffic with the share `mirror` of stable's requests copied to the candidate.
+    #[must_use]
+    pub const fn with_mirror(mut self, mirror: Weight) -> Self {
+        self.mirror = mirror;
+        self
     }
 
     /// This traffic with exceptions, the first match winning.
@@ -147,10 +162,19 @@ impl Traffic {
         }
     }
 
-    /// The slots that requests can reach, by weight or by exception.
+    /// The share of the requests to stable of which the candidate gets a copy as well. Whoever asked gets
+    /// stable's answer, and never waits for the candidate's, which nobody sees.
+    #[must_use]
+    pub const fn mirror(&self) -> Weight {
+        self.mirror
+    }
+
+    /// The slots that requests can reach, by weight, by exception or as copies.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         [Slot::Stable, Slot::Baseline, Slot::Candidate].into_iter().filter(|&slot| {
-            self.weight(slot) > Weight::NONE || self.exceptions.iter().any(|exception| exception.to == slot)
+            self.weight(slot) > Weight::NONE
+                || self.exceptions.iter().any(|exception| exception.to == slot)
+                || (slot == Slot::Candidate && self.mirror > Weight::NONE)
         })
     }
 
@@ -192,6 +216,9 @@ impl fmt::Display for Traffic {
         write!(f, "{} stable, {} candidate", self.weight(Slot::Stable), self.candidate)?;
         if self.baseline > Weight::NONE {
             write!(f, ", {} baseline", self.baseline)?;
+        }
+        if self.mirror > Weight::NONE {
+            write!(f, ", {} of stable mirrored", self.mirror)?;
         }
         Ok(())
     }
@@ -236,6 +263,8 @@ impl From<Weight> for String {
 #[serde(deny_unknown_fields)]
 struct Unchecked {
     weights: BTreeMap<Slot, Weight>,
+    #[serde(default, skip_serializing_if = "Weight::is_none")]
+    mirror: Weight,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<Exception>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,7 +281,8 @@ impl TryFrom<Unchecked> for Traffic {
         if sum != u32::from(Weight::FULL.0) {
             return Err(Invalid::new("traffic", format!("{}", sum / 100), "the weights must sum to 100%"));
         }
-        Ok(Self { baseline, candidate, exceptions: unchecked.exceptions, sticky: unchecked.sticky })
+        let Unchecked { mirror, exceptions, sticky, .. } = unchecked;
+        Ok(Self { baseline, candidate, mirror, exceptions, sticky })
     }
 }
 
@@ -263,7 +293,8 @@ impl From<Traffic> for Unchecked {
             .map(|slot| (slot, traffic.weight(slot)))
             .filter(|(_, weight)| *weight > Weight::NONE)
             .collect();
-        Self { weights, exceptions: traffic.exceptions, sticky: traffic.sticky }
+        let Traffic { mirror, exceptions, sticky, .. } = traffic;
+        Self { weights, mirror, exceptions, sticky }
     }
 }
 
@@ -294,6 +325,7 @@ mod tests {
         let exception = Exception { key: key.clone(), value: "tester".to_owned(), to: Slot::Candidate };
         let traffic =
             Traffic::split(Weight::percent(20).unwrap()).with_baseline(Weight::percent(20).unwrap()).unwrap();
+        let traffic = traffic.with_mirror(Weight::percent(5).unwrap());
         let traffic = traffic.with_exceptions([exception]).with_sticky(Some(key));
         let text = serde_json::to_string(&traffic).unwrap();
         assert_eq!(serde_json::from_str::<Traffic>(&text).unwrap(), traffic);

@@ -15,8 +15,8 @@ use std::{
 use async_trait::async_trait;
 use stage::{Killed, Requests, Stage, id};
 use tidegate_canary::{
-    ActuatorError, Deployer, Driver, Error, Fence, InMemoryDeployer, InMemoryRouter, Plan, Readiness,
-    Release, Slot, State, Traffic, TrafficRouter, Weight, World,
+    ActuatorError, Deployer, Driver, Error, Fence, InMemoryDeployer, InMemoryRouter, Plan, Readiness, Slot,
+    State, Traffic, TrafficRouter, Weight, Workload, World,
 };
 
 const GOOD: Requests = Requests { stable_errors: 20, candidate_errors: 4 };
@@ -76,15 +76,16 @@ impl Watched {
 
 #[async_trait]
 impl Deployer for Watched {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         self.answer()?;
-        if slot == Slot::Stable && *release == self.plan.candidate {
-            let running = self.inner.status(slot).await?;
+        let release = &workload.release;
+        if workload.slot == Slot::Stable && *release == self.plan.candidate {
+            let running = self.inner.status(Slot::Stable).await?;
             let traffic = self.router.observe(&self.plan.route).await?.traffic;
             let idle = traffic.weight(Slot::Stable) == Weight::NONE;
             assert!(idle || running.ready() == Some(release), "stable is replaced while it has {traffic}");
         }
-        self.inner.ensure(slot, release, fence).await
+        self.inner.ensure(workload, fence).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

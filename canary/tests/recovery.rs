@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use stage::{Killed, Requests, Stage, id};
 use tidegate_canary::{
     Cause, Deployer, Driver, Error, Event, Fence, Pause, Readiness, Record, Request, RouteJournal, Slot,
-    State, Traffic, TrafficRouter, Weight,
+    State, Traffic, TrafficRouter, Weight, Workload,
 };
 use tidegate_registry::{Channel, Expect, Stamp};
 
@@ -88,7 +88,8 @@ async fn a_late_hand_is_fenced_off() {
     stage.run().await.unwrap();
     let late = Traffic::split(Weight::FULL);
     assert!(stage.router.apply(&stage.plan().route, &late, old).await.is_err());
-    assert!(stage.deployer.ensure(Slot::Stable, &stage.stable, old).await.is_err());
+    let stable = Workload { slot: Slot::Stable, release: stage.stable.clone(), share: Weight::FULL };
+    assert!(stage.deployer.ensure(&stable, old).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

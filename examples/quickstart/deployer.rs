@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use tidegate::{
-    canary::{ActuatorError, Deployer, Fence, Readiness, Release, Slot},
+    canary::{ActuatorError, Deployer, Fence, Readiness, Release, Slot, Workload},
     registry::{ModelStoreExt, ObjectBacked},
 };
 
@@ -75,7 +75,8 @@ impl LocalDeployer {
 
 #[async_trait]
 impl Deployer for LocalDeployer {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
+        let (slot, release) = (workload.slot, &workload.release);
         self.admit(fence)?;
         if self.status(slot).await?.ready() != Some(release) {
             let server = self.start(release).await.map_err(|error| ActuatorError::Refused {

@@ -25,7 +25,7 @@ use anyhow::{Context as _, Result, ensure};
 use tidegate::{
     canary::{
         Actuator, AtHorizon, Driver, EmbeddedRouter, Fence, PlanSpec, Release, RouteId, RouteJournal, Slot,
-        State, Timing, WallClock, World,
+        State, Timing, WallClock, Weight, Workload, World,
         metrics::{Criterion, Metric, Statistic},
         report,
     },
@@ -184,7 +184,8 @@ impl Quickstart {
             clock: self.world.clock,
             fence: Fence::new(Seq::FIRST),
         };
-        hands.ensure(Slot::Stable, release, self.world.clock.now() + Duration::from_secs(10)).await?;
+        let workload = Workload { slot: Slot::Stable, release: release.clone(), share: Weight::FULL };
+        hands.ensure(&workload, self.world.clock.now() + Duration::from_secs(10)).await?;
         let (channels, production) = (Channels::new(Arc::clone(&self.world.log)), Channel::production());
         let promoted = channels
             .promote(&release.model, &production, &Expect::Absent, Cause::Promote, self.stamp())

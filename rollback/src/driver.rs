@@ -172,7 +172,7 @@ impl Rollback {
         let until = self.undo.until();
         Ok(match self.undo.duty() {
             Duty::Ensure { slot } => {
-                hands.ensure(slot, &order.to, until).await?;
+                hands.ensure(&order.workload(slot), until).await?;
                 Event::Ready
             }
             Duty::Nothing => unreachable!("the loop ends with the rollback"),
@@ -182,7 +182,7 @@ impl Rollback {
                 Event::Removed
             }
             Duty::Route { traffic, on } => {
-                let on: Vec<_> = on.map(|slot| (slot, order.to.clone())).into_iter().collect();
+                let on: Vec<_> = on.map(|slot| order.workload(slot)).into_iter().collect();
                 hands.route(&order.route, &traffic, &on, false, until).await?;
                 Event::Routed
             }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tidegate_canary::{LONGEST, Release, RouteId, RouteJournal, State, World};
+use tidegate_canary::{LONGEST, Release, RouteId, RouteJournal, Slot, State, Weight, Workload, World};
 use tidegate_registry::{Channel, Channels, ModelName, ModelRef};
 
 use crate::{Choice, Error, Target};
@@ -83,6 +83,11 @@ impl Order {
             drain: Duration::from_secs(30),
         };
         Ok((order, choice))
+    }
+
+    /// Where to go, running in `slot` and able to carry everything.
+    pub(crate) fn workload(&self, slot: Slot) -> Workload {
+        Workload { slot, release: self.to.clone(), share: Weight::FULL }
     }
 
     /// Whether the order makes sense.

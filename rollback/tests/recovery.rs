@@ -12,7 +12,7 @@ use stage::{Killed, Requests, Stage, id};
 use tidegate_canary::{
     ActuatorError, Capabilities, Deployer, Driver, Error as RolloutError, Fence, InMemoryDeployer,
     InMemoryRouter, Observed, Readiness, Release, RouteId, RouteJournal, Slot, State as RolloutState,
-    Traffic, TrafficRouter, Weight, World,
+    Traffic, TrafficRouter, Weight, Workload, World,
 };
 use tidegate_registry::{Cause, Channel, Expect, ModelRef, Stamp};
 use tidegate_rollback::{Error, Guard, Guarded, Order, Outcome, Rollback, State, Target, Watch};
@@ -162,8 +162,8 @@ struct Crashing {
 
 #[async_trait]
 impl Deployer for Crashing {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
-        self.deployer.ensure(slot, release, fence).await
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
+        self.deployer.ensure(workload, fence).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

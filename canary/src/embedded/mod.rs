@@ -118,10 +118,14 @@ impl Route {
 #[async_trait]
 impl TrafficRouter for EmbeddedRouter {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ALL
+        Capabilities { mirror: false, ..Capabilities::ALL }
     }
 
     async fn apply(&self, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), ActuatorError> {
+        self.capabilities().check(traffic).map_err(|unsupported| ActuatorError::Refused {
+            target: self.to_string(),
+            source: unsupported.into(),
+        })?;
         let route = self.route(route);
         let mut force = lock(&route.force);
         admit(&mut force.fence, fence)?;

@@ -114,6 +114,7 @@ impl TrafficRouter for HttpRoute {
             baseline: self.backends.baseline.is_some(),
             headers: false,
             cookies: false,
+            mirror: false,
             sticky: false,
             ..Capabilities::ALL
         }

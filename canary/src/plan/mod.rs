@@ -203,6 +203,12 @@ impl Plan {
         self.0.bake_criteria.iter().any(is_required)
     }
 
+    /// The share of traffic that the candidate must be able to carry in step `step`.
+    #[must_use]
+    pub(crate) fn share(&self, step: usize) -> Weight {
+        self.0.steps[step].weight
+    }
+
     /// The traffic of step `step`.
     #[must_use]
     pub(crate) fn traffic(&self, step: usize) -> Traffic {

@@ -6,7 +6,7 @@ use tidegate_metrics::Window;
 use tidegate_registry::Seq;
 
 use super::{Rollout, State};
-use crate::{Release, Side, Slot, Traffic, Weight};
+use crate::{Release, Side, Slot, Traffic, Weight, Workload};
 
 /// What is owed in a state, and the event that says it was done.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,15 +16,13 @@ pub enum Duty {
     AwaitPerson,
     /// Check the plan against the world: `Checked` or `Failed`.
     Check,
-    /// Make `release` run in `slot`: `Ready`, or `Failed` after `until`.
+    /// Make `workloads` run: `Ready`, or `Failed` after `until`.
     Ensure {
-        /// The slot.
-        slot: Slot,
-        /// What is to run there.
-        release: Release,
-        /// The traffic that must be in force before, and the release that carries it, where `slot` must not
-        /// have any.
-        behind: Option<(Traffic, Slot, Release)>,
+        /// What is to run.
+        workloads: Vec<Workload>,
+        /// The traffic that must be in force before, and what carries it, where the workloads must not have
+        /// any.
+        behind: Option<(Traffic, Workload)>,
         /// When to give up.
         until: SystemTime,
     },
@@ -60,7 +58,7 @@ pub enum Duty {
         /// The traffic.
         traffic: Traffic,
         /// What must be ready in the slots that it reaches.
-        on: Vec<(Slot, Release)>,
+        on: Vec<Workload>,
         /// Whether a deployer that does not answer is no reason to wait: it is on the way back.
         back: bool,
         /// When to give up.
@@ -86,6 +84,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
     let (stable, candidate) = (plan.stable.clone(), plan.candidate.clone());
     let patience = |since: &SystemTime| *since + timing.patience;
     let side = |slot, release: &Release| Side { route: plan.route.clone(), slot, release: release.clone() };
+    let workload = |slot, release: &Release, share| Workload { slot, release: release.clone(), share };
     let observe = |from: SystemTime, judged, compared, traffic| {
         let window = Window::new(from, from + timing.window).expect("a plan's window has a length");
         Duty::Observe { window, due: window.end() + timing.lag, judged, compared, traffic }
@@ -97,15 +96,16 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
     match &rollout.state {
         State::Preflight => Duty::Check,
         State::Provision { since } => {
-            Duty::Ensure { slot: Slot::Candidate, release: candidate, behind: None, until: patience(since) }
+            let workloads = vec![workload(Slot::Candidate, &candidate, plan.share(0))];
+            Duty::Ensure { workloads, behind: None, until: patience(since) }
         }
         State::Warm { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
         State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
         State::Shift { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
         State::Shift { step, since } => {
-            let mut on = vec![(Slot::Candidate, candidate)];
+            let mut on = vec![workload(Slot::Candidate, &candidate, plan.share(*step))];
             if plan.steps[*step].weight < Weight::FULL {
-                on.push((Slot::Stable, stable));
+                on.push(workload(Slot::Stable, &stable, Weight::FULL));
             }
             Duty::Route { traffic: plan.traffic(*step), on, back: false, until: patience(since) }
         }
@@ -121,12 +121,14 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Gate { step, .. } if plan.steps[*step].weight == Weight::NONE => Duty::AwaitPerson,
         State::Gate { step, from } => weigh(*step, *from),
         State::Renew { since } => {
-            let behind = Some((Traffic::split(Weight::FULL), Slot::Candidate, candidate.clone()));
-            Duty::Ensure { slot: Slot::Stable, release: candidate, behind, until: patience(since) }
+            let carrier = workload(Slot::Candidate, &candidate, Weight::FULL);
+            let workloads = vec![workload(Slot::Stable, &candidate, Weight::FULL)];
+            let behind = Some((Traffic::split(Weight::FULL), carrier));
+            Duty::Ensure { workloads, behind, until: patience(since) }
         }
         State::Return { since } => Duty::Route {
             traffic: Traffic::stable(),
-            on: vec![(Slot::Stable, candidate)],
+            on: vec![workload(Slot::Stable, &candidate, Weight::FULL)],
             back: false,
             until: patience(since),
         },
@@ -139,7 +141,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Settle { since, promoted } => Duty::Settle { promoted: *promoted, until: patience(since) },
         State::Retreat { since, .. } => Duty::Route {
             traffic: Traffic::stable(),
-            on: vec![(Slot::Stable, stable)],
+            on: vec![workload(Slot::Stable, &stable, Weight::FULL)],
             back: true,
             until: patience(since),
         },

@@ -4,7 +4,7 @@
 use futures::future::join_all;
 
 use super::{assert_fenced, fence, patiently, pauses};
-use crate::{ActuatorError, Deployer, Readiness, Release, Slot};
+use crate::{ActuatorError, Deployer, Readiness, Release, Slot, Weight, Workload};
 
 /// A deployer on which nobody has acted and whose baseline and candidate slots are empty, and what it can run.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ macro_rules! deployer_conformance {
     ($module:ident, $factory:expr) => {
         $crate::__conformance! { $module, $factory, deployer:
             a_removed_slot_can_be_filled_again
+            a_slot_can_change_its_size
             a_superseded_driver_cannot_even_repeat
             a_superseded_driver_changes_nothing
             an_empty_slot_is_absent
@@ -70,6 +71,18 @@ pub async fn ready_is_never_said_of_a_predecessor<D: Deployer>(make: impl AsyncF
     slots.becomes_ready(Slot::Candidate, 0).await;
     slots.ensure(Slot::Candidate, 1, 1).await;
     slots.becomes_ready(Slot::Candidate, 1).await;
+}
+
+/// A slot that is made larger or smaller is ready again, sooner or later, with the same release.
+pub async fn a_slot_can_change_its_size<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
+    for percent in [10, 100, 50] {
+        let share = Weight::percent(percent).expect("at most 100 is written here");
+        let workload = Workload { share, ..workload(Slot::Candidate, &slots.releases[0]) };
+        let answer = patiently(async || slots.deployer.ensure(&workload, fence(1)).await).await;
+        answer.unwrap_or_else(|error| panic!("ensuring {percent} % was answered {error:?}"));
+        slots.becomes_ready(Slot::Candidate, 0).await;
+    }
 }
 
 /// What happens in one slot does not happen in another.
@@ -120,7 +133,7 @@ pub async fn a_superseded_driver_changes_nothing<D: Deployer>(make: impl AsyncFn
     slots.remove(Slot::Baseline, 5).await;
     let Slots { deployer, releases: [_, other] } = &slots;
     for slot in [Slot::Candidate, Slot::Baseline, Slot::Stable] {
-        assert_fenced(&deployer.ensure(slot, other, fence(4)).await, fence(4), fence(5));
+        assert_fenced(&deployer.ensure(&workload(slot, other), fence(4)).await, fence(4), fence(5));
         assert_fenced(&deployer.remove(slot, fence(2)).await, fence(2), fence(5));
     }
     slots.becomes_ready(Slot::Candidate, 0).await;
@@ -132,7 +145,7 @@ pub async fn a_superseded_driver_cannot_even_repeat<D: Deployer>(make: impl Asyn
     let slots = make().await;
     slots.ensure(Slot::Candidate, 0, 1).await;
     slots.ensure(Slot::Candidate, 0, 2).await;
-    let answer = slots.deployer.ensure(Slot::Candidate, &slots.releases[0], fence(1)).await;
+    let answer = slots.deployer.ensure(&workload(Slot::Candidate, &slots.releases[0]), fence(1)).await;
     assert_fenced(&answer, fence(1), fence(2));
 }
 
@@ -144,7 +157,8 @@ pub async fn of_racing_drivers_the_latest_wins<D: Deployer>(make: impl AsyncFn()
     let answers = join_all(drivers.map(|(n, release)| {
         let Slots { deployer, releases } = &slots;
         async move {
-            let call = async || deployer.ensure(Slot::Candidate, &releases[release], fence(n)).await;
+            let call =
+                async || deployer.ensure(&workload(Slot::Candidate, &releases[release]), fence(n)).await;
             (n, patiently(call).await)
         }
     }))
@@ -159,10 +173,14 @@ pub async fn of_racing_drivers_the_latest_wins<D: Deployer>(make: impl AsyncFn()
     slots.becomes_ready(Slot::Candidate, 1).await;
 }
 
+fn workload(slot: Slot, release: &Release) -> Workload {
+    Workload { slot, release: release.clone(), share: Weight::FULL }
+}
+
 impl<D: Deployer> Slots<D> {
     async fn ensure(&self, slot: Slot, release: usize, n: u64) {
         let release = &self.releases[release];
-        let answer = patiently(async || self.deployer.ensure(slot, release, fence(n)).await).await;
+        let answer = patiently(async || self.deployer.ensure(&workload(slot, release), fence(n)).await).await;
         answer.unwrap_or_else(|error| panic!("ensuring {release} with fence {n} was answered {error:?}"));
     }
 

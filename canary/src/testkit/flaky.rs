@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use tidegate_metrics::{self as metrics, Measurement, Metric, MetricsSource, Selector, Window};
 
 use crate::{
-    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Release, RouteId, Slot, Traffic,
-    TrafficRouter,
+    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, RouteId, Slot, Traffic, TrafficRouter,
+    Workload,
 };
 
 /// A router, deployer or metrics source in front of another, on which some calls meet a [`Fault`].
@@ -128,8 +128,8 @@ impl<T: TrafficRouter> TrafficRouter for Flaky<T> {
 
 #[async_trait]
 impl<T: Deployer> Deployer for Flaky<T> {
-    async fn ensure(&self, slot: Slot, release: &Release, fence: Fence) -> Result<(), ActuatorError> {
-        self.meet(self.inner.ensure(slot, release, fence), lost("the flaky deployer")).await
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
+        self.meet(self.inner.ensure(workload, fence), lost("the flaky deployer")).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

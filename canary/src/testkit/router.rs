@@ -163,8 +163,8 @@ pub async fn traffic_is_seen_whole<R: TrafficRouter>(make: impl AsyncFn() -> Rou
     assert_eq!(routes.observe().await, after);
 }
 
-/// What [`Capabilities`] promise is put in force exactly: to the smallest share, with exceptions and sticky
-/// users.
+/// What [`Capabilities`] promise is put in force exactly: to the smallest share, with exceptions, copies and
+/// sticky users.
 pub async fn every_promised_traffic_is_put_in_force<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R>) {
     let routes = make().await;
     let capabilities = routes.router.capabilities();
@@ -259,6 +259,8 @@ fn wishes(capabilities: Capabilities) -> Vec<Traffic> {
         share(10_000 - unit),
         share(10_000),
         share(0),
+        share(0).with_mirror(share(2_000).weight(Slot::Candidate)),
+        half.clone().with_mirror(Weight::FULL),
         half.clone().with_exceptions([exception(header())]),
         half.clone().with_exceptions([exception(cookie())]),
         half.clone().with_exceptions([exception(header()), exception(cookie())]),
