@@ -77,14 +77,24 @@ mod deployer;
 mod driver;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "envoy")]
+mod envoy;
 mod error;
+#[cfg(feature = "haproxy")]
+mod haproxy;
 mod journal;
 #[cfg(feature = "kube")]
 pub mod kubernetes;
 mod memory;
+#[cfg(feature = "nginx")]
+mod nginx;
+#[cfg(feature = "notify")]
+pub mod notify;
 mod patience;
 mod perform;
 mod plan;
+#[cfg(feature = "process")]
+pub mod process;
 #[cfg(feature = "report")]
 pub mod report;
 mod rollout;

@@ -1,0 +1,1 @@
+//! An Envoy that reads its routes from a file.

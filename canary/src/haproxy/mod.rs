@@ -1,0 +1,1 @@
+//! A running HAProxy, over its runtime API.

@@ -1,0 +1,1 @@
+//! An nginx that is reloaded.

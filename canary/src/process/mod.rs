@@ -1,0 +1,1 @@
+//! A server process for each slot, on this machine.
