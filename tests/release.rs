@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use tidegate::{
     canary::{
-        Actuator, Deployer, Driver, Fence, InMemoryDeployer, InMemoryRouter, PlanSpec, Release, RouteId,
-        Slot, State, WallClock, Weight, Workload, World,
+        Actuator, Deployer, Driver, Fence, Gatekeepers, InMemoryDeployer, InMemoryRouter, PlanSpec, Release,
+        RouteId, Slot, State, WallClock, Weight, Workload, World,
     },
     metrics::{self, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Window},
     registry::{
@@ -94,6 +94,7 @@ async fn from_bytes_to_all_traffic_and_back() {
         metrics: Arc::new(Requests),
         router: Arc::new(router.clone()),
         deployer: Arc::new(deployer.clone()),
+        gates: Gatekeepers::new(),
         clock: WallClock::system(),
     };
     let hands =

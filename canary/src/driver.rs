@@ -7,8 +7,8 @@ use tidegate_registry::{Log, ModelStore};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Deployer, Entry, Error, Event, Plan, Record, Request, Rollout, RolloutId, RouteJournal, State,
-    TrafficRouter, WallClock, perform::perform,
+    Calendar, Deployer, Entry, Error, Event, Gatekeepers, Plan, Record, Request, Rollout, RolloutId,
+    RouteJournal, State, TrafficRouter, WallClock, doors::Doors, perform::perform,
 };
 
 /// What a rollout acts on and is recorded in.
@@ -25,6 +25,8 @@ pub struct World {
     pub router: Arc<dyn TrafficRouter>,
     /// What makes versions run.
     pub deployer: Arc<dyn Deployer>,
+    /// Who lets it go on, by the names in its plan.
+    pub gates: Gatekeepers,
     /// What time it is.
     pub clock: WallClock,
 }
@@ -103,19 +105,24 @@ impl Driver {
     /// is where its journal says, and nothing is acted on any more.
     pub async fn run(mut self) -> Result<State, Error> {
         let mut attended = true;
+        let mut doors = Doors::default();
         while !self.rollout().state().is_end() {
             let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
             if rollout.awaits_person() && !attended {
                 return Err(Error::Unattended);
             }
             let fence = self.journal.fence().expect("a journal with an open rollout has a line");
+            doors.tend(&self.world, id, rollout);
             let owed = perform(&self.world, id, rollout, fence);
+            let season = season(self.world.clock, rollout);
             tokio::select! {
                 biased;
                 request = self.requests.recv(), if attended => match request {
                     Some((request, reply)) => self.obey(request, reply).await?,
                     None => attended = false,
                 },
+                event = season => self.happen(event).await?,
+                event = doors.answer() => self.happen(event).await?,
                 event = owed => self.happen(event?).await?,
             }
         }
@@ -149,6 +156,26 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Returns once the freezes of the plan say otherwise than the rollout knows.
+async fn season(clock: WallClock, rollout: &Rollout) -> Event {
+    let freezes = &rollout.plan().freeze;
+    while rollout.state().is_before_promotion() {
+        let now = Calendar::any(freezes, clock.now());
+        match (now.inside, rollout.knows_of_freeze()) {
+            (true, false) => {
+                let on = freezes.iter().filter(|freeze| freeze.now(clock.now()).inside);
+                let why = on.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Event::Frozen { why };
+            }
+            (false, true) => return Event::Thawed,
+            _ => {}
+        }
+        let Some(change) = now.changes else { break };
+        clock.sleep_until(change).await;
+    }
+    std::future::pending().await
 }
 
 impl Handle {

@@ -19,7 +19,9 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use tidegate_canary::{Driver, InMemoryDeployer, InMemoryRouter, PlanSpec, Release, WallClock, World, metrics::Recorded};
+//! use tidegate_canary::{
+//!     Driver, Gatekeepers, InMemoryDeployer, InMemoryRouter, PlanSpec, Release, WallClock, World, metrics::Recorded,
+//! };
 //! use tidegate_registry::{Content, Draft, InMemory, ModelStore, Stamp};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -40,6 +42,7 @@
 //!     metrics: Arc::new(Recorded::default()),
 //!     router: Arc::new(InMemoryRouter::default()),
 //!     deployer: Arc::new(InMemoryDeployer::serving(stable)),
+//!     gates: Gatekeepers::new(),
 //!     clock: WallClock::system(),
 //! };
 //! let (driver, _handle) = Driver::open(world, "ci-8841".parse()?, plan).await?;
@@ -55,7 +58,8 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | what a rollout is to do | [`PlanSpec`], checked into a [`Plan`] |
+//! | what a rollout is to do | [`PlanSpec`], checked into a [`Plan`]; [`Gate`], [`Calendar`] |
+//! | who lets it go on | [`Gatekeeper`] |
 //! | where requests go | [`Traffic`], [`Weight`], [`Slot`], [`Exception`] |
 //! | the machine | [`Rollout`], [`State`], [`Event`], [`Duty`] |
 //! | running it | [`Driver`], [`Handle`], [`World`], [`WallClock`] |
@@ -74,12 +78,14 @@
 mod actuator;
 mod clock;
 mod deployer;
+mod doors;
 mod driver;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "envoy")]
 mod envoy;
 mod error;
+mod gate;
 #[cfg(feature = "haproxy")]
 mod haproxy;
 mod journal;
@@ -115,10 +121,14 @@ pub use crate::{
     deployer::{Deployer, Readiness, Release, Workload},
     driver::{Driver, Handle, World},
     error::{ActuatorError, BoxError, Error},
+    gate::{Answer, Gatekeeper, Gatekeepers, Question},
     journal::{Entry, Record, RolloutId, RouteJournal},
     memory::{InMemoryDeployer, InMemoryRouter},
     patience::Patience,
-    plan::{AtHorizon, InvalidPlan, LONGEST, Plan, PlanSpec, Require, Step, Timing},
+    plan::{
+        AtHorizon, Calendar, Finish, Gate, InvalidPlan, LONGEST, OnDrift, Plan, PlanSpec, Require, Step,
+        Timing,
+    },
     rollout::{Cause, Duty, Event, IllegalEvent, Pause, Request, Rollout, Sample, State},
     router::{Capabilities, Fence, Observed, RouteId, TrafficRouter, Unsupported},
     side::Side,

@@ -7,8 +7,9 @@ use tidegate_metrics::{Criterion, Window};
 use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
-    Actuator, ActuatorError, Duty, Error, Event, Fence, NotDone, Patience, Plan, Rollout, RolloutId, RouteId,
-    Sample, Side, Slot, Traffic, Weight, Workload, World, patience::chain,
+    Actuator, ActuatorError, Duty, Error, Event, Fence, Gate, NotDone, OnDrift, Patience, Pause, Plan,
+    Readiness, Rollout, RolloutId, RouteId, Sample, Side, Slot, Traffic, Weight, Workload, World,
+    patience::chain,
 };
 
 /// Does what `rollout` owes and returns the event that says how it went.
@@ -21,15 +22,20 @@ pub(crate) async fn perform(
     let plan = rollout.plan();
     let hands = Actuator { router: &*world.router, deployer: &*world.deployer, clock: world.clock, fence };
     let done = match rollout.duty() {
-        Duty::AwaitPerson | Duty::Nothing => std::future::pending().await,
+        Duty::Await | Duty::Nothing => std::future::pending().await,
         Duty::Check => check(world, plan).await.map(|()| Event::Checked),
         Duty::Ensure { workloads, behind, until } => {
             ensure(&hands, &plan.route, &workloads, behind, until).await.map(|()| Event::Ready)
         }
         Duty::Observe { window, due, judged, compared, traffic } => {
             world.clock.sleep_until(due).await;
-            let criteria = if rollout.state().is_bake() { &plan.bake_criteria } else { &plan.criteria };
-            match in_force(world, plan, &traffic, fence).await {
+            let criteria =
+                if rollout.state().is_before_promotion() { &plan.criteria } else { &plan.bake_criteria };
+            if let Some(event) = readiness(world, rollout, &judged, compared.as_ref()).await {
+                return Ok(event);
+            }
+            let reasserts = !rollout.state().is_before_promotion() || plan.on_drift == OnDrift::Reassert;
+            match in_force(world, plan, &traffic, fence, reasserts).await {
                 Ok(()) => {
                     let samples = observe(world, plan, criteria, window, &judged, compared.as_ref()).await;
                     Ok(Event::Observed { window, samples })
@@ -39,7 +45,10 @@ pub(crate) async fn perform(
             }
         }
         Duty::Promote { until } => promote(world, id, plan, until).await.map(|seq| Event::Recorded { seq }),
-        Duty::Remove { slot, until } => hands.remove(slot, until).await.map(|()| Event::Removed),
+        Duty::Remove { slots, until } => {
+            let removed = try_join_all(slots.into_iter().map(|slot| hands.remove(slot, until)));
+            removed.await.map(|_| Event::Removed)
+        }
         Duty::Route { traffic, on, back, until } => {
             hands.route(&plan.route, &traffic, &on, back, until).await.map(|()| Event::Routed)
         }
@@ -66,6 +75,16 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
         if let Err(error) = capabilities.check(&plan.traffic(step)) {
             return failed(format!("steps[{step}] cannot be routed: {}", chain(&error)));
         }
+    }
+    let named = plan.steps.iter().flat_map(|step| &step.gates);
+    let unknown = named.filter_map(|gate| match gate {
+        Gate::Check(name) if !world.gates.contains_key(name) => Some(name),
+        _ => None,
+    });
+    if let Some(name) = unknown.into_iter().next() {
+        return failed(format!(
+            "the plan has a gate `{name}`, but nobody keeps one of this name; add its gatekeeper"
+        ));
     }
     let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.patience);
     let manifest = loop {
@@ -136,9 +155,51 @@ async fn ensure(
     try_join_all(workloads.iter().map(|workload| hands.ensure(workload, until))).await.map(drop)
 }
 
+/// Whether what is being observed still runs, or runs again. A deployer that does not answer says nothing.
+async fn readiness(
+    world: &World,
+    rollout: &Rollout,
+    judged: &Side,
+    compared: Option<&Side>,
+) -> Option<Event> {
+    if !rollout.state().is_before_promotion() {
+        return None;
+    }
+    let unready = async |side: &Side| {
+        let why = match world.deployer.status(side.slot).await.ok()? {
+            Readiness::Ready { release } | Readiness::Starting { release } if release == side.release => {
+                return None;
+            }
+            Readiness::Ready { release } | Readiness::Starting { release } => {
+                format!("{release} runs in the {} slot, not {}", side.slot, side.release)
+            }
+            Readiness::Failed { why, .. } => {
+                format!("{} does not run in the {} slot any more: {why}", side.release, side.slot)
+            }
+            Readiness::Absent => format!("{} is gone from the {} slot", side.release, side.slot),
+        };
+        Some(Event::Unready { slot: side.slot, why })
+    };
+    if let Some(event) = unready(judged).await {
+        return Some(event);
+    }
+    let known = rollout.pauses().contains(&Pause::StableUnready);
+    match unready(compared?).await {
+        Some(_) if known => None,
+        Some(event) => Some(event),
+        None => known.then_some(Event::Recovered),
+    }
+}
+
 /// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody can say for
-/// the length of a window, it is put in force again, and what was seen says nothing.
-async fn in_force(world: &World, plan: &Plan, traffic: &Traffic, fence: Fence) -> Result<(), NotDone> {
+/// the length of a window, what was seen says nothing; and where the plan wants it, it is put in force again.
+async fn in_force(
+    world: &World,
+    plan: &Plan,
+    traffic: &Traffic,
+    fence: Fence,
+    reasserts: bool,
+) -> Result<(), NotDone> {
     let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.window);
     let why = loop {
         match world.router.observe(&plan.route).await {
@@ -152,6 +213,9 @@ async fn in_force(world: &World, plan: &Plan, traffic: &Traffic, fence: Fence) -
             },
         }
     };
+    if !reasserts {
+        return Err(NotDone::Failed(why));
+    }
     match world.router.apply(&plan.route, traffic, fence).await {
         Err(ActuatorError::Fenced { .. }) => Err(NotDone::Superseded),
         // Should this have failed, the next window says so.

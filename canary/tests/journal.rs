@@ -53,7 +53,10 @@ async fn check(name: &str, requests: Requests) -> State {
         panic!("{} was missing and is written; look at it and commit it", path.display());
     }
     let golden = std::fs::read_to_string(path).unwrap();
-    assert_eq!(today, golden, "the form of the journal has changed");
+    for (line, (today, golden)) in (1..).zip(today.lines().zip(golden.lines())) {
+        assert_eq!(today, golden, "the form of line {line} has changed");
+    }
+    assert_eq!(today.len(), golden.len());
     replayed(&golden).await.unwrap()
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use stage::{Killed, Requests, Stage, id};
+use stage::{Killed, Requests, Split, Stage, id};
 use tidegate_canary::{
     ActuatorError, Deployer, Driver, Error, Fence, InMemoryDeployer, InMemoryRouter, Plan, Readiness, Slot,
     State, Traffic, TrafficRouter, Weight, Workload, World,
@@ -60,7 +60,12 @@ impl Watched {
 
     fn world(&self, stage: &Stage, world: World) -> World {
         let router = Arc::new(self.router.clone());
-        World { router, deployer: Arc::new(self.clone()), metrics: Arc::new(stage.requests), ..world }
+        World {
+            router,
+            deployer: Arc::new(self.clone()),
+            metrics: Arc::new(Split { requests: stage.requests, router: self.router.clone() }),
+            ..world
+        }
     }
 
     fn answer(&self) -> Result<(), ActuatorError> {

@@ -5,7 +5,7 @@
 use std::{error::Error, time::Duration};
 
 use tidegate_canary::{
-    AtHorizon, Exception, InvalidPlan, Key, Plan, PlanSpec, Release, Require, Slot, Weight,
+    AtHorizon, Exception, Gate, InvalidPlan, Key, Plan, PlanSpec, Release, Require, Slot, Weight,
     metrics::{Criterion, Metric},
 };
 use tidegate_registry::Digest;
@@ -38,7 +38,7 @@ fn the_plans_that_come_with_it_hold_up() {
     canary().build().unwrap();
     let plan = blue_green().build().unwrap();
     assert_eq!(plan.steps[0].weight, Weight::NONE);
-    assert!(plan.steps[0].gate);
+    assert_eq!(plan.steps[0].gates, [Gate::Approval]);
     assert_eq!(plan.steps[1].weight, Weight::FULL);
 }
 
@@ -48,7 +48,7 @@ fn each_flaw_is_said_with_its_field() {
     assert!(refused(|spec| spec.candidate = release("spam@1.1.0")).contains("different models"));
     assert!(refused(|spec| _ = spec.steps.pop()).contains("100%"));
     assert!(refused(|spec| spec.steps.clear()).contains("100%"));
-    assert!(refused(|spec| spec.steps.swap(0, 1)).contains("steps[1].weight"));
+    assert!(refused(|spec| spec.steps.swap(0, 1)).contains("steps[1] shows no more"));
     assert!(
         refused(|spec| spec.steps.iter_mut().for_each(|step| step.require = Require::NoFailure))
             .contains("unproven")

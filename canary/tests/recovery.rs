@@ -140,7 +140,7 @@ async fn a_person_can_hold_and_resume_and_abort() {
     let (_, rollout) = journal.latest().unwrap();
     assert!(matches!(rollout.state(), State::Analyse { step: 0, .. }), "{}", rollout.state());
     assert!(rollout.pauses().contains(&Pause::Held));
-    let illegal = handle.ask(Request::Approve { by: by() }).await;
+    let illegal = handle.ask(Request::Approve { by: by(), digest: stage.candidate.digest }).await;
     assert!(matches!(illegal, Err(Error::Illegal(_))), "{illegal:?}");
     handle.ask(Request::Resume { by: by() }).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -169,7 +169,7 @@ async fn a_gate_that_nobody_attends_is_said_and_can_be_opened_later() {
     assert!(matches!(driver.run().await, Err(Error::Unattended)));
     let (driver, handle) = Driver::open(stage.world(), id(), plan).await.unwrap();
     let running = tokio::spawn(driver.run());
-    handle.ask(Request::Approve { by: "ada".to_owned() }).await.unwrap();
+    handle.ask(Request::Approve { by: "ada".to_owned(), digest: stage.candidate.digest }).await.unwrap();
     assert_eq!(running.await.unwrap().unwrap(), State::Promoted);
 }
 

@@ -10,8 +10,8 @@ use std::{
 
 use proptest::prelude::*;
 use tidegate_canary::{
-    Duty, Entry, Event, Exception, Key, Plan, PlanSpec, Record, Release, Request, Rollout, Sample, Slot,
-    State,
+    Duty, Entry, Event, Exception, Gate, Key, Plan, PlanSpec, Record, Release, Request, Rollout, Sample,
+    Slot, State,
     metrics::{Criterion, Measurement, Metric, Missing, Observation, Statistic, Window},
     report,
 };
@@ -41,7 +41,7 @@ impl Scribe {
         while !enough(&self.rollout) {
             self.at += Duration::from_secs(3);
             let event = match self.rollout.duty() {
-                Duty::AwaitPerson | Duty::Nothing => return,
+                Duty::Await | Duty::Nothing => return,
                 Duty::Check => Event::Checked,
                 Duty::Ensure { .. } => {
                     self.at += Duration::from_secs(55);
@@ -49,7 +49,7 @@ impl Scribe {
                 }
                 Duty::Observe { window, due, compared, .. } => {
                     self.at = self.at.max(due);
-                    let bake = self.rollout.state().is_bake();
+                    let bake = !self.rollout.state().is_before_promotion();
                     let plan = self.rollout.plan();
                     let criteria = if bake { &plan.bake_criteria } else { &plan.criteria };
                     let mut look = |criterion: &Criterion, side| {
@@ -133,7 +133,7 @@ fn over(rollout: &Rollout) -> bool {
 
 fn promoted(entries: Vec<Entry>, at: SystemTime) -> Vec<Entry> {
     let mut spec = spec("1.4.0", "1.5.0");
-    spec.steps[1].gate = true;
+    spec.steps[1].gates = vec![Gate::Approval];
     spec.exceptions = vec![Exception {
         key: Key::Header("x-tester".to_owned()),
         value: "yes".to_owned(),
@@ -159,7 +159,7 @@ fn promoted(entries: Vec<Entry>, at: SystemTime) -> Vec<Entry> {
     scribe.drive(gated, world);
     let until = scribe.at + Duration::from_secs(150);
     scribe.drive(|rollout| matches!(rollout.state(), State::Gate { from, .. } if *from > until), world);
-    scribe.happen(Event::Ask(Request::Approve { by: "bob".to_owned() }));
+    scribe.happen(Event::Ask(Request::Approve { by: "bob".to_owned(), digest: Digest::of("1.5.0") }));
     scribe.drive(over, world);
     assert_eq!(*scribe.rollout.state(), State::Promoted);
     scribe.entries

@@ -24,8 +24,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tidegate::{
     canary::{
-        Actuator, AtHorizon, Driver, EmbeddedRouter, Fence, PlanSpec, Release, RouteId, RouteJournal, Slot,
-        State, Timing, WallClock, Weight, Workload, World,
+        Actuator, AtHorizon, Driver, EmbeddedRouter, Fence, Gatekeepers, PlanSpec, Release, RouteId,
+        RouteJournal, Slot, State, Timing, WallClock, Weight, Workload, World,
         metrics::{Criterion, Metric, Statistic},
         report,
     },
@@ -115,6 +115,7 @@ impl Quickstart {
             metrics: Arc::new(router.clone()),
             router: Arc::new(router.clone()),
             deployer: Arc::new(deployer.clone()),
+            gates: Gatekeepers::new(),
             clock,
         };
         Ok(Self {
@@ -210,6 +211,7 @@ impl Quickstart {
             horizon: Duration::from_secs(30),
             lag: Duration::from_millis(100),
             patience: Duration::from_secs(10),
+            verify: Duration::from_secs(1),
             warm_up: Duration::from_millis(500),
             window: Duration::from_millis(500),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidegate_metrics::{Criterion, Importance, InvalidCriterion};
 
-use super::{Plan, PlanSpec, Require, Timing};
+use super::{Finish, Gate, Plan, PlanSpec, Require, Step, Timing};
 use crate::{Slot, Weight};
 
 /// No duration of a plan, a watch or a rollback makes sense beyond this year, and below it no arithmetic on
@@ -15,6 +15,14 @@ pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPlan {
+    /// The baseline has no room beside the candidate.
+    #[error(
+        "steps[{step}].weight leaves no room for a baseline of the same size; use at most 50%, or 100%, or set baseline to false"
+    )]
+    BaselineTooLarge {
+        /// The place in the list, from 0.
+        step: usize,
+    },
     /// Every criterion compares.
     #[error(
         "every criterion compares two sides, so the last step, which has only one, would never end; add a limit"
@@ -49,15 +57,37 @@ pub enum InvalidPlan {
     /// There is nothing to judge by.
     #[error("criteria has no required criterion, so nothing could ever pass or fail; add one")]
     NoCriteria,
+    /// A comparison ends with all traffic on one side.
+    #[error("steps[{step}].weight is 100%, but `finish: compare` ends with both sides; use less, or promote")]
+    ComparesOneSide {
+        /// The place in the list, from 0.
+        step: usize,
+    },
+    /// A gate has no name.
+    #[error("steps[{step}].gates has a check without a name; name one of the gatekeepers of the rollout")]
+    Gate {
+        /// The place in the list, from 0.
+        step: usize,
+    },
+    /// Copies and requests at once.
+    #[error(
+        "steps[{step}] has a weight and mirrors; copies are for candidates without requests of their own"
+    )]
+    MirrorsBesides {
+        /// The place in the list, from 0.
+        step: usize,
+    },
     /// A step shows no more traffic to the candidate than the one before.
-    #[error("steps[{step}].weight is not above the step before; weights must increase")]
+    #[error(
+        "steps[{step}] shows no more to the candidate than the step before; weights must increase, or copies"
+    )]
     NotIncreasing {
         /// The place in the list, from 0.
         step: usize,
     },
     /// The candidate could be promoted without a pass.
     #[error(
-        "no step with traffic has `require: pass`, so the candidate could be promoted unproven; require it in one"
+        "no step with traffic has `require: pass`, so the candidate could be promoted unproven; require it in one, or say why in `unproven`"
     )]
     NothingProven,
     /// A comparison has no second side to compare with.
@@ -105,31 +135,16 @@ impl PlanSpec {
         if self.stable.model == self.candidate.model {
             return Err(InvalidPlan::SameVersion);
         }
-        if let Some(at) = self.steps.windows(2).position(|pair| pair[0].weight >= pair[1].weight) {
-            return Err(InvalidPlan::NotIncreasing { step: at + 1 });
-        }
-        if self.steps.last().is_none_or(|step| step.weight != Weight::FULL) {
-            return Err(InvalidPlan::EndsShortOfFull);
-        }
+        self.check_steps()?;
         check("criteria", &self.criteria)?;
         check("bakeCriteria", &self.bake_criteria)?;
         if let Some(index) = self.bake_criteria.iter().position(Criterion::needs_baseline) {
             return Err(InvalidPlan::NothingToCompare { field: "bakeCriteria", index });
         }
-        let split = self.steps.iter().any(|step| step.weight > Weight::NONE && step.weight < Weight::FULL);
-        if let (false, Some(index)) = (split, self.criteria.iter().position(Criterion::needs_baseline)) {
-            return Err(InvalidPlan::NothingToCompare { field: "criteria", index });
-        }
-        if !self.criteria.iter().any(is_required) {
-            return Err(InvalidPlan::NoCriteria);
-        }
-        // At 100 % there is nothing left to compare with, and a step without evidence never ends.
-        if self.criteria.iter().all(Criterion::needs_baseline) {
-            return Err(InvalidPlan::BlindAtFull);
-        }
+        self.check_proof()?;
         for (index, exception) in self.exceptions.iter().enumerate() {
             if exception.to == Slot::Baseline {
-                return Err(InvalidPlan::Exception { index, why: "nothing runs in the baseline slot" });
+                return Err(InvalidPlan::Exception { index, why: "the baseline is for comparison alone" });
             }
             if !exception.key.is_token() {
                 return Err(InvalidPlan::Exception {
@@ -141,18 +156,15 @@ impl PlanSpec {
         if self.sticky.as_ref().is_some_and(|key| !key.is_token()) {
             return Err(InvalidPlan::Sticky);
         }
-        if !self.steps.iter().any(|step| step.weight > Weight::NONE && step.require == Require::Pass) {
-            return Err(InvalidPlan::NothingProven);
-        }
         let Timing { window, patience, horizon, .. } = self.timing;
         for (field, duration) in [("window", window), ("patience", patience), ("horizon", horizon)] {
             if duration < Duration::from_millis(1) {
                 return Err(InvalidPlan::TooShort { field });
             }
         }
-        let Timing { bake, drain, lag, warm_up, .. } = self.timing;
+        let Timing { bake, drain, lag, verify, warm_up, .. } = self.timing;
         let soaks = self.steps.iter().map(|step| step.soak);
-        if [window, patience, horizon, bake, drain, lag, warm_up]
+        if [window, patience, horizon, bake, drain, lag, verify, warm_up]
             .into_iter()
             .chain(soaks)
             .any(|d| d > LONGEST)
@@ -163,6 +175,61 @@ impl PlanSpec {
             return Err(InvalidPlan::BlindBake);
         }
         Ok(Plan(self))
+    }
+
+    fn check_steps(&self) -> Result<(), InvalidPlan> {
+        let shown = |step: &Step| (step.weight, step.mirror);
+        if let Some(at) = self.steps.windows(2).position(|pair| shown(&pair[0]) >= shown(&pair[1])) {
+            return Err(InvalidPlan::NotIncreasing { step: at + 1 });
+        }
+        for (step, Step { weight, mirror, gates, .. }) in self.steps.iter().enumerate() {
+            if *weight > Weight::NONE && *mirror > Weight::NONE {
+                return Err(InvalidPlan::MirrorsBesides { step });
+            }
+            let is_split = *weight > Weight::NONE && *weight < Weight::FULL;
+            if self.baseline && is_split && *weight > weight.rest() {
+                return Err(InvalidPlan::BaselineTooLarge { step });
+            }
+            if self.finish == Finish::Compare && *weight == Weight::FULL {
+                return Err(InvalidPlan::ComparesOneSide { step });
+            }
+            if gates.iter().any(|gate| matches!(gate, Gate::Check(name) if name.is_empty())) {
+                return Err(InvalidPlan::Gate { step });
+            }
+        }
+        match (self.finish, self.steps.last()) {
+            (_, None) => Err(InvalidPlan::EndsShortOfFull),
+            (Finish::Promote, Some(step)) if step.weight != Weight::FULL => Err(InvalidPlan::EndsShortOfFull),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what the criteria ask for can be found out, and is asked before it is promoted.
+    fn check_proof(&self) -> Result<(), InvalidPlan> {
+        let both = |step: &Step| {
+            step.mirror > Weight::NONE || (step.weight > Weight::NONE && step.weight < Weight::FULL)
+        };
+        let compares = self.criteria.iter().position(Criterion::needs_baseline);
+        if let (false, Some(index)) = (self.steps.iter().any(both), compares) {
+            return Err(InvalidPlan::NothingToCompare { field: "criteria", index });
+        }
+        if self.criteria.is_empty() && self.unproven.is_some() && self.finish == Finish::Promote {
+            return Ok(());
+        }
+        if !self.criteria.iter().any(is_required) {
+            return Err(InvalidPlan::NoCriteria);
+        }
+        // At 100 % there is nothing left to compare with, and a step without evidence never ends.
+        let full = self.steps.iter().any(|step| step.weight == Weight::FULL);
+        if full && self.criteria.iter().all(Criterion::needs_baseline) {
+            return Err(InvalidPlan::BlindAtFull);
+        }
+        let proven =
+            |step: &Step| step.weight.max(step.mirror) > Weight::NONE && step.require == Require::Pass;
+        if self.unproven.is_none() && !self.steps.iter().any(proven) {
+            return Err(InvalidPlan::NothingProven);
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tidegate_metrics::{Evidence, plot::calendar};
 
 use super::{story::Story, words};
-use crate::{Cause, Pause, State};
+use crate::{Cause, State};
 
 pub(super) fn headline(story: &Story<'_>) -> Markup {
     let plan = story.plan;
@@ -41,6 +41,7 @@ pub(super) fn versions(story: &Story<'_>) -> Markup {
 pub(super) fn badge(story: &Story<'_>) -> Markup {
     let paused = !story.rollout.pauses().is_empty();
     let (class, word) = match story.rollout.state() {
+        State::Compared { .. } => ("pass", "compared"),
         State::Promoted => ("pass", "promoted"),
         State::RolledBack { .. } => ("fail", "rolled back"),
         State::Seized { .. } => ("seized", "seized"),
@@ -56,6 +57,10 @@ pub(super) fn badge(story: &Story<'_>) -> Markup {
 fn outcome(story: &Story<'_>) -> Markup {
     html! {
         @match story.rollout.state() {
+            State::Compared { verdict, judgements } => {
+                p { "Both sides were compared: " b { (verdict) } ". All traffic is on stable, and the candidate is gone." }
+                ul.why { @for judgement in judgements { li { bdi { (judgement) } } } }
+            }
             State::Promoted => p { "The new version was promoted, baked and settled." },
             State::RolledBack { cause } => {
                 p { "It was rolled back: all traffic is on stable, and the candidate is gone." }
@@ -73,12 +78,7 @@ fn outcome(story: &Story<'_>) -> Markup {
             state => {
                 p { "The rollout is " (state.doing()) "." }
                 @for pause in story.rollout.pauses() {
-                    p {
-                        @match pause {
-                            Pause::Held => "It does not go on because somebody asked to hold.",
-                            Pause::Undecided => "It does not go on because a step reached the horizon undecided.",
-                        }
-                    }
+                    p { "It does not go on, since " (pause) "." }
                 }
             }
         }

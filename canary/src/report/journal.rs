@@ -20,7 +20,15 @@ const FOLD: usize = 4;
 pub(super) fn table(story: &Story<'_>) -> Markup {
     let steps = Course::of(&story.plan.criteria, story.rollout.evidence());
     let bake = Course::of(&story.plan.bake_criteria, story.rollout.bake_evidence());
-    let row = |line: &Line<'_>| row(story, if line.state.is_bake() { &bake } else { &steps }, line);
+    let recovery = Course::of(&story.plan.bake_criteria, story.rollout.recovery_evidence());
+    let row = |line: &Line<'_>| {
+        let course = match Phase::of(&line.state) {
+            _ if line.state.is_bake() => &bake,
+            Phase::Retreat if matches!(line.state, State::Verify { .. }) => &recovery,
+            _ => &steps,
+        };
+        row(story, course, line)
+    };
     html! {
         div.line.head aria-hidden="true" { span { "Time" } span { "What happened" } span { "Then the rollout was" } }
         ol.journal {
@@ -101,16 +109,24 @@ pub(super) fn what(record: &Record) -> String {
         Record::Seize { by } | Record::Happen(Event::Seize { by }) => format!("{by} took the route"),
         Record::Happen(event) => match event {
             Event::Ask(Request::Abort { by, reason }) => format!("{by} aborted: {reason}"),
-            Event::Ask(Request::Approve { by }) => format!("{by} approved"),
+            Event::Ask(Request::Approve { by, digest }) => format!("{by} approved {}", &digest.hex()[..12]),
             Event::Checked => "the plan fits the world".to_owned(),
             Event::Drifted { why } => format!("the route was mended, and what was seen says nothing: {why}"),
             Event::Elapsed => "time was up".to_owned(),
+            Event::Frozen { why } => format!("a freeze began: {why}"),
             Event::Failed { why } => format!("this could not be done: {why}"),
             Event::Ask(Request::Hold { by }) => format!("{by} asked to hold"),
             Event::Observed { window, .. } => {
                 format!("observed {} to {}", calendar::clock(window.start()), calendar::clock(window.end()))
             }
+            Event::Opened { by, .. } => format!("{by} let it through"),
+            Event::Ask(Request::Override { by, reason }) => format!("{by} overrode the freeze: {reason}"),
+            Event::Ask(Request::Promote { by, reason }) => {
+                format!("{by} promoted it without further proof: {reason}")
+            }
             Event::Ready => "what was to run is ready".to_owned(),
+            Event::Recovered => "stable is ready again".to_owned(),
+            Event::Ask(Request::Replace { by, .. }) => format!("{by} put another plan in its place"),
             Event::Recorded { seq } => format!("the channel has the promotion as its record {}", seq.get()),
             Event::Ask(Request::Reject { by, reason }) => format!("{by} rejected: {reason}"),
             Event::Removed => "the candidate's slot is empty".to_owned(),
@@ -118,6 +134,10 @@ pub(super) fn what(record: &Record) -> String {
             Event::Routed => "the traffic is in force".to_owned(),
             Event::Seize { by } => format!("{by} took the route"),
             Event::Settled => "the channel has the end of the bake".to_owned(),
+            Event::Shut { by, reason, .. } => format!("{by} keeps the gate shut: {reason}"),
+            Event::Ask(Request::Skip { by, reason }) => format!("{by} skipped the step: {reason}"),
+            Event::Thawed => "the freeze is over".to_owned(),
+            Event::Unready { slot, why } => format!("the {slot} slot is not ready: {why}"),
         },
     }
 }

@@ -105,6 +105,9 @@ fn rollout(n: usize, story: &Story<'_>) -> Markup {
             (headline::headline(story))
             section { h3 { "Traffic" } (weights::chart(story)) }
             (evidence::section("Evidence", &story.plan.criteria, story.rollout.evidence()))
+            @if !story.rollout.recovery_evidence().iter().all(tidegate_metrics::Evidence::is_empty) {
+                (evidence::section("Stable, after the return", &story.plan.bake_criteria, story.rollout.recovery_evidence()))
+            }
             @if !story.rollout.bake_evidence().iter().all(tidegate_metrics::Evidence::is_empty) {
                 (evidence::section("Bake", &story.plan.bake_criteria, story.rollout.bake_evidence()))
             }

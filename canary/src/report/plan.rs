@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::words;
-use crate::{AtHorizon, Exception, Key, Plan, Require, Step};
+use crate::{AtHorizon, Exception, Finish, Key, OnDrift, Plan, Require, Step};
 
 pub(super) fn table(plan: &Plan) -> Markup {
     let timing = &plan.timing;
@@ -14,6 +14,7 @@ pub(super) fn table(plan: &Plan) -> Markup {
         ("patience", timing.patience),
         ("drain", timing.drain),
         ("bake", timing.bake),
+        ("verify", timing.verify),
         ("horizon", timing.horizon),
     ];
     html! {
@@ -25,6 +26,11 @@ pub(super) fn table(plan: &Plan) -> Markup {
             dl.facts {
                 @for (name, duration) in durations { div { dt { (name) } dd { (words::duration(duration)) } } }
                 div { dt { "at the horizon" } dd { (at_horizon(plan.at_horizon)) } }
+                @if plan.baseline { div { dt { "baseline" } dd { "of the candidate's size" } } }
+                @if plan.on_drift != OnDrift::default() { div { dt { "at drift" } dd { (on_drift(plan.on_drift)) } } }
+                @if plan.finish == Finish::Compare { div { dt { "at the end" } dd { "a comparison" } } }
+                @for freeze in &plan.freeze { div { dt { "freeze" } dd { bdi { (freeze) } } } }
+                @if let Some(reason) = &plan.unproven { div { dt { "unproven" } dd { bdi { (reason) } } } }
                 @if let Some(key) = &plan.sticky { div { dt { "users by" } dd { (place(key)) } } }
                 div { dt { "stable" } dd { code title=(plan.stable.digest) { (plan.stable.digest.hex()[..12]) } } }
                 div { dt { "candidate" } dd { code title=(plan.candidate.digest) { (plan.candidate.digest.hex()[..12]) } } }
@@ -44,7 +50,9 @@ fn row(n: u32, step: &Step) -> Markup {
     html! {
         tr {
             td { (n) }
-            td { b { (step.weight) } }
+            td {
+                @if step.mirror.is_none() { b { (step.weight) } } @else { b { (step.mirror) } " copied" }
+            }
             td { (words::duration(step.soak)) }
             td { (words::count(step.min_trials)) }
             td {
@@ -52,7 +60,7 @@ fn row(n: u32, step: &Step) -> Markup {
                     Require::NoFailure => "no failure",
                     Require::Pass => "a pass",
                 }
-                @if step.gate { ", approval" }
+                @for gate in &step.gates { ", " bdi { (gate) } }
             }
         }
     }
@@ -63,6 +71,14 @@ const fn at_horizon(at_horizon: AtHorizon) -> &'static str {
         AtHorizon::Hold => "wait for a person",
         AtHorizon::Promote => "go on",
         AtHorizon::Rollback => "return to stable",
+    }
+}
+
+const fn on_drift(on_drift: OnDrift) -> &'static str {
+    match on_drift {
+        OnDrift::Abort => "return to stable",
+        OnDrift::Pause => "wait for a person",
+        OnDrift::Reassert => "put it right",
     }
 }
 

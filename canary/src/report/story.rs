@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Entry, Event, Pause, Plan, Record, Rollout, RolloutId, State, Weight};
+use crate::{Entry, Event, Pause, Plan, Record, Request, Rollout, RolloutId, State, Weight};
 
 /// A stretch of a journal.
 pub(super) enum Chapter<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Story<'a> {
     pub(super) id: &'a RolloutId,
     pub(super) plan: &'a Plan,
     pub(super) rollout: Rollout,
+    /// The plan that is to take the place of this one.
+    next: Option<&'a Plan>,
     /// Never empty; the first one opens it.
     pub(super) lines: Vec<Line<'a>>,
 }
@@ -59,7 +61,12 @@ pub(super) fn chapters(entries: &[Entry]) -> Vec<Chapter<'_>> {
             {
                 chapters.push(Chapter::Aside(entry));
             }
-            (_, Some(Chapter::Rollout(story))) => story.go_on(entry),
+            (_, Some(Chapter::Rollout(story))) => {
+                if let Some(next) = story.go_on(entry) {
+                    let id = story.id;
+                    chapters.push(Chapter::Rollout(Box::new(Story::open(entry, id, next))));
+                }
+            }
             (_, None | Some(Chapter::Aside(_))) => chapters.push(Chapter::Aside(entry)),
         }
     }
@@ -78,17 +85,30 @@ impl<'a> Story<'a> {
             share: Weight::NONE,
             refused: None,
         };
-        Self { id, plan, rollout, lines: vec![line] }
+        Self { id, plan, rollout, next: None, lines: vec![line] }
     }
 
-    fn go_on(&mut self, entry: &'a Entry) {
+    /// Takes in the next line; gives the plan with which the rollout begins anew after it, if it does.
+    fn go_on(&mut self, entry: &'a Entry) -> Option<&'a Plan> {
         let before = self.rollout.state().clone();
+        let replacement = match &entry.record {
+            Record::Happen(Event::Ask(Request::Replace { plan, .. })) => Some(&**plan),
+            _ => None,
+        };
+        let ended = replacement.or(self.next).map(|_| self.rollout.clone());
         let was_undecided = self.rollout.pauses().contains(&Pause::Undecided);
         let result = match &entry.record {
             Record::Happen(event) => self.rollout.apply(event, entry.at),
             Record::Seize { by } => self.rollout.apply(&Event::Seize { by: by.clone() }, entry.at),
             Record::Open { .. } | Record::Release { .. } | Record::Resume { .. } => Ok(()),
         };
+        if result.is_ok() {
+            self.next = replacement.or(self.next);
+        }
+        if let (Some(ended), Ok(()), State::Preflight) = (ended, &result, self.rollout.state()) {
+            self.rollout = ended;
+            return self.next;
+        }
         let mut share = self.lines.last().map_or(Weight::NONE, |line| line.share);
         if let (Ok(()), Record::Happen(event)) = (&result, &entry.record) {
             share = self.share_after(&before, event).unwrap_or(share);
@@ -102,11 +122,13 @@ impl<'a> Story<'a> {
             share,
             refused: result.err().map(|error| error.to_string()),
         });
+        None
     }
 
     fn share_after(&self, before: &State, event: &Event) -> Option<Weight> {
         match (before, event) {
             (State::Shift { step, .. }, Event::Routed) => Some(self.plan.steps[*step].weight),
+            (State::Rush { .. }, Event::Routed) => Some(Weight::FULL),
             (State::Retreat { .. }, Event::Routed) => Some(Weight::NONE),
             // After promotion the stable slot runs the new version, so moving traffic there changes nothing.
             _ => None,
@@ -141,14 +163,20 @@ impl Phase {
             State::Preflight | State::Provision { .. } | State::Warm { .. } => Self::Prepare,
             State::Shift { .. } | State::Analyse { .. } => Self::Steps,
             State::Gate { .. } => Self::Gate,
-            State::Renew { .. }
+            State::Rush { .. }
+            | State::Renew { .. }
             | State::Return { .. }
             | State::Record { .. }
             | State::Drain { .. }
             | State::Retire { .. } => Self::Promotion,
             State::Bake { .. } | State::Settle { .. } => Self::Bake,
-            State::Retreat { .. } | State::Ebb { .. } | State::Withdraw { .. } => Self::Retreat,
-            State::Promoted
+            State::Restore { .. }
+            | State::Retreat { .. }
+            | State::Verify { .. }
+            | State::Ebb { .. }
+            | State::Withdraw { .. } => Self::Retreat,
+            State::Compared { .. }
+            | State::Promoted
             | State::RolledBack { .. }
             | State::Seized { .. }
             | State::Stuck { .. }

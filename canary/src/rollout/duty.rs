@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use tidegate_metrics::Window;
 use tidegate_registry::Seq;
 
-use super::{Rollout, State};
+use super::{Pause, Rollout, State};
 use crate::{Release, Side, Slot, Traffic, Weight, Workload};
 
 /// What is owed in a state, and the event that says it was done.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Duty {
-    /// Wait for a person: `Approve`, `Reject`, `Resume` or `Abort`.
-    AwaitPerson,
+    /// Wait until somebody asks for something, a gate opens or a pause ends by itself.
+    Await,
     /// Check the plan against the world: `Checked` or `Failed`.
     Check,
     /// Make `workloads` run: `Ready`, or `Failed` after `until`.
@@ -46,10 +46,10 @@ pub enum Duty {
         /// When to give up.
         until: SystemTime,
     },
-    /// Empty `slot`: `Removed`, or `Failed` after `until`.
+    /// Empty `slots`: `Removed`, or `Failed` after `until`.
     Remove {
-        /// The slot.
-        slot: Slot,
+        /// The slots.
+        slots: Vec<Slot>,
         /// When to give up.
         until: SystemTime,
     },
@@ -90,36 +90,57 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         Duty::Observe { window, due: window.end() + timing.lag, judged, compared, traffic }
     };
     let weigh = |step: usize, from: SystemTime| {
-        let compared = (plan.steps[step].weight < Weight::FULL).then(|| side(Slot::Stable, &stable));
-        observe(from, side(Slot::Candidate, &candidate), compared, plan.traffic(step))
+        let traffic = plan.traffic(step);
+        let compared = match () {
+            () if traffic.weight(Slot::Baseline) > Weight::NONE => Some(Slot::Baseline),
+            () if traffic.weight(Slot::Stable) > Weight::NONE => Some(Slot::Stable),
+            () => None,
+        };
+        let compared = compared.map(|slot| side(slot, &stable));
+        observe(from, side(Slot::Candidate, &candidate), compared, traffic)
+    };
+    // What a step needs beside stable.
+    let beside = |step: usize| {
+        let mut workloads = vec![workload(Slot::Candidate, &candidate, plan.share(step))];
+        match plan.traffic(step).weight(Slot::Baseline) {
+            Weight::NONE => {}
+            share => workloads.push(workload(Slot::Baseline, &stable, share)),
+        }
+        workloads
+    };
+    // Only somebody's decision or the end of a pause makes it go on, and there is nothing worth looking at.
+    let blind = |step: &usize| !plan.observes(*step) || rollout.pauses.contains(&Pause::Drifted);
+    let extra = || match plan.baseline {
+        true => vec![Slot::Candidate, Slot::Baseline],
+        false => vec![Slot::Candidate],
     };
     match &rollout.state {
+        State::Preflight if !rollout.pauses.is_empty() => Duty::Await,
         State::Preflight => Duty::Check,
         State::Provision { since } => {
-            let workloads = vec![workload(Slot::Candidate, &candidate, plan.share(0))];
-            Duty::Ensure { workloads, behind: None, until: patience(since) }
+            Duty::Ensure { workloads: beside(0), behind: None, until: patience(since) }
         }
-        State::Warm { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
+        State::Warm { .. } if !rollout.pauses.is_empty() => Duty::Await,
         State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
-        State::Shift { .. } if !rollout.pauses.is_empty() => Duty::AwaitPerson,
+        State::Shift { .. } if !rollout.pauses.is_empty() => Duty::Await,
         State::Shift { step, since } => {
-            let mut on = vec![workload(Slot::Candidate, &candidate, plan.share(*step))];
+            let mut on = beside(*step);
             if plan.steps[*step].weight < Weight::FULL {
                 on.push(workload(Slot::Stable, &stable, Weight::FULL));
             }
             Duty::Route { traffic: plan.traffic(*step), on, back: false, until: patience(since) }
         }
-        State::Analyse { step, .. }
-            if plan.steps[*step].weight == Weight::NONE && !rollout.pauses.is_empty() =>
-        {
-            Duty::AwaitPerson
-        }
-        State::Analyse { step, since, .. } if plan.steps[*step].weight == Weight::NONE => {
+        State::Analyse { step, since, .. } if !plan.observes(*step) && rollout.pauses.is_empty() => {
             Duty::Wait { until: *since + plan.steps[*step].soak }
         }
-        State::Analyse { step, from, .. } => weigh(*step, *from),
-        State::Gate { step, .. } if plan.steps[*step].weight == Weight::NONE => Duty::AwaitPerson,
-        State::Gate { step, from } => weigh(*step, *from),
+        State::Analyse { step, .. } | State::Gate { step, .. } if blind(step) => Duty::Await,
+        State::Analyse { step, from, .. } | State::Gate { step, from, .. } => weigh(*step, *from),
+        State::Rush { since } => Duty::Route {
+            traffic: Traffic::split(Weight::FULL),
+            on: vec![workload(Slot::Candidate, &candidate, Weight::FULL)],
+            back: false,
+            until: patience(since),
+        },
         State::Renew { since } => {
             let carrier = workload(Slot::Candidate, &candidate, Weight::FULL);
             let workloads = vec![workload(Slot::Stable, &candidate, Weight::FULL)];
@@ -135,17 +156,25 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Record { since } => Duty::Promote { until: patience(since) },
         State::Drain { since, .. } | State::Ebb { since, .. } => Duty::Wait { until: *since + timing.drain },
         State::Retire { since, .. } | State::Withdraw { since, .. } => {
-            Duty::Remove { slot: Slot::Candidate, until: patience(since) }
+            Duty::Remove { slots: extra(), until: patience(since) }
         }
         State::Bake { from, .. } => observe(*from, side(Slot::Stable, &candidate), None, Traffic::stable()),
         State::Settle { since, promoted } => Duty::Settle { promoted: *promoted, until: patience(since) },
+        State::Restore { since, .. } => {
+            let carrier = workload(Slot::Candidate, &candidate, Weight::FULL);
+            let workloads = vec![workload(Slot::Stable, &stable, Weight::FULL)];
+            let behind = Some((Traffic::split(Weight::FULL), carrier));
+            Duty::Ensure { workloads, behind, until: patience(since) }
+        }
+        State::Verify { from, .. } => observe(*from, side(Slot::Stable, &stable), None, Traffic::stable()),
         State::Retreat { since, .. } => Duty::Route {
             traffic: Traffic::stable(),
             on: vec![workload(Slot::Stable, &stable, Weight::FULL)],
             back: true,
             until: patience(since),
         },
-        State::Promoted
+        State::Compared { .. }
+        | State::Promoted
         | State::RolledBack { .. }
         | State::Seized { .. }
         | State::Stuck { .. }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_metrics::{Measurement, Window};
-use tidegate_registry::Seq;
+use tidegate_registry::{Digest, Seq};
+
+use crate::{Plan, Slot};
 
 /// What happened (in the past tense) or was asked (in the imperative). Journaled, so its form is for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,11 @@ pub enum Event {
     },
     /// The time that was waited for has come.
     Elapsed,
+    /// A freeze of the plan has begun.
+    Frozen {
+        /// Which, in words.
+        why: String,
+    },
     /// What was owed cannot be done; repeating it did not help.
     Failed {
         /// Why.
@@ -30,6 +37,13 @@ pub enum Event {
         /// One for each criterion of the plan, in its order.
         samples: Vec<Sample>,
     },
+    /// A gate has opened.
+    Opened {
+        /// Its place in the step's list.
+        gate: usize,
+        /// What opened it.
+        by: String,
+    },
     /// What was to run is ready.
     Ready,
     /// The channel says so now.
@@ -37,12 +51,32 @@ pub enum Event {
         /// The record of the move.
         seq: Seq,
     },
-    /// The candidate's slot is empty.
+    /// Stable, which was not, is ready again.
+    Recovered,
+    /// The candidate's slot is empty, and that of the baseline.
     Removed,
     /// The traffic that was owed is in force, and was seen to be.
     Routed,
     /// The channel says that the version finished its bake.
     Settled,
+    /// A gate stays shut for good.
+    Shut {
+        /// Its place in the step's list.
+        gate: usize,
+        /// What keeps it shut.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// The freeze is over.
+    Thawed,
+    /// What runs in a slot does not any more: the candidate, for good; or stable, for now.
+    Unready {
+        /// The slot.
+        slot: Slot,
+        /// What was seen.
+        why: String,
+    },
 
     /// Somebody asks for something.
     Ask(Request),
@@ -65,7 +99,7 @@ pub struct Sample {
 }
 
 /// What a person can ask of a rollout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Request {
@@ -80,11 +114,27 @@ pub enum Request {
     Approve {
         /// Who asks.
         by: String,
+        /// The content of the candidate that was looked at; it has to be that of the plan.
+        digest: Digest,
     },
     /// To stay where it is. Observation goes on, and evidence against the candidate still counts.
     Hold {
         /// Who asks.
         by: String,
+    },
+    /// To take the freeze that is on for none.
+    Override {
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// To send everything to the candidate and promote it, without further proof.
+    Promote {
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
     },
     /// To give up at the gate and return to stable.
     Reject {
@@ -93,10 +143,24 @@ pub enum Request {
         /// Why.
         reason: String,
     },
+    /// To return to stable, forget what was seen, and begin again with another plan for the same route.
+    Replace {
+        /// Who asks.
+        by: String,
+        /// The other plan.
+        plan: Box<Plan>,
+    },
     /// To go on.
     Resume {
         /// Who asks.
         by: String,
+    },
+    /// To take the step for done, whatever is missing.
+    Skip {
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -108,8 +172,28 @@ impl Request {
             Self::Abort { .. } => "abort",
             Self::Approve { .. } => "approve",
             Self::Hold { .. } => "hold",
+            Self::Override { .. } => "override",
+            Self::Promote { .. } => "promote",
             Self::Reject { .. } => "reject",
+            Self::Replace { .. } => "replace",
             Self::Resume { .. } => "resume",
+            Self::Skip { .. } => "skip",
+        }
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn by(&self) -> &str {
+        match self {
+            Self::Abort { by, .. }
+            | Self::Approve { by, .. }
+            | Self::Hold { by }
+            | Self::Override { by, .. }
+            | Self::Promote { by, .. }
+            | Self::Reject { by, .. }
+            | Self::Replace { by, .. }
+            | Self::Resume { by }
+            | Self::Skip { by, .. } => by,
         }
     }
 }
@@ -124,13 +208,19 @@ impl Event {
             Self::Drifted { .. } => "drifted",
             Self::Elapsed => "elapsed",
             Self::Failed { .. } => "failed",
+            Self::Frozen { .. } => "frozen",
             Self::Observed { .. } => "observed",
+            Self::Opened { .. } => "opened",
             Self::Ready => "ready",
             Self::Recorded { .. } => "recorded",
+            Self::Recovered => "recovered",
             Self::Removed => "removed",
             Self::Routed => "routed",
             Self::Seize { .. } => "seize",
             Self::Settled => "settled",
+            Self::Shut { .. } => "shut",
+            Self::Thawed => "thawed",
+            Self::Unready { .. } => "unready",
         }
     }
 }

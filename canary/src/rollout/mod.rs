@@ -1,20 +1,26 @@
 //! The rollout: a pure machine. No clock, no I/O, no chance; the [driver](crate::Driver) does what it owes.
 
+mod asked;
 mod duty;
 mod event;
+mod hearing;
+mod judging;
 mod next;
+mod pause;
 mod state;
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use tidegate_metrics::{Evidence, Judgement, Verdict, judge};
+use tidegate_metrics::{Evidence, Judgement, Verdict, statistics::Split};
 
+use self::hearing::Hearing;
 pub use self::{
     duty::Duty,
     event::{Event, Request, Sample},
-    state::{Cause, Pause, State},
+    pause::Pause,
+    state::{Cause, State},
 };
-use crate::Plan;
+use crate::{Gate, Plan};
 
 /// A rollout: its plan, where it is, and what has been observed.
 ///
@@ -26,8 +32,16 @@ pub struct Rollout {
     plan: Plan,
     state: State,
     pauses: BTreeSet<Pause>,
-    evidence: Vec<Evidence>,
-    bake_evidence: Vec<Evidence>,
+    trial: Hearing,
+    /// What was seen of stable after traffic had returned to it.
+    recovery: Hearing,
+    bake: Hearing,
+    /// Whether the router keeps to the weights of the step.
+    split: Split,
+    /// Whether somebody has said that the freeze which is on does not count.
+    thawed: bool,
+    /// The plan to go on with once traffic is back.
+    next: Option<Box<Plan>>,
     promoted: bool,
 }
 
@@ -47,8 +61,12 @@ impl Rollout {
         Self {
             state: State::Preflight,
             pauses: BTreeSet::new(),
-            evidence: vec![Evidence::default(); plan.criteria.len()],
-            bake_evidence: vec![Evidence::default(); plan.bake_criteria.len()],
+            trial: Hearing::new(&plan.criteria),
+            recovery: Hearing::new(&plan.bake_criteria),
+            bake: Hearing::new(&plan.bake_criteria),
+            split: Split::new(),
+            thawed: false,
+            next: None,
             promoted: false,
             plan,
         }
@@ -60,7 +78,12 @@ impl Rollout {
     ///
     /// [`IllegalEvent`] when it is not possible now; the rollout is then unchanged.
     pub fn apply(&mut self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
-        self.happen(event, at)
+        self.happen(event, at)?;
+        if !self.state.is_before_promotion() {
+            // Nothing holds up what has to be brought to its end.
+            self.pauses.clear();
+        }
+        Ok(())
     }
 
     /// Whether [`apply`](Self::apply) would take the event in.
@@ -70,8 +93,13 @@ impl Rollout {
     /// [`IllegalEvent`] when it would not.
     pub fn check(&self, event: &Event, at: SystemTime) -> Result<(), IllegalEvent> {
         // Whether an event is possible does not depend on the evidence, which is all that is large.
-        let mut bare =
-            Self { state: self.state.clone(), pauses: self.pauses.clone(), ..Self::new(self.plan.clone()) };
+        let mut bare = Self {
+            state: self.state.clone(),
+            pauses: self.pauses.clone(),
+            thawed: self.thawed,
+            next: self.next.clone(),
+            ..Self::new(self.plan.clone())
+        };
         bare.happen(event, at)
     }
 
@@ -84,7 +112,23 @@ impl Rollout {
     /// Whether nothing but a person makes it go on.
     #[must_use]
     pub fn awaits_person(&self) -> bool {
-        matches!(self.state, State::Gate { .. }) || !self.pauses.is_empty()
+        self.pauses.iter().any(|pause| pause.is_for_a_person())
+            || self.closed_gates().any(|(_, gate)| *gate == Gate::Approval)
+    }
+
+    /// The gates that it stands before and that are still closed, by their places in the step's list.
+    pub fn closed_gates(&self) -> impl Iterator<Item = (usize, &Gate)> {
+        let (gates, open) = match &self.state {
+            State::Gate { step, open, .. } => (&*self.plan.steps[*step].gates, Some(open)),
+            _ => (&[][..], None),
+        };
+        gates.iter().enumerate().filter(move |(place, _)| open.is_some_and(|open| !open.contains(place)))
+    }
+
+    /// Whether the freeze that is on has been taken down, as a pause or as one that does not count.
+    #[must_use]
+    pub fn knows_of_freeze(&self) -> bool {
+        self.thawed || self.pauses.contains(&Pause::Frozen)
     }
 
     /// What is owed now.
@@ -105,7 +149,8 @@ impl Rollout {
         &self.state
     }
 
-    /// Why it does not go on, although it could. Observation and retreat are never paused.
+    /// Why it does not go on, although it could. Retreat is never paused, and observation only where there is
+    /// nothing worth observing.
     #[must_use]
     pub const fn pauses(&self) -> &BTreeSet<Pause> {
         &self.pauses
@@ -114,39 +159,35 @@ impl Rollout {
     /// What has been observed of the candidate, one for each criterion of the plan.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
-        &self.evidence
+        self.trial.evidence()
+    }
+
+    /// What has been observed of stable after traffic had returned to it, one for each criterion of the bake.
+    #[must_use]
+    pub fn recovery_evidence(&self) -> &[Evidence] {
+        self.recovery.evidence()
     }
 
     /// What has been observed of the promoted version in its bake, one for each criterion of the bake.
     #[must_use]
     pub fn bake_evidence(&self) -> &[Evidence] {
-        &self.bake_evidence
+        self.bake.evidence()
     }
 
     /// What the evidence says, one for each criterion of the plan; of the bake, once that has begun.
     #[must_use]
     pub fn judgements(&self) -> Vec<Judgement> {
-        let (criteria, evidence) = if self.is_baking() {
-            (&self.plan.bake_criteria, &self.bake_evidence)
-        } else {
-            (&self.plan.criteria, &self.evidence)
-        };
-        criteria.iter().zip(evidence).map(|(criterion, evidence)| judge(criterion, evidence)).collect()
+        self.hearing().judgements()
     }
 
     /// What all of it says together.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        Verdict::of(&self.judgements())
+        self.hearing().verdict()
     }
 
-    /// Whether the bake has begun, wherever the rollout went from there.
-    fn is_baking(&self) -> bool {
-        self.state.is_bake() || self.bake_evidence.iter().any(|evidence| !evidence.is_empty())
-    }
-
-    /// The most requests that any criterion has seen of the candidate.
-    fn trials(&self) -> u64 {
-        self.evidence.iter().map(Evidence::trials).max().unwrap_or(0)
+    fn hearing(&self) -> &Hearing {
+        let baking = self.state.is_bake() || !self.bake.is_empty();
+        if baking { &self.bake } else { &self.trial }
     }
 }

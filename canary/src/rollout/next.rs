@@ -1,13 +1,13 @@
 //! The transitions: one match on where it is and what happened.
 
-use std::time::{Duration, SystemTime};
-
-use super::{Cause, Event, IllegalEvent, Pause, Request, Rollout, Sample, State};
-use crate::{
-    Weight,
-    plan::{AtHorizon, Require},
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
 };
-use tidegate_metrics::{Criterion, Evidence, Verdict, Window};
+
+use super::{Cause, Event, IllegalEvent, Pause, Rollout, State, asked::remedy};
+use crate::{Slot, Weight, plan::OnDrift};
+use tidegate_metrics::Window;
 
 /// The start of the year 9000. Up to here every time that a plan can lead to has a window of its own.
 const LAST: Duration = Duration::from_secs(221_845_392_000);
@@ -22,44 +22,32 @@ impl Rollout {
                 "its time lies after the year 9000; set the clock right",
             ));
         }
+        if let Event::Ask(request) = event {
+            return self.ask(request, at).map_err(|remedy| illegal(event, &self.state, remedy));
+        }
         let since = at;
         self.state = match (&self.state, event) {
             // What was owed was done.
-            (State::Preflight, Event::Checked) => State::Provision { since },
+            (State::Preflight, Event::Checked) if self.pauses.is_empty() => State::Provision { since },
             (State::Provision { .. }, Event::Ready) => State::Warm { since },
             (State::Warm { .. }, Event::Elapsed) if self.pauses.is_empty() => State::Shift { step: 0, since },
-            (&State::Shift { step, .. }, Event::Routed) => {
-                State::Analyse { step, since, from: self.window_after(at), trials: self.trials() }
-            }
+            (&State::Shift { step, .. }, Event::Routed) => self.begin(step, at),
             (&State::Analyse { step, .. }, Event::Elapsed)
-                if self.weight(step) == Weight::NONE && self.pauses.is_empty() =>
+                if !self.plan.observes(step) && self.pauses.is_empty() =>
             {
                 self.after_step(step, at)
             }
             (&State::Analyse { step, .. }, Event::Observed { window, samples })
-                if self.weight(step) > Weight::NONE && samples.len() == self.evidence.len() =>
+                if self.plan.observes(step) && samples.len() == self.plan.criteria.len() =>
             {
                 self.analyse(*window, samples, at)
             }
-            (&State::Gate { step, from }, Event::Observed { window, samples })
-                if self.weight(step) > Weight::NONE && samples.len() == self.evidence.len() =>
+            (&State::Gate { step, .. }, Event::Observed { window, samples })
+                if self.plan.observes(step) && samples.len() == self.plan.criteria.len() =>
             {
-                collect(&mut self.evidence, &self.plan.criteria, *window, samples);
-                match self.verdict() {
-                    Verdict::Fail => State::Retreat { since, cause: self.failed() },
-                    _ => State::Gate { step, from: from.max(window.end()) },
-                }
+                self.stand(*window, samples, at)
             }
-            // Windows that were open while the route was not as it should say nothing.
-            (&State::Analyse { step, since, trials, .. }, Event::Drifted { .. }) => {
-                State::Analyse { step, since, from: self.window_after(at), trials }
-            }
-            (&State::Gate { step, .. }, Event::Drifted { .. }) => {
-                State::Gate { step, from: self.window_after(at) }
-            }
-            (&State::Bake { since, promoted, .. }, Event::Drifted { .. }) => {
-                State::Bake { since, from: self.window_after(at), promoted }
-            }
+            (State::Rush { .. }, Event::Routed) => State::Renew { since },
             (State::Renew { .. }, Event::Ready) => State::Return { since },
             (State::Return { .. }, Event::Routed) => State::Record { since },
             (State::Record { .. }, &Event::Recorded { seq }) => {
@@ -74,14 +62,34 @@ impl Rollout {
                 State::Bake { since, from: self.window_after(at), promoted }
             }
             (State::Bake { .. }, Event::Observed { window, samples })
-                if samples.len() == self.bake_evidence.len() =>
+                if samples.len() == self.plan.bake_criteria.len() =>
             {
-                self.bake(*window, samples, at)
+                self.watch_promoted(*window, samples, at)
             }
             (State::Settle { .. }, Event::Settled) => State::Promoted,
+
+            // The way back.
+            (State::Restore { cause, .. }, Event::Ready) => State::Retreat { since, cause: cause.clone() },
+            (State::Retreat { cause, .. }, Event::Routed) if self.plan.verifies() => {
+                State::Verify { since, from: self.window_after(at), cause: cause.clone() }
+            }
             (State::Retreat { cause, .. }, Event::Routed) => State::Ebb { since, cause: cause.clone() },
+            (State::Verify { .. }, Event::Observed { window, samples })
+                if samples.len() == self.plan.bake_criteria.len() =>
+            {
+                self.watch_stable(*window, samples, at)
+            }
             (State::Ebb { cause, .. }, Event::Elapsed) => State::Withdraw { since, cause: cause.clone() },
-            (State::Withdraw { cause, .. }, Event::Removed) => State::RolledBack { cause: cause.clone() },
+            (State::Withdraw { cause, .. }, Event::Removed) => match (self.next.take(), cause) {
+                (Some(plan), _) => {
+                    *self = Self::new(*plan);
+                    return Ok(());
+                }
+                (None, Cause::Compared { verdict, judgements }) => {
+                    State::Compared { verdict: *verdict, judgements: judgements.clone() }
+                }
+                (None, cause) => State::RolledBack { cause: cause.clone() },
+            },
 
             // What was owed could not be done.
             (state, Event::Failed { why }) => match self.after_failure(why, at) {
@@ -89,36 +97,51 @@ impl Rollout {
                 None => return Err(illegal(event, state, "nothing is owed that could fail")),
             },
 
-            // What was asked.
-            (State::Gate { .. }, Event::Ask(Request::Approve { .. })) if !self.pauses.is_empty() => {
-                return Err(illegal(event, &self.state, "it is held; resume it first"));
+            // The world is not as it was left. Windows that were open meanwhile say nothing.
+            (State::Analyse { .. } | State::Gate { .. }, Event::Drifted { why }) => {
+                match self.plan.on_drift {
+                    OnDrift::Abort => State::Retreat { since, cause: Cause::Broken { why: why.clone() } },
+                    OnDrift::Pause => {
+                        self.pauses.insert(Pause::Drifted);
+                        self.from_new_window(at)
+                    }
+                    OnDrift::Reassert => self.from_new_window(at),
+                }
             }
-            (&State::Gate { step, .. }, Event::Ask(Request::Approve { .. })) => self.beyond(step, at),
-            (State::Gate { .. }, Event::Ask(Request::Reject { by, reason })) => {
-                State::Retreat { since, cause: Cause::Rejected { by: by.clone(), reason: reason.clone() } }
+            (State::Bake { .. } | State::Verify { .. }, Event::Drifted { .. }) => self.from_new_window(at),
+            (State::Analyse { .. } | State::Gate { .. }, Event::Unready { slot: Slot::Candidate, why }) => {
+                State::Retreat { since, cause: Cause::Broken { why: why.clone() } }
             }
-            (state, Event::Ask(Request::Hold { .. })) if before_promotion(state) => {
-                self.pauses.insert(Pause::Held);
+            (State::Analyse { .. } | State::Gate { .. }, Event::Unready { .. }) => {
+                self.pauses.insert(Pause::StableUnready);
+                self.from_new_window(at)
+            }
+            (_, Event::Recovered) if self.pauses.remove(&Pause::StableUnready) => {
+                self.state = self.from_new_window(at);
+                self.proceed(at)
+            }
+            (state, Event::Frozen { .. }) if state.is_before_promotion() && !self.knows_of_freeze() => {
+                self.pauses.insert(Pause::Frozen);
                 return Ok(());
             }
-            (state, Event::Ask(Request::Resume { .. }))
-                if before_promotion(state) && !self.pauses.is_empty() =>
+            (_, Event::Thawed) if self.knows_of_freeze() => {
+                self.thawed = false;
+                self.pauses.remove(&Pause::Frozen);
+                self.proceed(at)
+            }
+
+            // Gates.
+            (State::Gate { .. }, &Event::Opened { gate, .. })
+                if self.closed_gates().any(|(place, _)| place == gate) =>
             {
-                self.pauses.clear();
-                match *state {
-                    // Whoever resumes an undecided step gives it its whole time again.
-                    State::Analyse { step, from, trials, .. } => State::Analyse { step, since, from, trials },
-                    _ => return Ok(()),
-                }
+                self.open(gate, at)
             }
-            (state, Event::Ask(Request::Abort { by, reason })) if before_promotion(state) => {
-                let cause = Cause::Requested { by: by.clone(), reason: reason.clone() };
-                match state {
-                    State::Preflight => State::RolledBack { cause },
-                    State::Provision { .. } | State::Warm { .. } => State::Withdraw { since, cause },
-                    _ => State::Retreat { since, cause },
-                }
+            (State::Gate { .. }, Event::Shut { gate, by, reason })
+                if self.closed_gates().any(|(place, _)| place == *gate) =>
+            {
+                State::Retreat { since, cause: Cause::Rejected { by: by.clone(), reason: reason.clone() } }
             }
+
             (state, Event::Seize { .. }) if state.is_end() => return Ok(()),
             (_, Event::Seize { by }) => State::Seized { by: by.clone() },
 
@@ -127,75 +150,45 @@ impl Rollout {
         Ok(())
     }
 
-    fn analyse(&mut self, window: Window, samples: &[Sample], at: SystemTime) -> State {
-        let State::Analyse { step, since, from, trials } = self.state else {
-            unreachable!("only called while analysing");
-        };
-        collect(&mut self.evidence, &self.plan.criteria, window, samples);
-        let verdict = self.verdict();
-        if verdict == Verdict::Fail {
-            return State::Retreat { since: at, cause: self.failed() };
-        }
-        let here = State::Analyse { step, since, from: from.max(window.end()), trials };
-        if !self.pauses.is_empty() {
-            return here;
-        }
-        let wanted = &self.plan.steps[step];
-        let proven = wanted.require == Require::NoFailure || verdict == Verdict::Pass;
-        // By the window's end and not by the clock: a driver that was away has not been watching.
-        let now = window.end();
-        // At least one request, whatever the plan says: without evidence no step ends well.
-        let seen = self.trials() >= trials.saturating_add(wanted.min_trials.max(1));
-        if now >= since + wanted.soak && seen && proven {
-            return self.after_step(step, at);
-        }
-        if now < since + self.plan.timing.horizon {
-            return here;
-        }
-        match self.plan.at_horizon {
-            AtHorizon::Hold => {
-                self.pauses.insert(Pause::Undecided);
-                here
-            }
-            AtHorizon::Promote => self.after_step(step, at),
-            AtHorizon::Rollback => State::Retreat { since: at, cause: Cause::Undecided },
-        }
-    }
-
-    fn bake(&mut self, window: Window, samples: &[Sample], at: SystemTime) -> State {
-        let State::Bake { since, from, promoted } = self.state else {
-            unreachable!("only called while baking");
-        };
-        collect(&mut self.bake_evidence, &self.plan.bake_criteria, window, samples);
-        match self.verdict() {
-            Verdict::Fail => State::Unsettled { cause: self.failed() },
-            Verdict::Pass if window.end() >= since + self.plan.timing.bake => {
-                State::Settle { since: at, promoted }
-            }
-            Verdict::Inconclusive
-                if window.end() >= since + self.plan.timing.bake + self.plan.timing.horizon =>
-            {
-                State::Unsettled { cause: Cause::Undecided }
-            }
-            _ => State::Bake { since, from: from.max(window.end()), promoted },
-        }
+    /// The traffic of a step is in force.
+    fn begin(&mut self, step: usize, at: SystemTime) -> State {
+        self.split = tidegate_metrics::statistics::Split::new();
+        State::Analyse { step, since: at, from: self.window_after(at), trials: self.trial.trials() }
     }
 
     /// A step went well.
-    fn after_step(&self, step: usize, at: SystemTime) -> State {
-        if self.plan.steps[step].gate {
-            State::Gate { step, from: self.window_after(at) }
-        } else {
+    pub(super) fn after_step(&self, step: usize, at: SystemTime) -> State {
+        if self.plan.steps[step].gates.is_empty() {
             self.beyond(step, at)
+        } else {
+            State::Gate { step, from: self.window_after(at), open: BTreeSet::new() }
         }
     }
 
     /// A step went well and nothing stands before the next.
-    fn beyond(&self, step: usize, at: SystemTime) -> State {
+    pub(super) fn beyond(&self, step: usize, at: SystemTime) -> State {
         if step + 1 < self.plan.steps.len() {
             State::Shift { step: step + 1, since: at }
         } else {
-            State::Renew { since: at }
+            self.finish(at)
+        }
+    }
+
+    /// A gate has opened.
+    pub(super) fn open(&mut self, gate: usize, at: SystemTime) -> State {
+        if let State::Gate { open, .. } = &mut self.state {
+            open.insert(gate);
+        }
+        self.proceed(at)
+    }
+
+    /// Goes on from where it is, if it stands before gates that are all open and nothing holds it up.
+    pub(super) fn proceed(&self, at: SystemTime) -> State {
+        match &self.state {
+            State::Gate { step, .. } if self.pauses.is_empty() && self.closed_gates().next().is_none() => {
+                self.beyond(*step, at)
+            }
+            state => state.clone(),
         }
     }
 
@@ -206,7 +199,7 @@ impl Rollout {
         Some(match self.state {
             State::Preflight => State::RolledBack { cause },
             State::Provision { .. } => State::Withdraw { since, cause },
-            State::Shift { .. } => State::Retreat { since, cause },
+            State::Rush { .. } | State::Shift { .. } => State::Retreat { since, cause },
             State::Renew { .. } => stuck(
                 "the candidate's slot carries all traffic and keeps it; mend the stable slot, or roll back to the version before",
             ),
@@ -217,6 +210,9 @@ impl Rollout {
                 "all traffic is on the new version but the channel does not say so; look at the channel's history, then promote by hand",
             ),
             State::Retire { .. } => stuck("all traffic is on stable; remove the candidate's slot by hand"),
+            State::Restore { .. } => stuck(
+                "the candidate's slot carries all traffic and keeps it; make the version before run in the stable slot, then send all traffic there",
+            ),
             State::Settle { .. } => State::Unsettled { cause },
             State::Retreat { .. } => {
                 stuck("the candidate may still have traffic; send all of it to a side that is ready, by hand")
@@ -226,55 +222,36 @@ impl Rollout {
         })
     }
 
-    fn failed(&self) -> Cause {
-        let judgements = self.judgements();
-        let failed = judgements.iter().filter(|judgement| judgement.verdict == Verdict::Fail);
-        Cause::Failed { judgements: failed.map(ToString::to_string).collect() }
+    /// Where it is, but for the window that is observed next, which begins after `at`.
+    fn from_new_window(&self, at: SystemTime) -> State {
+        let mut state = self.state.clone();
+        if let State::Analyse { from, .. }
+        | State::Gate { from, .. }
+        | State::Verify { from, .. }
+        | State::Bake { from, .. } = &mut state
+        {
+            *from = self.window_after(at);
+        }
+        state
     }
 
-    fn weight(&self, step: usize) -> Weight {
-        self.plan.steps[step].weight
-    }
-
-    fn window_after(&self, at: SystemTime) -> SystemTime {
+    pub(super) fn window_after(&self, at: SystemTime) -> SystemTime {
         Window::first_after(at, self.plan.timing.window).expect("a plan's window has a length").start()
     }
-}
 
-fn collect(evidence: &mut [Evidence], criteria: &[Criterion], window: Window, samples: &[Sample]) {
-    for ((evidence, criterion), sample) in evidence.iter_mut().zip(criteria).zip(samples) {
-        // Once the candidate has all traffic there is nothing to compare it with, and what was known stays.
-        if sample.baseline.is_some() || !criterion.needs_baseline() {
-            // A window that is there already was journaled twice and counts once.
-            evidence.add(window, sample.candidate.clone(), sample.baseline.clone());
-        }
-    }
-}
-
-const fn before_promotion(state: &State) -> bool {
-    matches!(
-        state,
-        State::Preflight
-            | State::Provision { .. }
-            | State::Warm { .. }
-            | State::Shift { .. }
-            | State::Analyse { .. }
-            | State::Gate { .. }
-    )
-}
-
-const fn remedy(state: &State, event: &Event) -> &'static str {
-    match event {
-        _ if state.is_end() => "it is over; open a new one",
-        Event::Ask(Request::Abort { .. }) => {
-            "its promotion has begun, or it is returning already; use a rollback to go back from a promoted version"
-        }
-        Event::Ask(Request::Approve { .. }) | Event::Ask(Request::Reject { .. }) => {
-            "there is no gate to open here; wait until it asks for approval"
-        }
-        Event::Ask(Request::Hold { .. }) => "nothing is left that could be held",
-        Event::Ask(Request::Resume { .. }) => "it is not paused",
-        _ => "that is not what is owed",
+    /// The candidate's share of the requests of both sides that are compared in `step`, if its requests are a
+    /// fair sample of them.
+    pub(super) fn fair_share(&self, step: usize) -> Option<f64> {
+        let share = |weight: Weight| f64::from(weight.as_basis_points()) / 10_000.0;
+        let traffic = self.plan.traffic(step);
+        let [candidate, baseline] = [Slot::Candidate, Slot::Baseline].map(|slot| share(traffic.weight(slot)));
+        let fair = match share(traffic.mirror()) {
+            mirrored if mirrored > 0.0 => mirrored / (1.0 + mirrored),
+            _ if baseline > 0.0 => candidate / (candidate + baseline),
+            _ => candidate,
+        };
+        // Some users ask more than others, so that the shares of sticky users are not those of requests.
+        (traffic.sticky().is_none() && fair > 0.0 && fair < 1.0).then_some(fair)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where a rollout can be.
 
-use std::{fmt, time::SystemTime};
+use std::{collections::BTreeSet, fmt, time::SystemTime};
 
+use tidegate_metrics::Verdict;
 use tidegate_registry::Seq;
 
 /// Where a rollout is, in the order of a life. Each state knows only what it needs and owes one [`Duty`](crate::Duty).
@@ -38,12 +39,19 @@ pub enum State {
         /// Requests that the candidate had answered before.
         trials: u64,
     },
-    /// The step went well; a person has to approve.
+    /// The step went well; its gates have to open.
     Gate {
         /// The step, from 0.
         step: usize,
         /// The start of the window that is observed next.
         from: SystemTime,
+        /// The gates that are open, by their places in the step's list.
+        open: BTreeSet<usize>,
+    },
+    /// Somebody wants all traffic on the candidate, without further proof.
+    Rush {
+        /// Since when.
+        since: SystemTime,
     },
     /// The candidate carries everything; its release is to be made to run in the stable slot too.
     Renew {
@@ -91,11 +99,27 @@ pub enum State {
         promoted: Seq,
     },
 
+    /// Stable was to be replaced already: the version before is to be made to run there again.
+    Restore {
+        /// Since when.
+        since: SystemTime,
+        /// Why.
+        cause: Cause,
+    },
     /// All traffic is to go back to stable.
     Retreat {
         /// Since when.
         since: SystemTime,
         /// Why.
+        cause: Cause,
+    },
+    /// Traffic is back; stable is watched, to see that it is well.
+    Verify {
+        /// Since when.
+        since: SystemTime,
+        /// The start of the window that is observed next.
+        from: SystemTime,
+        /// Why traffic is back.
         cause: Cause,
     },
     /// Traffic is back; requests in flight on the candidate are to end.
@@ -113,6 +137,13 @@ pub enum State {
         cause: Cause,
     },
 
+    /// An end that was wanted: both sides are compared, all traffic is on stable and the candidate is gone.
+    Compared {
+        /// What the evidence says of the candidate.
+        verdict: Verdict,
+        /// Each criterion, in words, with its numbers.
+        judgements: Vec<String>,
+    },
     /// The end that was wanted: promoted, baked and settled.
     Promoted,
     /// An end: all traffic is on stable and the candidate is gone.
@@ -150,17 +181,29 @@ pub enum Cause {
         /// What, and why.
         why: String,
     },
+    /// Both sides have been compared, which was all that was wanted.
+    Compared {
+        /// What the evidence says of the candidate.
+        verdict: Verdict,
+        /// Each criterion, in words, with its numbers.
+        judgements: Vec<String>,
+    },
     /// The evidence was against the candidate.
     Failed {
         /// The criteria that failed, in words, with their numbers.
         judgements: Vec<String>,
     },
-    /// Somebody kept the gate shut.
+    /// Somebody kept a gate shut.
     Rejected {
-        /// Who.
+        /// Who, or which check.
         by: String,
         /// Why.
         reason: String,
+    },
+    /// Another plan takes the place of this one.
+    Replaced {
+        /// Who asked for it.
+        by: String,
     },
     /// Somebody asked for it.
     Requested {
@@ -173,27 +216,33 @@ pub enum Cause {
     Undecided,
 }
 
-/// Why a rollout does not go on, although it could.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Pause {
-    /// Somebody asked for it.
-    Held,
-    /// A step has reached the horizon undecided.
-    Undecided,
-}
-
 impl State {
     /// Whether nothing more will happen.
     #[must_use]
     pub const fn is_end(&self) -> bool {
         matches!(
             self,
-            Self::Promoted
+            Self::Compared { .. }
+                | Self::Promoted
                 | Self::RolledBack { .. }
                 | Self::Seized { .. }
                 | Self::Stuck { .. }
                 | Self::Unsettled { .. }
+        )
+    }
+
+    /// Whether nothing has been done yet that only a rollback undoes.
+    #[must_use]
+    pub const fn is_before_promotion(&self) -> bool {
+        matches!(
+            self,
+            Self::Preflight
+                | Self::Provision { .. }
+                | Self::Warm { .. }
+                | Self::Shift { .. }
+                | Self::Analyse { .. }
+                | Self::Gate { .. }
+                | Self::Rush { .. }
         )
     }
 
@@ -209,22 +258,26 @@ impl State {
         match self {
             Self::Analyse { .. } => "judging the candidate",
             Self::Bake { .. } => "baking the promoted version",
+            Self::Compared { .. } => "over, both sides compared",
             Self::Drain { .. } | Self::Ebb { .. } => "letting requests in flight end",
-            Self::Gate { .. } => "waiting for approval",
+            Self::Gate { .. } => "waiting before a gate",
             Self::Preflight => "checking its plan",
             Self::Promoted => "over, its candidate promoted",
             Self::Provision { .. } => "making the candidate run",
             Self::Record { .. } => "recording the promotion",
             Self::Renew { .. } => "making the new release run in the stable slot",
+            Self::Restore { .. } => "making the version before run in the stable slot again",
             Self::Retire { .. } => "emptying the candidate's slot",
             Self::Retreat { .. } => "returning traffic to stable",
             Self::Return { .. } => "moving traffic to the renewed stable slot",
             Self::RolledBack { .. } => "over, rolled back",
+            Self::Rush { .. } => "moving all traffic to the candidate",
             Self::Seized { .. } => "over, its route taken by somebody else",
             Self::Settle { .. } => "recording the end of the bake",
             Self::Shift { .. } => "moving traffic",
             Self::Stuck { .. } => "stuck and needs a person",
             Self::Unsettled { .. } => "over, promoted but failed its bake",
+            Self::Verify { .. } => "watching stable after the return of its traffic",
             Self::Warm { .. } => "warming the candidate up",
             Self::Withdraw { .. } => "removing the candidate",
         }
@@ -237,10 +290,15 @@ impl fmt::Display for State {
             Self::Analyse { step, .. } | Self::Gate { step, .. } | Self::Shift { step, .. } => {
                 write!(f, "{} (step {})", self.doing(), step + 1)
             }
+            Self::Compared { verdict, judgements } => {
+                write!(f, "{} ({verdict}): {}", self.doing(), judgements.join("; "))
+            }
             Self::Ebb { cause, .. }
+            | Self::Restore { cause, .. }
             | Self::Retreat { cause, .. }
             | Self::RolledBack { cause }
             | Self::Unsettled { cause }
+            | Self::Verify { cause, .. }
             | Self::Withdraw { cause, .. } => write!(f, "{}: {cause}", self.doing()),
             Self::Seized { by } => write!(f, "{}: {by}", self.doing()),
             Self::Stuck { during, why, remedy } => {
@@ -255,8 +313,10 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken { why } => f.write_str(why),
+            Self::Compared { verdict, .. } => write!(f, "both sides are compared ({verdict})"),
             Self::Failed { judgements } => f.write_str(&judgements.join("; ")),
             Self::Rejected { by, reason } => write!(f, "{by} rejected it: {reason}"),
+            Self::Replaced { by } => write!(f, "{by} put another plan in its place"),
             Self::Requested { by, reason } => write!(f, "{by} asked for it: {reason}"),
             Self::Undecided => f.write_str("there was not enough evidence within the horizon"),
         }

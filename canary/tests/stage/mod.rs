@@ -14,8 +14,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidegate_canary::{
-    Driver, Error, InMemoryDeployer, InMemoryRouter, Plan, PlanSpec, Record, Release, RolloutId,
-    RouteJournal, State, Timing, WallClock, World,
+    Driver, Error, Gatekeepers, InMemoryDeployer, InMemoryRouter, Plan, PlanSpec, Record, Release, RolloutId,
+    RouteJournal, Slot, State, Timing, TrafficRouter, WallClock, Weight, World,
     metrics::{
         self, Criterion, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Statistic,
         Window,
@@ -38,15 +38,22 @@ pub(crate) struct Stage {
     pub(crate) candidate: Release,
 }
 
-/// Traffic of 1 000 requests a window on each side, of which so many fail.
+/// Of 1 000 requests on each side so many fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Requests {
     pub(crate) stable_errors: u64,
     pub(crate) candidate_errors: u64,
 }
 
+/// 10 000 requests a window, split as a router says.
+#[derive(Debug)]
+pub(crate) struct Split {
+    pub(crate) requests: Requests,
+    pub(crate) router: InMemoryRouter,
+}
+
 #[async_trait]
-impl MetricsSource for Requests {
+impl MetricsSource for Split {
     async fn observe(
         &self,
         metric: &Metric,
@@ -56,18 +63,28 @@ impl MetricsSource for Requests {
         // Deterministic, but not the same in each window.
         let wobble = window.end().duration_since(BEGIN).unwrap().as_secs() / 30 % 3;
         let errors = if side.get("slot") == Some("candidate") || side.get("version") == Some("1.1.0") {
-            self.candidate_errors
+            self.requests.candidate_errors
         } else {
-            self.stable_errors
+            self.requests.stable_errors
         };
+        let route = side.get("route").unwrap().parse().unwrap();
+        let traffic = self.router.observe(&route).await.unwrap().traffic;
+        let slots = [Slot::Stable, Slot::Baseline, Slot::Candidate];
+        let slot =
+            slots.into_iter().find(|slot| side.get("slot") == Some(slot.to_string().as_str())).unwrap();
+        let copies = if slot == Slot::Candidate { traffic.mirror() } else { Weight::NONE };
+        let trials = u64::from(traffic.weight(slot).max(copies).as_basis_points());
         Ok(match metric.as_str() {
-            Metric::ERRORS => Measurement::Observed(Observation::proportion(errors + wobble, 1_000).unwrap()),
+            Metric::ERRORS if trials > 0 => {
+                let hits = (errors + wobble) * trials / 1_000;
+                Measurement::Observed(Observation::proportion(hits, trials).unwrap())
+            }
             _ => Measurement::Missing(Missing::NoData),
         })
     }
 }
 
-impl fmt::Display for Requests {
+impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("synthetic requests")
     }
@@ -107,9 +124,10 @@ impl Stage {
         World {
             store: Arc::new(self.store.clone()),
             log,
-            metrics: Arc::new(self.requests),
+            metrics: Arc::new(Split { requests: self.requests, router: self.router.clone() }),
             router: Arc::new(self.router.clone()),
             deployer: Arc::new(self.deployer.clone()),
+            gates: Gatekeepers::new(),
             clock: self.clock,
         }
     }

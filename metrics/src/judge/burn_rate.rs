@@ -111,7 +111,7 @@ const fn thirty() -> u64 {
     30
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Burning {
     rule: BurnRate,
     /// Bad requests of the windows that the long one reaches back to.

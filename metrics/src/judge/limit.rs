@@ -132,7 +132,7 @@ impl Bound {
 }
 
 /// A limit on a share of trials under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Limiting {
     limit: Limit,
     fail: (Process, Looks),

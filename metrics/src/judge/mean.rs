@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mean {
     limit: Limit,
     count: u64,

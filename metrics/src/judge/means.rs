@@ -92,7 +92,7 @@ impl MeanComparison {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Weighing {
     rule: MeanComparison,
     sample: Option<Sample>,
@@ -103,7 +103,7 @@ struct Weighing {
 
 /// The difference to what a failure takes, to what a pass takes, and to the baseline itself at either chance of
 /// error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Sample {
     Single(Box<[MeanDifference; 4]>),
     Windows(Box<[PairedDifference; 4]>),

@@ -184,6 +184,19 @@ impl Judge {
     }
 }
 
+impl Clone for Judge {
+    fn clone(&self) -> Self {
+        let Self { criterion, test, gaps, windows, last } = self;
+        Self {
+            criterion: criterion.clone(),
+            test: (**test).boxed(),
+            gaps: gaps.clone(),
+            windows: *windows,
+            last: *last,
+        }
+    }
+}
+
 impl fmt::Debug for Judge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Judge")
@@ -194,7 +207,7 @@ impl fmt::Debug for Judge {
 }
 
 /// One way to judge. It takes valid observations in the order of their windows.
-trait Test: fmt::Debug + Send + Sync {
+trait Test: Boxed + fmt::Debug + Send + Sync {
     /// Takes one window in, or says why it cannot.
     fn take(&mut self, window: Window, pair: &Pair) -> Seen;
 
@@ -207,8 +220,19 @@ trait Test: fmt::Debug + Send + Sync {
     }
 }
 
+/// A copy of a test behind a pointer. Every test that can be copied has it.
+trait Boxed {
+    fn boxed(&self) -> Box<dyn Test>;
+}
+
+impl<T: Test + Clone + 'static> Boxed for T {
+    fn boxed(&self) -> Box<dyn Test> {
+        Box::new(self.clone())
+    }
+}
+
 /// What one window showed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Seen {
     Counted,
     /// Nothing, for this reason.
@@ -220,7 +244,7 @@ enum Seen {
 }
 
 /// What all windows together say, gaps aside.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Standing {
     verdict: Verdict,
     fail: Strength,
@@ -265,7 +289,7 @@ impl Standing {
 }
 
 /// What stands in the way of a verdict from evidence alone.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Gaps {
     any: bool,
     missing: Option<String>,

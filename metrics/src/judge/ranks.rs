@@ -119,7 +119,7 @@ impl RankComparison {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ranking {
     rule: RankComparison,
     seen: u32,
@@ -132,7 +132,7 @@ struct Ranking {
 }
 
 /// What the last look showed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Look {
     number: u32,
     p: f64,

@@ -92,7 +92,7 @@ const fn five() -> u32 {
     5
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Reader {
     readings: Readings,
     /// Whether the bound was broken, in the last windows that had a reading.

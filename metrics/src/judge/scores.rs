@@ -84,7 +84,7 @@ impl ScoreComparison {
 }
 
 /// Candidate and baseline, with the chance of error of either decision.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Scoring {
     rule: ScoreComparison,
     fail: [BoundedMean; 2],

@@ -18,7 +18,7 @@ const GOOD: [(f64, f64); 3] = [(0.5, 0.1), (0.8, 0.2), (1.0, 0.7)];
 const STAKES: [f64; 6] = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6];
 
 /// A bet that the candidate is too bad, and one that it is good enough.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bets {
     method: Method,
     negligible: f64,

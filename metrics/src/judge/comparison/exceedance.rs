@@ -21,7 +21,7 @@ const SAMPLE: u64 = 100;
 /// Where the edges are, from the middle into the bad tail.
 const QUANTILES: [f64; 5] = [0.5, 0.75, 0.9, 0.95, 0.99];
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Exceedance {
     comparison: Comparison,
     /// The baseline's values while there are no edges.

@@ -177,7 +177,7 @@ fn usable(ratio: f64) -> bool {
 }
 
 /// A comparison under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Comparing {
     comparison: Comparison,
     shape: Shape,
@@ -192,7 +192,7 @@ struct Comparing {
 }
 
 /// What the first window turned out to hold; the others must hold the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Shape {
     Beyond(Exceedance),
     Counts(Box<Bets>),

@@ -1,0 +1,73 @@
+//! Who lets a rollout through a gate.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{BoxError, Release, RolloutId, RouteId};
+
+/// Says whether a rollout may go on: smoke tests, a security scan, a change board.
+///
+/// # Contract
+///
+/// * **Asked again and again.** Until it says [`Open`](Answer::Open) or [`Shut`](Answer::Shut) it is asked
+///   again, also by another driver after a crash. The same [`Question::key`] is the same question, so whatever it
+///   starts it starts once.
+/// * An error is no answer: it is asked again.
+/// * It may take its time; nothing else waits for it, and evidence against the candidate goes first.
+#[async_trait]
+#[cfg_attr(feature = "testkit", mockall::automock)]
+pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
+    /// Whether the rollout may go through.
+    async fn ask(&self, question: &Question) -> Result<Answer, BoxError>;
+}
+
+/// The gatekeepers of a rollout, by the names that plans call them.
+pub type Gatekeepers = BTreeMap<String, Arc<dyn Gatekeeper>>;
+
+/// Whether this rollout may go through this gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Question {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Its route.
+    pub route: RouteId,
+    /// The step that went well, from 0.
+    pub step: usize,
+    /// What the plan calls the gate.
+    pub gate: String,
+    /// What is in service.
+    pub stable: Release,
+    /// What wants to be.
+    pub candidate: Release,
+    /// What the evidence says so far, a sentence for each criterion.
+    pub judgements: Vec<String>,
+}
+
+/// What a gatekeeper says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "answer")]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is not decided yet. Ask again.
+    NotYet,
+    /// It may go through.
+    Open,
+    /// It may not, and that is final: traffic returns to stable.
+    Shut {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Question {
+    /// What makes it this question and no other: rollout, step and gate, and what is asked about.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let Self { rollout, step, gate, candidate, .. } = self;
+        format!("{rollout}/{step}/{gate}/{}", candidate.digest)
+    }
+}
