@@ -53,6 +53,10 @@ impl TrafficRouter for InMemoryRouter {
     }
 
     async fn apply(&self, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), ActuatorError> {
+        self.capabilities().check(traffic).map_err(|unsupported| ActuatorError::Refused {
+            target: format!("route {route} in memory"),
+            source: unsupported.into(),
+        })?;
         let mut routes = lock(&self.routes);
         admit(&mut routes.get(route).map(|(_, held)| *held), fence)?;
         routes.insert(route.clone(), (traffic.clone(), fence));

@@ -66,7 +66,7 @@ pub struct Capabilities {
     pub headers: bool,
     /// Whether exceptions and sticky users by cookie work.
     pub cookies: bool,
-    /// Whether the candidate can get copies of stable's requests.
+    /// Whether the candidate can get copies of requests while stable answers all of them.
     pub mirror: bool,
     /// Whether users can be kept on their side.
     pub sticky: bool,
@@ -139,6 +139,11 @@ impl Capabilities {
         }
         if traffic.mirror() > Weight::NONE && !self.mirror {
             return Err(Unsupported("copies of requests".to_owned()));
+        }
+        if traffic.mirror() > Weight::NONE && traffic.weight(Slot::Stable) < Weight::FULL {
+            return Err(Unsupported(
+                "copies beside a split, which would reach the candidate twice".to_owned(),
+            ));
         }
         if traffic.sticky().is_some() && !self.sticky {
             return Err(Unsupported("keeping users on their side".to_owned()));

@@ -163,7 +163,8 @@ impl Traffic {
     }
 
     /// The share of the requests to stable of which the candidate gets a copy as well. Whoever asked gets
-    /// stable's answer, and never waits for the candidate's, which nobody sees.
+    /// stable's answer, and never waits for the candidate's, which nobody sees. Only while stable answers
+    /// everything.
     #[must_use]
     pub const fn mirror(&self) -> Weight {
         self.mirror

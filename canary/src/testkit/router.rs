@@ -108,7 +108,7 @@ pub async fn routes_are_apart<R: TrafficRouter>(make: impl AsyncFn() -> Routes<R
     let (ten, twenty) = (routes.split(10), routes.split(20));
     routes.apply(&ten, 9).await;
     assert_eq!(see(&routes.router, &routes.another).await, Observed::new(Traffic::stable(), None));
-    routes.router.apply(&routes.another, &twenty, fence(2)).await.expect("each route has its own fence");
+    insist(&routes.router, &routes.another, &twenty, fence(2)).await.expect("each route has its own fence");
     assert_eq!(see(&routes.router, &routes.another).await, Observed::new(twenty, Some(fence(2))));
     assert_eq!(routes.observe().await, Observed::new(ten, Some(fence(9))));
 }
@@ -260,7 +260,8 @@ fn wishes(capabilities: Capabilities) -> Vec<Traffic> {
         share(10_000),
         share(0),
         share(0).with_mirror(share(2_000).weight(Slot::Candidate)),
-        half.clone().with_mirror(Weight::FULL),
+        share(0).with_mirror(Weight::FULL),
+        half.clone().with_mirror(share(2_000).weight(Slot::Candidate)),
         half.clone().with_exceptions([exception(header())]),
         half.clone().with_exceptions([exception(cookie())]),
         half.clone().with_exceptions([exception(header()), exception(cookie())]),
