@@ -1,23 +1,20 @@
-//! Weights on a Gateway API HTTPRoute.
+//! Weights, exceptions and copies on a Gateway API HTTPRoute.
 
-use std::{fmt, future::Future, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use kube::{
-    Client,
-    api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
-};
+use kube::{Client, api::DynamicObject};
 
 use super::{
-    failure::Failure,
-    rule::{Backends, Rule},
+    object::{Cluster, Kind, Object},
+    rule::Rule,
+    sides::Backends,
+    unfit::Unfit,
 };
-use crate::{ActuatorError, BoxError, Capabilities, Fence, Observed, RouteId, Traffic, TrafficRouter};
+use crate::{ActuatorError, Capabilities, Fence, Observed, RouteId, Traffic, TrafficRouter};
 
-/// How often a change is planned again because somebody else wrote the object in between.
-const ATTEMPTS: usize = 5;
-/// How long one request to the API server may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+const KIND: Kind =
+    Kind { group: "gateway.networking.k8s.io", version: "v1", kind: "HTTPRoute", plural: "httproutes" };
 
 /// A router that moves the weights of an `HTTPRoute` of `gateway.networking.k8s.io/v1`, for any gateway or
 /// mesh that acts on these.
@@ -32,8 +29,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 ///   - {name: fraud-candidate, port: 80, weight: 0}
 /// ```
 ///
-/// Only the weights of these and the annotation [`FENCE`](super::FENCE) are ever written. The object's
+/// Only the weights of these, filters that copy requests to the candidate, rules of the router's own
+/// (`tidegate-predict-0` and so on) and the annotation [`FENCE`](super::FENCE) are ever written. The object's
 /// weights must have no other owner: keep them out of the manifests that a GitOps tool applies.
+///
+/// # What it promises
+///
+/// Weights to the basis point, which every gateway can do. The rest is what the API lets a gateway leave out,
+/// or what its definitions learned later, so whoever makes the router says what there is:
+/// [exceptions by header](Self::with_header_exceptions), [by cookie](Self::with_cookie_exceptions),
+/// [copies](Self::with_mirror). Users are never kept on their side; a rule with `sessionPersistence` is
+/// refused, as weights do not hold for users who have a session.
 ///
 /// # What "in force" means here
 ///
@@ -44,19 +50,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// it go on unseen. Gateways report what they have accepted, which is as much as the API tells; their proxies
 /// may follow a moment later.
 ///
-/// Weights that are no multiple of a basis point are somebody else's; they are observed rounded.
+/// Weights that are no multiple of a basis point are somebody else's; they are observed rounded. An exception
+/// whose rule no longer follows from the rule that splits, because that was changed, is not seen, and is
+/// written anew by the next [`apply`](TrafficRouter::apply).
 ///
 /// # Errors
 ///
 /// A route that is not named `namespace/name`, does not exist, may not be read or written by the client, or
 /// whose rule or backends are not as described is [`ActuatorError::Refused`], with the remedy as the source.
 /// No answer within 10 s, 429, 5xx, and an object that others change again and again are
-/// [`ActuatorError::Unavailable`].
-#[derive(Clone)]
+/// [`ActuatorError::Unavailable`]. A server that names a time after which to ask again is asked again, while
+/// the [patience](Self::with_patience) lasts.
+#[derive(Clone, Debug)]
 pub struct HttpRoute {
-    client: Client,
+    cluster: Cluster,
     backends: Backends,
     rule: Option<String>,
+    headers: bool,
+    cookies: bool,
+    mirror: bool,
 }
 
 impl HttpRoute {
@@ -64,7 +76,8 @@ impl HttpRoute {
     /// `stable` and `candidate`.
     pub fn new(client: Client, stable: impl Into<String>, candidate: impl Into<String>) -> Self {
         let backends = Backends { stable: stable.into(), baseline: None, candidate: candidate.into() };
-        Self { client, backends, rule: None }
+        let cluster = Cluster::new(client);
+        Self { cluster, backends, rule: None, headers: false, cookies: false, mirror: false }
     }
 
     /// This router, also splitting to the backend `baseline`.
@@ -81,29 +94,54 @@ impl HttpRoute {
         self
     }
 
-    async fn read(&self, object: &Object) -> Result<Rule, ActuatorError> {
-        let read =
-            in_time(object.api.get(&object.name)).await.map_err(|failure| failure.of(&object.target))?;
-        Rule::read(&read, self.rule.as_deref(), &self.backends).map_err(|unfit| object.refused(unfit))
+    /// This router, also writing exceptions by header, for a rule chosen by [`with_rule`](Self::with_rule):
+    /// only definitions that know names of rules (Gateway API 1.4, before that the experimental channel) let
+    /// it find its own rules again, so without a name it promises none.
+    ///
+    /// An exception is a copy of the rule that splits, with one backend and one header more in each match. By
+    /// the API's order of precedence it comes before the rule that splits.
+    #[must_use]
+    pub const fn with_header_exceptions(mut self) -> Self {
+        self.headers = true;
+        self
+    }
+
+    /// This router, also writing exceptions by cookie, as [by header](Self::with_header_exceptions), for
+    /// gateways that match headers by `RegularExpression` and join the lines of the header `Cookie`. The
+    /// pattern means the same in RE2, PCRE and POSIX, whether the whole value is matched or searched. Where a
+    /// request carries a cookie twice, either of them counts.
+    #[must_use]
+    pub const fn with_cookie_exceptions(mut self) -> Self {
+        self.cookies = true;
+        self
+    }
+
+    /// This router, also copying requests to the candidate by the filter `RequestMirror`. A share needs the
+    /// field `fraction` of Gateway API 1.3; copies of all requests do not.
+    ///
+    /// While stable has all traffic, the filter is put on the rule. Beside a split it would copy the candidate's
+    /// own requests as well, so it is then put on stable's backendRef; the API leaves it to gateways whether
+    /// they allow filters there, and those that do not say so in the status.
+    #[must_use]
+    pub const fn with_mirror(mut self) -> Self {
+        self.mirror = true;
+        self
+    }
+
+    /// This router, waiting up to `patience` with each request, 30 s by default, where the server names a time
+    /// after which to ask again.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.cluster.patience = patience;
+        self
     }
 
     fn object(&self, route: &RouteId) -> Result<Object, ActuatorError> {
-        let target = format!("HTTPRoute {route}");
-        let Some((namespace, name)) =
-            route.as_str().split_once('/').filter(|(a, b)| is_name(a) && is_name(b))
-        else {
-            let source = "it is no name of an object; write the route as `namespace/name`".into();
-            return Err(ActuatorError::Refused { target, source });
-        };
-        let kind = ApiResource {
-            group: "gateway.networking.k8s.io".to_owned(),
-            version: "v1".to_owned(),
-            api_version: "gateway.networking.k8s.io/v1".to_owned(),
-            kind: "HTTPRoute".to_owned(),
-            plural: "httproutes".to_owned(),
-        };
-        let api = Api::namespaced_with(self.client.clone(), namespace, &kind);
-        Ok(Object { api, name: name.to_owned(), target })
+        self.cluster.object(&KIND, route)
+    }
+
+    fn read(&self, object: &DynamicObject) -> Result<Rule, Unfit> {
+        Rule::read(object, self.rule.as_deref(), &self.backends)
     }
 }
 
@@ -112,9 +150,9 @@ impl TrafficRouter for HttpRoute {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             baseline: self.backends.baseline.is_some(),
-            headers: false,
-            cookies: false,
-            mirror: false,
+            headers: self.headers && self.rule.is_some(),
+            cookies: self.cookies && self.rule.is_some(),
+            mirror: self.mirror,
             sticky: false,
             ..Capabilities::ALL
         }
@@ -123,80 +161,10 @@ impl TrafficRouter for HttpRoute {
     async fn apply(&self, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), ActuatorError> {
         let object = self.object(route)?;
         self.capabilities().check(traffic).map_err(|unsupported| object.refused(unsupported))?;
-        let mut rule = self.read(&object).await?;
-        let mut attempts = ATTEMPTS;
-        loop {
-            if let Some(held) = rule.fence.filter(|held| *held > fence) {
-                return Err(ActuatorError::Fenced { offered: fence, held });
-            }
-            if rule.fence == Some(fence) && rule.asks_for(traffic) {
-                return Ok(());
-            }
-            let conflict = match object.patch(&rule, traffic, fence).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Conflict(conflict)) => conflict,
-                Err(failure) => return Err(failure.of(&object.target)),
-            };
-            attempts -= 1;
-            if attempts == 0 {
-                return Err(Failure::Later(conflict).of(&object.target));
-            }
-            let planned_from = rule.version;
-            rule = self.read(&object).await?;
-            if rule.version == planned_from {
-                // Nobody else wrote it, so it is the change itself that the server does not accept.
-                return Err(object.refused(conflict));
-            }
-        }
+        object.put(|object| self.read(object), traffic, fence).await
     }
 
     async fn observe(&self, route: &RouteId) -> Result<Observed, ActuatorError> {
-        let object = self.object(route)?;
-        let rule = self.read(&object).await?;
-        let traffic = rule.traffic().map_err(|unfit| object.refused(unfit))?;
-        rule.taken_up().map_err(|why| Failure::Later(why.into()).of(&object.target))?;
-        Ok(Observed::new(traffic, rule.fence))
+        self.object(route)?.look(|object| self.read(object)).await
     }
-}
-
-impl fmt::Debug for HttpRoute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpRoute")
-            .field("backends", &self.backends)
-            .field("rule", &self.rule)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The HTTPRoute that a call is about.
-struct Object {
-    api: Api<DynamicObject>,
-    name: String,
-    target: String,
-}
-
-impl Object {
-    async fn patch(&self, rule: &Rule, traffic: &Traffic, fence: Fence) -> Result<(), Failure> {
-        let patch = serde_json::from_value(rule.patch(traffic, fence)).expect("it is a JSON patch");
-        let params = PatchParams { field_manager: Some("tidegate".to_owned()), ..PatchParams::default() };
-        in_time(self.api.patch(&self.name, &params, &Patch::Json::<()>(patch))).await.map(drop)
-    }
-
-    fn refused(&self, why: impl Into<BoxError>) -> ActuatorError {
-        Failure::Never(why.into()).of(&self.target)
-    }
-}
-
-async fn in_time<T>(request: impl Future<Output = kube::Result<T>> + Send) -> Result<T, Failure> {
-    match tokio::time::timeout(ANSWER_WITHIN, request).await {
-        Ok(answer) => answer.map_err(Failure::from),
-        Err(elapsed) => Err(Failure::Later(elapsed.into())),
-    }
-}
-
-/// Whether `text` can name an object or a namespace, and so a segment of a path (RFC 1123 subdomain).
-fn is_name(text: &str) -> bool {
-    let inner = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
-    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    text.bytes().all(inner) && outer(text.bytes().next()) && outer(text.bytes().last())
 }

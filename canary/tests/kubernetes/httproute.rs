@@ -1,31 +1,41 @@
-//! The HTTPRoute router against an API server that stores, patches and fails.
-
-#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
-
-mod api_server;
+//! The HTTPRoute router.
 
 use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
 use tidegate_canary::{
-    ActuatorError, Observed, RouteId, Slot, Traffic, TrafficRouter, WallClock, Weight,
+    ActuatorError, Exception, Key, Observed, RouteId, Slot, Traffic, TrafficRouter, Weight,
     kubernetes::{FENCE, HttpRoute},
     testkit::{fence, router::Routes, router_conformance},
 };
 
-use crate::api_server::{ApiServer, Fault, Gateway};
-
-const FRAUD: &str = "serving/fraud";
+use crate::{
+    api_server::{ApiServer, Fault, Gateway, HTTPROUTES},
+    habits::{Case, FRAUD, habits, nonsense_is_refused},
+    said, split,
+};
 
 router_conformance!(with_a_baseline, async || routes(true));
 router_conformance!(without_a_baseline, async || routes(false));
+router_conformance!(with_all, async || {
+    let routes = routes(true);
+    let router = routes.router.with_header_exceptions().with_cookie_exceptions().with_mirror();
+    Routes { router, ..routes }
+});
+habits!(habits_of_an_httproute, case);
 
 fn routes(baseline: bool) -> Routes<HttpRoute> {
-    let server = ApiServer::with([(FRAUD, object()), ("serving/spam", object())]);
+    let server = ApiServer::with(HTTPROUTES, [(FRAUD, object()), ("serving/spam", object())]);
     let router = router(&server);
     let router = if baseline { router.with_baseline("fraud-baseline") } else { router };
     Routes { router, route: route(), another: "serving/spam".parse().unwrap() }
+}
+
+fn case() -> Case<HttpRoute> {
+    let server = server();
+    let router = router(&server);
+    Case { router, server, object: FRAUD, resource: "httproutes.gateway.networking.k8s.io" }
 }
 
 /// Two rules, of which the second splits; much in it is no business of a router.
@@ -57,7 +67,7 @@ fn object() -> Value {
 }
 
 fn server() -> ApiServer {
-    ApiServer::with([(FRAUD, object())])
+    ApiServer::with(HTTPROUTES, [(FRAUD, object())])
 }
 
 fn router(server: &ApiServer) -> HttpRoute {
@@ -68,18 +78,8 @@ fn route() -> RouteId {
     FRAUD.parse().unwrap()
 }
 
-fn split(percent: u16) -> Traffic {
-    Traffic::split(Weight::percent(percent).unwrap())
-}
-
 fn backends(object: &mut Value) -> &mut Vec<Value> {
     object["spec"]["rules"][1]["backendRefs"].as_array_mut().unwrap()
-}
-
-/// The error and its causes as one text.
-fn said(error: &ActuatorError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[tokio::test]
@@ -140,88 +140,6 @@ async fn what_others_wrote_in_between_is_kept() {
 }
 
 #[tokio::test]
-async fn a_driver_that_is_overtaken_between_reading_and_writing_is_fenced() {
-    let server = server();
-    server.fail(
-        &Method::PATCH,
-        [Fault::Overtake(|object| object["metadata"]["annotations"][FENCE] = "8".into())],
-    );
-    let answer = router(&server).apply(&route(), &split(10), fence(7)).await;
-    let fenced = matches!(answer, Err(ActuatorError::Fenced { offered, held }) if offered == fence(7) && held == fence(8));
-    assert!(fenced, "{answer:?}");
-    assert_eq!(router(&server).observe(&route()).await.unwrap(), Observed::new(split(0), Some(fence(8))));
-}
-
-#[tokio::test]
-async fn planning_again_has_an_end() {
-    let server = server();
-    let touch: fn(&mut Value) = |object| {
-        let count = object["spec"]["count"].as_u64().unwrap_or_default();
-        object["spec"]["count"] = (count + 1).into();
-    };
-    server.fail(&Method::PATCH, std::iter::repeat_n(Fault::Overtake(touch), 100));
-    let error = router(&server).apply(&route(), &split(10), fence(7)).await.unwrap_err();
-    assert!(error.is_transient(), "{error:?}");
-    assert_eq!(server.requests(&Method::PATCH), 5);
-}
-
-#[tokio::test]
-async fn a_change_that_the_server_does_not_accept_is_refused() {
-    let server = server();
-    server.fail(&Method::PATCH, [Fault::Answer(422)]);
-    let error = router(&server).apply(&route(), &split(10), fence(7)).await.unwrap_err();
-    assert!(matches!(error, ActuatorError::Refused { .. }), "{error:?}");
-    assert_eq!(server.requests(&Method::PATCH), 1);
-}
-
-#[tokio::test]
-async fn a_lost_answer_is_found_out_without_a_second_write() {
-    let server = server();
-    server.fail(&Method::PATCH, [Fault::Lose]);
-    let router = router(&server);
-    assert!(router.apply(&route(), &split(10), fence(7)).await.unwrap_err().is_transient());
-    router.apply(&route(), &split(10), fence(7)).await.unwrap();
-    assert_eq!(server.requests(&Method::PATCH), 1);
-}
-
-#[tokio::test]
-async fn refusals_are_told_from_outages() {
-    for (code, transient) in
-        [(400, false), (401, false), (403, false), (404, false), (429, true), (500, true), (503, true)]
-    {
-        for method in [Method::GET, Method::PATCH] {
-            let server = server();
-            server.fail(&method, [Fault::Answer(code)]);
-            let error = router(&server).apply(&route(), &split(10), fence(7)).await.unwrap_err();
-            assert_eq!(error.is_transient(), transient, "{method} {code}: {error:?}");
-            assert!(said(&error).contains(FRAUD), "{}", said(&error));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_is_unavailable() {
-    for method in [Method::GET, Method::PATCH] {
-        let server = server();
-        server.fail(&method, [Fault::Hang]);
-        let clock = WallClock::starting_at(std::time::UNIX_EPOCH);
-        let error = router(&server).apply(&route(), &split(10), fence(7)).await.unwrap_err();
-        assert!(error.is_transient(), "{error:?}");
-        let took = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        assert!((Duration::from_secs(10)..Duration::from_secs(11)).contains(&took), "{took:?}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_not_there_is_refused_with_a_remedy() {
-    let server = server();
-    let absent = "serving/other".parse().unwrap();
-    let error = router(&server).observe(&absent).await.unwrap_err();
-    assert!(matches!(error, ActuatorError::Refused { .. }), "{error:?}");
-    assert!(said(&error).contains("create it or correct the name"), "{}", said(&error));
-}
-
-#[tokio::test]
 async fn an_object_that_does_not_fit_is_refused_with_a_remedy() {
     type Change = fn(&mut Value);
     let cases: [(Change, &[&str]); 6] = [
@@ -270,18 +188,6 @@ async fn a_rule_that_sends_nothing_anywhere_can_be_mended() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_is_refused_unasked() {
-    let server = server();
-    for name in
-        ["fraud", "a/b/c", "../fraud", "Serving/fraud", "serving/", "serving/fraud?dryRun=All", "a/b%2e"]
-    {
-        let error = router(&server).observe(&name.parse().unwrap()).await.unwrap_err();
-        assert!(said(&error).contains("`namespace/name`"), "{}", said(&error));
-    }
-    assert_eq!(server.requests(&Method::GET), 0);
-}
-
-#[tokio::test]
 async fn traffic_is_in_force_only_when_the_gateway_says_so() {
     let server = server();
     let router = router(&server);
@@ -318,4 +224,101 @@ async fn what_others_did_to_the_weights_is_seen_and_mended() {
     assert_eq!(seen.traffic.weight(Slot::Candidate), Weight::basis_points(3_334).unwrap());
     router.apply(&route(), &split(10), fence(7)).await.unwrap();
     assert_eq!(router.observe(&route()).await.unwrap(), Observed::new(split(10), Some(fence(7))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_in_an_httproute_is_refused() {
+    nonsense_is_refused(case, "/spec/rules", "/spec/rules/1/backendRefs/1/weight").await;
+    nonsense_is_refused(case, "/spec/rules/1/backendRefs", "/spec/rules/1/backendRefs/1/weight").await;
+}
+
+#[tokio::test]
+async fn a_thousand_rules_are_no_hindrance() {
+    let server = server();
+    server.edit(FRAUD, |object| {
+        let rules = object["spec"]["rules"].as_array_mut().unwrap();
+        let others = (0..1_000).map(|n| json!({"name": format!("tidegate-{n}"), "backendRefs": 7}));
+        rules.splice(1..1, others);
+    });
+    let router = router(&server).with_header_exceptions();
+    let traffic = split(10).with_exceptions([tester(Key::Header("x-user".to_owned()))]);
+    router.apply(&route(), &traffic, fence(7)).await.unwrap();
+    assert_eq!(router.observe(&route()).await.unwrap().traffic, traffic);
+    assert_eq!(server.object(FRAUD)["spec"]["rules"][1_001]["name"], "tidegate-predict-0");
+    let unclear = HttpRoute::new(server.client(), "fraud-stable", "fraud-candidate");
+    assert!(said(&unclear.observe(&route()).await.unwrap_err()).contains("1003 rules"));
+    let lost = unclear.with_rule("score").observe(&route()).await.unwrap_err();
+    assert!(said(&lost).len() < 1_000, "{}", said(&lost));
+}
+
+fn tester(key: Key) -> Exception {
+    Exception { key, value: "tester".to_owned(), to: Slot::Candidate }
+}
+
+#[tokio::test]
+async fn exceptions_need_a_named_rule() {
+    let server = server();
+    let router = HttpRoute::new(server.client(), "fraud-stable", "fraud-candidate");
+    let router = router.with_header_exceptions().with_cookie_exceptions();
+    let capabilities = router.capabilities();
+    assert!(!capabilities.headers && !capabilities.cookies);
+    let capabilities = router.with_rule("predict").capabilities();
+    assert!(capabilities.headers && capabilities.cookies);
+}
+
+#[tokio::test]
+async fn what_a_server_takes_for_granted_is_no_change() {
+    let server = server();
+    let router = router(&server).with_header_exceptions().with_mirror();
+    let shadow = Traffic::stable().with_mirror(Weight::percent(5).unwrap());
+    let traffic = shadow.with_exceptions([tester(Key::Header("x-user".to_owned()))]);
+    router.apply(&route(), &traffic, fence(7)).await.unwrap();
+    // As the definitions of Gateway API 1.3 default it.
+    server.edit(FRAUD, |object| {
+        let rules = object["spec"]["rules"].as_array_mut().unwrap();
+        rules[1]["matches"][0]["path"] = json!({"type": "PathPrefix", "value": "/"});
+        rules[1]["backendRefs"][0]["group"] = "".into();
+        rules[1]["backendRefs"][0]["kind"] = "Service".into();
+        rules[1]["backendRefs"][0]["weight"] = 1.into();
+        rules[2]["filters"][0]["requestMirror"]["backendRef"]["kind"] = "Service".into();
+    });
+    let before = server.object(FRAUD);
+    router.apply(&route(), &traffic, fence(7)).await.unwrap();
+    assert_eq!(server.object(FRAUD), before);
+    assert_eq!(router.observe(&route()).await.unwrap().traffic, traffic);
+    router.apply(&route(), &Traffic::stable(), fence(7)).await.unwrap();
+    assert_eq!(server.object(FRAUD)["spec"]["rules"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_rule_of_ours_that_somebody_else_changed_is_told_and_mended_by_removing_it() {
+    let server = server();
+    let router = router(&server).with_header_exceptions();
+    let traffic = split(10).with_exceptions([tester(Key::Header("x-user".to_owned()))]);
+    router.apply(&route(), &traffic, fence(7)).await.unwrap();
+    server.edit(FRAUD, |object| object["spec"]["rules"][1]["backendRefs"][0]["name"] = "elsewhere".into());
+    let error = router.observe(&route()).await.unwrap_err();
+    assert!(said(&error).contains("`tidegate-predict-0`"), "{}", said(&error));
+    server.edit(FRAUD, |object| drop(object["spec"]["rules"].as_array_mut().unwrap().remove(1)));
+    assert_eq!(router.observe(&route()).await.unwrap().traffic, split(10));
+    router.apply(&route(), &traffic, fence(7)).await.unwrap();
+    assert_eq!(router.observe(&route()).await.unwrap().traffic, traffic);
+}
+
+#[tokio::test]
+async fn sessions_are_refused() {
+    let server = server();
+    server.edit(FRAUD, |object| object["spec"]["rules"][1]["sessionPersistence"] = json!({"type": "Cookie"}));
+    let error = router(&server).apply(&route(), &split(10), fence(7)).await.unwrap_err();
+    assert!(said(&error).contains("`sessionPersistence`"), "{}", said(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_patience_a_busy_server_is_not_asked_again() {
+    let server = server();
+    server.fail(&Method::GET, [Fault::Busy(1)]);
+    let router = router(&server).with_patience(Duration::ZERO);
+    let error = router.observe(&route()).await.unwrap_err();
+    assert!(error.is_transient() && said(&error).contains("busy"), "{error:?}");
+    assert_eq!(server.requests(&Method::GET), 1);
 }
