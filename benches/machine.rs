@@ -18,7 +18,7 @@ use tidegate::{
 use tokio::runtime::Runtime;
 
 /// Records of the journal that is read again.
-const RECORDS: usize = 200;
+const RECORDS: usize = 10_000;
 
 /// Upper edges of the buckets of a latency histogram, in seconds: those that Prometheus clients start with.
 const EDGES: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -76,7 +76,7 @@ fn replay(bench: &mut Criterion) {
 /// The default canary, but with a first step that must pass and never ends, for as many windows as are
 /// wanted.
 fn plan() -> Plan {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
     let release = |version: &str| Release {
         model: format!("fraud@{version}").parse().expect("a version"),
         digest: Digest::of(version),
@@ -84,8 +84,8 @@ fn plan() -> Plan {
     let route = "serving/fraud".parse().expect("a route");
     let mut spec = PlanSpec::canary(route, release("1.0.0"), release("1.1.0"));
     spec.steps[0].require = Require::Pass;
-    spec.steps[0].soak = DAY;
-    spec.timing.horizon = DAY;
+    spec.steps[0].soak = WEEK;
+    spec.timing.horizon = WEEK;
     spec.build().expect("the default plan holds up with other durations")
 }
 

@@ -66,7 +66,10 @@
 //! | what happened | [`RouteJournal`], [`Entry`], [`Record`] |
 //! | acting with patience, for other drivers | [`Actuator`], [`Patience`], [`Side`] |
 //! | live requests in a tower stack | `embedded` (feature `embedded`) |
-//! | Gateway API HTTPRoute | `kubernetes` (feature `kube`) |
+//! | Gateway API, Istio, Traefik, ingress-nginx, replicas; Deployments | `kubernetes` (feature `kube`) |
+//! | HAProxy, Envoy, nginx | `HaProxy`, `HaProxyWeights`, `Envoy`, `Nginx` (features `haproxy`, `envoy`, `nginx`) |
+//! | server processes on this machine | `process` (feature `process`) |
+//! | telling people and machines | `notify` (feature `notify`) |
 //! | one HTML page of what happened | `report` (feature `report`) |
 //! | conformance suites and fault injection | `testkit` (feature `testkit`) |
 //!
@@ -115,6 +118,14 @@ pub use tidegate_metrics as metrics;
 
 #[cfg(feature = "embedded")]
 pub use crate::embedded::EmbeddedRouter;
+#[cfg(feature = "envoy")]
+pub use crate::envoy::Envoy;
+#[cfg(feature = "haproxy")]
+pub use crate::haproxy::{HaProxy, HaProxyWeights};
+#[cfg(feature = "nginx")]
+pub use crate::nginx::Nginx;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub use crate::process::LocalProcesses;
 pub use crate::{
     actuator::{Actuator, NotDone},
     clock::WallClock,

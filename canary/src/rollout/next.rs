@@ -103,21 +103,21 @@ impl Rollout {
                     OnDrift::Abort => State::Retreat { since, cause: Cause::Broken { why: why.clone() } },
                     OnDrift::Pause => {
                         self.pauses.insert(Pause::Drifted);
-                        self.from_new_window(at)
+                        self.in_new_window(at)
                     }
-                    OnDrift::Reassert => self.from_new_window(at),
+                    OnDrift::Reassert => self.in_new_window(at),
                 }
             }
-            (State::Bake { .. } | State::Verify { .. }, Event::Drifted { .. }) => self.from_new_window(at),
+            (State::Bake { .. } | State::Verify { .. }, Event::Drifted { .. }) => self.in_new_window(at),
             (State::Analyse { .. } | State::Gate { .. }, Event::Unready { slot: Slot::Candidate, why }) => {
                 State::Retreat { since, cause: Cause::Broken { why: why.clone() } }
             }
             (State::Analyse { .. } | State::Gate { .. }, Event::Unready { .. }) => {
                 self.pauses.insert(Pause::StableUnready);
-                self.from_new_window(at)
+                self.in_new_window(at)
             }
             (_, Event::Recovered) if self.pauses.remove(&Pause::StableUnready) => {
-                self.state = self.from_new_window(at);
+                self.state = self.in_new_window(at);
                 self.proceed(at)
             }
             (state, Event::Frozen { .. }) if state.is_before_promotion() && !self.knows_of_freeze() => {
@@ -223,7 +223,7 @@ impl Rollout {
     }
 
     /// Where it is, but for the window that is observed next, which begins after `at`.
-    fn from_new_window(&self, at: SystemTime) -> State {
+    fn in_new_window(&self, at: SystemTime) -> State {
         let mut state = self.state.clone();
         if let State::Analyse { from, .. }
         | State::Gate { from, .. }
