@@ -448,3 +448,130 @@ async fn weights_change_under_load_without_a_failed_request() {
         assert_eq!(slot, "candidate", "a change holds for every request after it");
     }
 }
+
+mod copies {
+    use tidegate_canary::embedded::{COPY, Mirroring};
+    use tower::ServiceBuilder;
+
+    use super::*;
+
+    async fn mirror(router: &EmbeddedRouter, percent: u16) {
+        let traffic = Traffic::stable().with_mirror(Weight::percent(percent).unwrap());
+        router.apply(&route(), &traffic, fence(1)).await.unwrap();
+    }
+
+    /// What reached the service: the slot, whether it says that it is a copy, and the body.
+    type Seen = Arc<Mutex<Vec<(Slot, bool, String)>>>;
+
+    /// A service that answers the candidate after `slow`, behind both layers.
+    fn service(
+        router: &EmbeddedRouter,
+        mirroring: Mirroring,
+        slow: Duration,
+        seen: &Seen,
+    ) -> impl tower::Service<
+        Request<Body>,
+        Response = Response<WatchedBody<Body>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone {
+        let seen = Arc::clone(seen);
+        let answer = service_fn(move |request: Request<tidegate_canary::embedded::MirroredBody<Body>>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let slot = *request.extensions().get::<Slot>().unwrap();
+                let is_copy = request.headers().contains_key(COPY);
+                let body =
+                    request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = String::from_utf8(body.to_vec()).unwrap();
+                seen.lock().unwrap().push((slot, is_copy, body));
+                if slot == Slot::Candidate {
+                    tokio::time::sleep(slow).await;
+                }
+                let status = if slot == Slot::Candidate { 503 } else { 200 };
+                Ok(Response::builder().status(status).body(Body::from("yes")).unwrap())
+            }
+        });
+        ServiceBuilder::new()
+            .layer(router.mirror(&route(), mirroring))
+            .layer(router.layer(&route()))
+            .service(answer)
+    }
+
+    async fn ask_for<S>(service: &S, body: Body) -> StatusCode
+    where
+        S: tower::Service<Request<Body>, Response = Response<WatchedBody<Body>>, Error = Infallible> + Clone,
+    {
+        let answer = service.clone().oneshot(Request::new(body)).await.unwrap();
+        let status = answer.status();
+        answer.into_body().collect().await.unwrap();
+        status
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_is_copied_whole_and_nobody_waits_for_it_or_sees_it() {
+        let router = router();
+        let seen = Seen::default();
+        let service = service(
+            &router,
+            Mirroring { at_once: 10_000, ..Mirroring::default() },
+            Duration::from_secs(5),
+            &seen,
+        );
+        mirror(&router, 20).await;
+        let start = tokio::time::Instant::now();
+        for n in 0..2_000 {
+            let body = Body::from_stream(stream::iter([Ok::<_, Infallible>("request "), Ok("number ")]));
+            let body = if n % 2 == 0 { body } else { Body::from(format!("request {n}")) };
+            assert_eq!(ask_for(&service, body).await, StatusCode::OK);
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let (available, errors, trials) = so_far(&router, Slot::Candidate).await.unwrap();
+        assert_eq!((available, errors), (0, trials));
+        // 400 expected; five standard deviations of a binomial are 89.
+        assert!((311..=489).contains(&trials), "{trials}");
+        assert_eq!(so_far(&router, Slot::Stable).await, Some((2_000, 0, 2_000)));
+        let seen = seen.lock().unwrap();
+        let copies: Vec<_> = seen.iter().filter(|(slot, ..)| *slot == Slot::Candidate).collect();
+        assert_eq!(copies.len() as u64, trials);
+        assert!(copies.iter().all(|(_, is_copy, body)| *is_copy && body.starts_with("request ")));
+        assert!(seen.iter().all(|(slot, is_copy, _)| *is_copy == (*slot == Slot::Candidate)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_long_breaks_off_or_finds_no_room_is_not_copied() {
+        let router = router();
+        let seen = Seen::default();
+        let mirroring = Mirroring { at_once: 3, largest: 10, within: Duration::from_secs(2) };
+        let service = service(&router, mirroring, Duration::from_secs(3_600), &seen);
+        mirror(&router, 100).await;
+        ask_for(&service, Body::from("eleven long")).await;
+        let broken = Body::from_stream(stream::iter([Ok("half"), Err("gone")]));
+        ask_for(&service, broken).await;
+        tokio::task::yield_now().await;
+        assert!(seen.lock().unwrap().iter().all(|(slot, ..)| *slot == Slot::Stable));
+        for _ in 0..10 {
+            ask_for(&service, Body::empty()).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let copies = || seen.lock().unwrap().iter().filter(|(slot, ..)| *slot == Slot::Candidate).count();
+        assert_eq!(copies(), 3);
+        // Those that are not answered in time are given up, and count as broken.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        ask_for(&service, Body::empty()).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(copies(), 4);
+        assert_eq!(so_far(&router, Slot::Candidate).await, Some((0, 4, 4)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_router_promises_copies_only_with_the_layer_that_makes_them() {
+        let router = router();
+        let traffic = Traffic::stable().with_mirror(Weight::percent(5).unwrap());
+        assert!(router.apply(&route(), &traffic, fence(1)).await.is_err());
+        let _layer = router.mirror(&route(), Mirroring::default());
+        router.apply(&route(), &traffic, fence(1)).await.unwrap();
+        assert_eq!(TrafficRouter::observe(&router, &route()).await.unwrap().traffic, traffic);
+    }
+}

@@ -4,6 +4,7 @@
 //! it there. What comes back is counted, so the same value is the [`MetricsSource`] of the rollout.
 
 mod body;
+mod mirror;
 mod record;
 mod split;
 mod watch;
@@ -11,7 +12,10 @@ mod watch;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -21,6 +25,7 @@ use tidegate_registry::Invalid;
 use self::record::Records;
 pub use self::{
     body::WatchedBody,
+    mirror::{COPY, Mirror, MirrorLayer, MirroredBody, Mirroring},
     record::Recording,
     watch::{Split, SplitLayer, Watched},
 };
@@ -43,6 +48,7 @@ pub struct EmbeddedRouter {
     recording: Recording,
     seed: u64,
     routes: Arc<Mutex<BTreeMap<RouteId, Arc<Route>>>>,
+    mirrors: Arc<AtomicBool>,
 }
 
 /// One route: what is in force, and what was seen.
@@ -66,7 +72,7 @@ impl EmbeddedRouter {
     /// A router by `clock`, which must be its driver's, whose picks replay from `seed`.
     #[must_use]
     pub fn new(clock: WallClock, seed: u64) -> Self {
-        Self { clock, recording: Recording::default(), seed, routes: Arc::default() }
+        Self { clock, recording: Recording::default(), seed, routes: Arc::default(), mirrors: Arc::default() }
     }
 
     /// This router, recording otherwise than by default. Call it before the first [`layer`](Self::layer).
@@ -88,6 +94,18 @@ impl EmbeddedRouter {
         SplitLayer::new(self.route(route))
     }
 
+    /// The layer that copies requests of `route`, to be put around [`layer`](Self::layer). With it the router
+    /// promises [`mirror`](Capabilities::mirror).
+    ///
+    /// Requests pass through as they come; a copy follows once one has been read to its end, and has the header
+    /// [`COPY`]. Requests that are longer than `mirroring` admits, that break off, or for which there is no room
+    /// are not copied. The answers of copies count for the candidate, and nobody waits for them.
+    #[must_use]
+    pub fn mirror(&self, route: &RouteId, mirroring: Mirroring) -> MirrorLayer {
+        self.mirrors.store(true, Ordering::Relaxed);
+        MirrorLayer::new(self.route(route), mirroring)
+    }
+
     fn route(&self, id: &RouteId) -> Arc<Route> {
         let mut routes = lock(&self.routes);
         Arc::clone(routes.entry(id.clone()).or_insert_with(|| {
@@ -107,6 +125,16 @@ impl EmbeddedRouter {
 }
 
 impl Route {
+    /// What is in force, and a draw of 0 to 9 999, if any requests are to be copied.
+    fn draw_for_copies(&self) -> Option<(Arc<Traffic>, u16)> {
+        let mut force = lock(&self.force);
+        if force.traffic.mirror().is_none() {
+            return None;
+        }
+        let draw = force.chance.u16(..10_000);
+        Some((Arc::clone(&force.traffic), draw))
+    }
+
     /// What is in force, and a draw of 0 to 9 999 for this request.
     fn draw(&self) -> (Arc<Traffic>, u16) {
         let mut force = lock(&self.force);
@@ -118,7 +146,7 @@ impl Route {
 #[async_trait]
 impl TrafficRouter for EmbeddedRouter {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { mirror: false, ..Capabilities::ALL }
+        Capabilities { mirror: self.mirrors.load(Ordering::Relaxed), ..Capabilities::ALL }
     }
 
     async fn apply(&self, route: &RouteId, traffic: &Traffic, fence: Fence) -> Result<(), ActuatorError> {

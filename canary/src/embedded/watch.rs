@@ -15,8 +15,9 @@ use tower::{Layer, Service};
 
 use super::{
     Route, WatchedBody,
+    mirror::Copied,
     record::{End, Took},
-    split::choose,
+    split::{Choice, choose},
 };
 use crate::{Slot, memory::lock};
 
@@ -84,8 +85,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (traffic, draw) = self.route.draw();
-        let choice = choose(&traffic, &self.route.id, request.headers(), draw);
+        let choice = if request.extensions().get::<Copied>().is_some() {
+            Choice { slot: Slot::Candidate, counted: true }
+        } else {
+            let (traffic, draw) = self.route.draw();
+            choose(&traffic, &self.route.id, request.headers(), draw)
+        };
         request.extensions_mut().insert(choice.slot);
         let ticket = Ticket {
             route: Arc::clone(&self.route),
