@@ -104,6 +104,8 @@ mod perform;
 mod plan;
 #[cfg(feature = "process")]
 pub mod process;
+#[cfg(any(feature = "envoy", feature = "nginx"))]
+mod proxy;
 #[cfg(feature = "report")]
 pub mod report;
 mod rollout;

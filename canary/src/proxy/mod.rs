@@ -1,0 +1,4 @@
+//! What the routers share that write a proxy's configuration and ask the proxy what is in force.
+
+pub(crate) mod answer;
+pub(crate) mod file;
