@@ -137,9 +137,6 @@ impl Capabilities {
         if traffic.weight(Slot::Baseline) > Weight::NONE && !self.baseline {
             return Err(Unsupported("a third side".to_owned()));
         }
-        if traffic.exceptions().iter().any(|exception| exception.to == Slot::Baseline) && !self.baseline {
-            return Err(Unsupported("a third side".to_owned()));
-        }
         if traffic.mirror() > Weight::NONE && !self.mirror {
             return Err(Unsupported("copies of requests".to_owned()));
         }

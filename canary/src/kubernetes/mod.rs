@@ -29,10 +29,12 @@
 //! `k8s-openapi`, below `kube`, wants the final program to choose an API version: by one of its features
 //! or by `K8S_OPENAPI_ENABLED_VERSION`.
 
+mod deployment;
 mod exception;
 mod failure;
 mod head;
 mod httproute;
+mod inference_service;
 mod ingress;
 mod named;
 mod object;
@@ -44,7 +46,9 @@ mod unfit;
 mod virtual_service;
 
 pub use self::{
+    deployment::Deployments,
     httproute::HttpRoute,
+    inference_service::InferenceServices,
     ingress::CanaryIngress,
     replicas::ReplicaRatio,
     traefik::TraefikService,

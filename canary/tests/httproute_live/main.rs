@@ -9,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
+#[path = "../cluster/mod.rs"]
 mod cluster;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +24,7 @@ use tidegate_canary::{
     },
 };
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, route_at};
 
 #[tokio::test]
 #[ignore = "needs a kube-apiserver (KUBEBUILDER_ASSETS)"]
@@ -34,7 +35,7 @@ async fn a_real_kube_apiserver_keeps_the_contract() {
         let n = count.fetch_add(1, Ordering::Relaxed);
         let (route, another) = (format!("default/fraud-{n}"), format!("default/spam-{n}"));
         for route in [&route, &another] {
-            cluster.create(&object(route)).await;
+            cluster.create_route(&object(route)).await;
         }
         Routes { router: router(&cluster), route: route.parse().unwrap(), another: another.parse().unwrap() }
     };
@@ -64,7 +65,9 @@ async fn a_real_kube_apiserver_keeps_the_contract() {
 async fn what_others_wrote_in_between_is_kept(routes: Routes<HttpRoute>, cluster: &Cluster) {
     let others = futures::future::join_all((0..16).map(|n| {
         let route = routes.route.as_str();
-        async move { cluster.merge(route, &json!({"metadata": {"labels": {format!("l{n}"): "x"}}})).await }
+        async move {
+            cluster.merge(&route_at(route), &json!({"metadata": {"labels": {format!("l{n}"): "x"}}})).await
+        }
     }));
     let ten = Traffic::split(Weight::percent(10).unwrap());
     let apply = async {
@@ -73,7 +76,7 @@ async fn what_others_wrote_in_between_is_kept(routes: Routes<HttpRoute>, cluster
         }
     };
     futures::future::join(others, apply).await;
-    let object = cluster.read(routes.route.as_str()).await;
+    let object = cluster.get(&route_at(routes.route.as_str())).await;
     assert_eq!(object["metadata"]["labels"].as_object().unwrap().len(), 16);
     assert_eq!(object["metadata"]["annotations"][FENCE], "3");
     let weights: Vec<_> = backends(&object).iter().map(|backend| backend["weight"].clone()).collect();

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
+use reqwest::{Url, header::HeaderMap};
 use zeroize::Zeroizing;
 
 use crate::{BoxError, query::Failure};
@@ -108,6 +109,24 @@ impl Credentials {
         self.expires
     }
 
+    /// The headers, `headers` among them, of a POST of `body` to `url` that is signed at this time for a `service` of
+    /// AWS in a `region`, by Signature Version 4. For other clients of AWS that ask with the same credentials.
+    ///
+    /// # Errors
+    ///
+    /// The credentials hold characters that no header can carry, or the region is none.
+    pub fn sign(
+        &self,
+        service: &str,
+        region: &str,
+        at: SystemTime,
+        url: &Url,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> Result<HeaderMap, Failure> {
+        super::sign::headers(self, service, region, at, url, headers, body)
+    }
+
     pub(super) fn is_valid(&self, at: SystemTime) -> bool {
         self.expires.is_none_or(|expires| at < expires)
     }
@@ -139,7 +158,9 @@ impl Credentials {
         }
     }
 
-    fn redacted(&self, text: &str) -> String {
+    /// `text`, which somebody else wrote, without the secrets in it.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
         let redacted = without(text, &self.secret_access_key);
         self.session_token.as_ref().map_or_else(|| redacted.clone(), |token| without(&redacted, token))
     }

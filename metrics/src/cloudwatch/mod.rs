@@ -90,6 +90,7 @@ pub struct InvalidRegion {
 }
 
 const SERVER: &str = "CloudWatch";
+const SERVICE: &str = "monitoring";
 const LIKE: &str = "https://monitoring.eu-central-1.amazonaws.com";
 
 impl CloudWatch {
@@ -179,7 +180,7 @@ impl CloudWatchApi {
         // Both fail only for URLs without a host. A password has no place beside a signature.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        let sign = || sign::headers(credentials, &self.region, (self.now)(), &url, &HEADERS, body);
+        let sign = || credentials.sign(SERVICE, &self.region, (self.now)(), &url, &HEADERS, body);
         // Each try is signed anew, since a signature is valid for minutes only. What makes that impossible is
         // seen here.
         let first = sign()?;

@@ -14,11 +14,10 @@ use reqwest::{
 use super::credentials::Credentials;
 use crate::query::Failure;
 
-const SERVICE: &str = "monitoring";
-
 /// The headers that a POST of `body` to `url` needs besides `headers`, which are signed with the rest.
 pub(super) fn headers(
     credentials: &Credentials,
+    service: &str,
     region: &str,
     at: SystemTime,
     url: &Url,
@@ -30,7 +29,7 @@ pub(super) fn headers(
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name(SERVICE)
+        .name(service)
         .time(at)
         .settings(SigningSettings::default())
         .build()
