@@ -30,7 +30,12 @@ impl Doors {
             self.0.clear();
             return;
         };
-        let closed: Vec<(usize, &Gate)> = rollout.closed_gates().collect();
+        let mut closed: Vec<(usize, &Gate)> = rollout.closed_gates().collect();
+        // The time has to be right when it goes on, not when others were still being waited for.
+        let is_window = |gate: &Gate| matches!(gate, Gate::Window(_));
+        if !rollout.pauses().is_empty() || !closed.iter().all(|(_, gate)| is_window(gate)) {
+            closed.retain(|(_, gate)| !is_window(gate));
+        }
         self.0.retain(|knock| knock.step == step && closed.iter().any(|(place, _)| *place == knock.place));
         for (place, gate) in closed {
             if self.0.iter().any(|knock| knock.place == place) {

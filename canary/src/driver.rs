@@ -64,7 +64,7 @@ impl Driver {
     pub async fn open(world: World, id: RolloutId, plan: Plan) -> Result<(Self, Handle), Error> {
         let mut journal = RouteJournal::open(Arc::clone(&world.log), &plan.route).await?;
         let record = match journal.latest() {
-            Some((open, rollout)) if *open == id && *rollout.plan() != plan => {
+            Some((open, rollout)) if *open == id && !rollout.follows(&plan) => {
                 return Err(Error::PlanChanged { id });
             }
             // A rollout that is over stays as it is, whoever opens it again.

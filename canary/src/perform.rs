@@ -7,9 +7,8 @@ use tidegate_metrics::{Criterion, Window};
 use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
-    Actuator, ActuatorError, Duty, Error, Event, Fence, Gate, NotDone, OnDrift, Patience, Pause, Plan,
-    Readiness, Rollout, RolloutId, RouteId, Sample, Side, Slot, Traffic, Weight, Workload, World,
-    patience::chain,
+    Actuator, ActuatorError, Duty, Error, Event, Fence, Finish, Gate, NotDone, OnDrift, Patience, Pause,
+    Plan, Readiness, Rollout, RolloutId, Sample, Side, Slot, Traffic, Workload, World, patience::chain,
 };
 
 /// Does what `rollout` owes and returns the event that says how it went.
@@ -25,7 +24,7 @@ pub(crate) async fn perform(
         Duty::Await | Duty::Nothing => std::future::pending().await,
         Duty::Check => check(world, plan).await.map(|()| Event::Checked),
         Duty::Ensure { workloads, behind, until } => {
-            ensure(&hands, &plan.route, &workloads, behind, until).await.map(|()| Event::Ready)
+            ensure(&hands, plan, &workloads, behind, until).await.map(|()| Event::Ready)
         }
         Duty::Observe { window, due, judged, compared, traffic } => {
             world.clock.sleep_until(due).await;
@@ -40,8 +39,9 @@ pub(crate) async fn perform(
                     let samples = observe(world, plan, criteria, window, &judged, compared.as_ref()).await;
                     Ok(Event::Observed { window, samples })
                 }
-                Err(NotDone::Failed(why)) => Ok(Event::Drifted { why }),
-                Err(superseded) => Err(superseded),
+                Err(NotInForce::Changed(why)) => Ok(Event::Drifted { why }),
+                Err(NotInForce::Unknown(why)) => Ok(Event::Unseen { why }),
+                Err(NotInForce::Superseded) => Err(NotDone::Superseded),
             }
         }
         Duty::Promote { until } => promote(world, id, plan, until).await.map(|seq| Event::Recorded { seq }),
@@ -100,6 +100,21 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
         ));
     }
     let channels = Channels::new(Arc::clone(&world.log));
+    while plan.finish == Finish::Promote {
+        match channels.unmet(&plan.candidate.model, &plan.channel, world.clock.now()).await {
+            Ok(unmet) if unmet.is_empty() => break,
+            Ok(unmet) => {
+                let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+                return failed(format!(
+                    "{} may not be promoted to {}: {}",
+                    plan.candidate,
+                    plan.channel,
+                    unmet.join("; ")
+                ));
+            }
+            Err(error) => patience.after_registry(error).await?,
+        }
+    }
     let current = loop {
         match channels.current(plan.stable.model.name(), &plan.channel).await {
             Ok(current) => break current,
@@ -124,7 +139,7 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
             Err(error) => patience.after(error).await?,
         }
     };
-    if observed.traffic.weight(Slot::Stable) != Weight::FULL {
+    if observed.traffic != Traffic::stable() {
         let traffic = observed.traffic;
         return failed(format!(
             "route {} is not at rest ({traffic}); send all of it to stable first",
@@ -143,14 +158,16 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
 /// Makes workloads run, in slots that must not have traffic meanwhile.
 async fn ensure(
     hands: &Actuator<'_>,
-    route: &RouteId,
+    plan: &Plan,
     workloads: &[Workload],
     behind: Option<(Traffic, Workload)>,
     until: SystemTime,
 ) -> Result<(), NotDone> {
     if let Some((traffic, carrier)) = behind {
         // A router that was restarted may have forgotten it.
-        hands.route(route, &traffic, &[carrier], false, until).await?;
+        hands.route(&plan.route, &traffic, &[carrier], false, until).await?;
+        // What was sent to them before has to end before they are replaced.
+        hands.clock.sleep_until(hands.clock.now() + plan.timing.drain).await;
     }
     try_join_all(workloads.iter().map(|workload| hands.ensure(workload, until))).await.map(drop)
 }
@@ -180,47 +197,64 @@ async fn readiness(
         };
         Some(Event::Unready { slot: side.slot, why })
     };
-    if let Some(event) = unready(judged).await {
-        return Some(event);
+    for side in std::iter::once(judged).chain(compared).filter(|side| side.slot != Slot::Stable) {
+        if let Some(event) = unready(side).await {
+            return Some(event);
+        }
     }
+    let plan = rollout.plan();
+    let stable = Side { route: plan.route.clone(), slot: Slot::Stable, release: plan.stable.clone() };
     let known = rollout.pauses().contains(&Pause::StableUnready);
-    match unready(compared?).await {
+    match unready(&stable).await {
         Some(_) if known => None,
         Some(event) => Some(event),
         None => known.then_some(Event::Recovered),
     }
 }
 
-/// A window is evidence only if the traffic that is owed was in force. If it was not, or nobody can say for
-/// the length of a window, what was seen says nothing; and where the plan wants it, it is put in force again.
+/// Why a window is no evidence.
+enum NotInForce {
+    /// Somebody had changed the traffic.
+    Changed(String),
+    /// Somebody else has the route.
+    Superseded,
+    /// Nobody could say, for the length of a window.
+    Unknown(String),
+}
+
+/// A window is evidence only if the traffic that is owed was in force. What somebody has changed is put right where
+/// the plan wants it; a router that does not answer has changed nothing.
 async fn in_force(
     world: &World,
     plan: &Plan,
     traffic: &Traffic,
     fence: Fence,
     reasserts: bool,
-) -> Result<(), NotDone> {
+) -> Result<(), NotInForce> {
     let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.window);
     let why = loop {
         match world.router.observe(&plan.route).await {
-            Ok(observed) if observed.fence > Some(fence) => return Err(NotDone::Superseded),
+            Ok(observed) if observed.fence > Some(fence) => return Err(NotInForce::Superseded),
             Ok(observed) if observed.traffic == *traffic => return Ok(()),
             Ok(observed) => break format!("somebody had changed the traffic to {}", observed.traffic),
             Err(error) => match patience.after(error).await {
                 Ok(()) => {}
-                Err(NotDone::Failed(why)) => break format!("it is unknown what traffic was in force: {why}"),
-                Err(superseded) => return Err(superseded),
+                Err(NotDone::Failed(why)) => {
+                    return Err(NotInForce::Unknown(format!(
+                        "it is unknown what traffic was in force: {why}"
+                    )));
+                }
+                Err(NotDone::Superseded) => return Err(NotInForce::Superseded),
             },
         }
     };
-    if !reasserts {
-        return Err(NotDone::Failed(why));
+    if reasserts
+        && let Err(ActuatorError::Fenced { .. }) = world.router.apply(&plan.route, traffic, fence).await
+    {
+        return Err(NotInForce::Superseded);
     }
-    match world.router.apply(&plan.route, traffic, fence).await {
-        Err(ActuatorError::Fenced { .. }) => Err(NotDone::Superseded),
-        // Should this have failed, the next window says so.
-        _ => Err(NotDone::Failed(why)),
-    }
+    // Should it have failed otherwise, the next window says so.
+    Err(NotInForce::Changed(why))
 }
 
 async fn observe(

@@ -133,7 +133,7 @@ async fn users_are_taken_off_a_failing_version_while_the_deployer_is_away() {
     let route = stage.plan().route.clone();
     assert_ne!(stage.router.observe(&route).await.unwrap().traffic, Traffic::stable());
     deployer.away.store(true, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(stage.router.observe(&route).await.unwrap().traffic, Traffic::stable());
     deployer.away.store(false, Ordering::SeqCst);
     let end = running.await.unwrap().unwrap();

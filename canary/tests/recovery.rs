@@ -182,7 +182,7 @@ async fn a_route_that_drifts_is_mended_and_its_window_is_no_evidence() {
     let route = stage.plan().route.clone();
     let fence = stage.router.observe(&route).await.unwrap().fence.unwrap();
     stage.router.apply(&route, &Traffic::split(Weight::percent(90).unwrap()), fence).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let observed = stage.router.observe(&route).await.unwrap();
     assert_eq!(observed.traffic.weight(Slot::Candidate), Weight::percent(10).unwrap());
     let journal = RouteJournal::open(Arc::new(stage.store.clone()), &route).await.unwrap();

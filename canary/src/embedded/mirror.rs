@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header::UPGRADE};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::{
@@ -100,6 +100,10 @@ impl MirrorLayer {
 
     /// Room for a copy of this request, if it is to be copied.
     fn admits<B>(&self, request: &Request<B>) -> Option<OwnedSemaphorePermit> {
+        if *request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
+            // A connection cannot be copied.
+            return None;
+        }
         let (traffic, draw) = self.route.draw_for_copies()?;
         let goes = choose(&traffic, &self.route.id, request.headers(), draw);
         let wanted = goes.slot == Slot::Stable && goes.counted && draw < traffic.mirror().as_basis_points();
@@ -133,7 +137,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> S::Future {
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        // Nobody outside may pass a request off as a copy.
+        request.headers_mut().remove(COPY);
         // Without a runtime there is nobody to wait for the answer of a copy.
         let runtime = Handle::try_current().ok();
         let tee = runtime.zip(self.layer.admits(&request)).map(|(runtime, permit)| {

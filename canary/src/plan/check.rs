@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidegate_metrics::{Criterion, Importance, InvalidCriterion};
 
-use super::{Finish, Gate, Plan, PlanSpec, Require, Step, Timing};
+use super::{AtHorizon, Finish, Gate, Plan, PlanSpec, Require, Step, Timing};
 use crate::{Slot, Weight};
 
 /// No duration of a plan, a watch or a rollback makes sense beyond this year, and below it no arithmetic on
@@ -90,6 +90,11 @@ pub enum InvalidPlan {
         "no step with traffic has `require: pass`, so the candidate could be promoted unproven; require it in one, or say why in `unproven`"
     )]
     NothingProven,
+    /// Undecided steps go on, and nothing says why that is good enough.
+    #[error(
+        "`atHorizon: promote` goes on without evidence; hold or roll back, or say in `unproven` why that is good enough"
+    )]
+    PromotesUndecided,
     /// A comparison has no second side to compare with.
     #[error(
         "{field}[{index}] compares two sides, but no step serves both; use a limit, or add a step between 0% and 100%"
@@ -223,6 +228,10 @@ impl PlanSpec {
         let full = self.steps.iter().any(|step| step.weight == Weight::FULL);
         if full && self.criteria.iter().all(Criterion::needs_baseline) {
             return Err(InvalidPlan::BlindAtFull);
+        }
+        if self.unproven.is_none() && self.at_horizon == AtHorizon::Promote && self.finish == Finish::Promote
+        {
+            return Err(InvalidPlan::PromotesUndecided);
         }
         let proven =
             |step: &Step| step.weight.max(step.mirror) > Weight::NONE && step.require == Require::Pass;

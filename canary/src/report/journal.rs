@@ -137,6 +137,7 @@ pub(super) fn what(record: &Record) -> String {
             Event::Shut { by, reason, .. } => format!("{by} keeps the gate shut: {reason}"),
             Event::Ask(Request::Skip { by, reason }) => format!("{by} skipped the step: {reason}"),
             Event::Thawed => "the freeze is over".to_owned(),
+            Event::Unseen { why } => format!("a window says nothing: {why}"),
             Event::Unready { slot, why } => format!("the {slot} slot is not ready: {why}"),
         },
     }

@@ -74,7 +74,7 @@ impl Rollout {
                         State::Shift { step, since }
                     }
                     // Whoever resumes an undecided step gives it its whole time again.
-                    State::Analyse { step, from, trials, .. } => State::Analyse { step, since, from, trials },
+                    State::Analyse { step, from, .. } => State::Analyse { step, since, from },
                     _ => self.proceed(at),
                 }
             }

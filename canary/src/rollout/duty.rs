@@ -122,13 +122,17 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         }
         State::Warm { .. } if !rollout.pauses.is_empty() => Duty::Await,
         State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
-        State::Shift { .. } if !rollout.pauses.is_empty() => Duty::Await,
         State::Shift { step, since } => {
+            // One that has begun is brought to its end, paused or not: nobody looks at traffic on the move.
+            let traffic = plan.traffic(*step);
             let mut on = beside(*step);
-            if plan.steps[*step].weight < Weight::FULL {
+            // What is left behind has to be able to take everything back.
+            if traffic.weight(Slot::Candidate) < Weight::FULL
+                || traffic.slots().any(|slot| slot == Slot::Stable)
+            {
                 on.push(workload(Slot::Stable, &stable, Weight::FULL));
             }
-            Duty::Route { traffic: plan.traffic(*step), on, back: false, until: patience(since) }
+            Duty::Route { traffic, on, back: false, until: patience(since) }
         }
         State::Analyse { step, since, .. } if !plan.observes(*step) && rollout.pauses.is_empty() => {
             Duty::Wait { until: *since + plan.steps[*step].soak }

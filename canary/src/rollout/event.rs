@@ -13,7 +13,8 @@ use crate::{Plan, Slot};
 pub enum Event {
     /// The plan fits the world: the router can do it, the candidate exists, the channel is where the plan says.
     Checked,
-    /// The route was not as it was owed, or nobody could say; it is again. What was seen up to now says nothing.
+    /// The route was not as it was owed; where the plan wants it, it is again. What was seen up to now says
+    /// nothing.
     Drifted {
         /// How it was found.
         why: String,
@@ -70,6 +71,11 @@ pub enum Event {
     },
     /// The freeze is over.
     Thawed,
+    /// Nobody could say what traffic was in force. What was seen in that window says nothing.
+    Unseen {
+        /// Why.
+        why: String,
+    },
     /// What runs in a slot does not any more: the candidate, for good; or stable, for now.
     Unready {
         /// The slot.
@@ -221,6 +227,7 @@ impl Event {
             Self::Shut { .. } => "shut",
             Self::Thawed => "thawed",
             Self::Unready { .. } => "unready",
+            Self::Unseen { .. } => "unseen",
         }
     }
 }

@@ -13,7 +13,7 @@ use super::Sample;
 pub(super) struct Hearing {
     judges: Vec<Judge>,
     evidence: Vec<Evidence>,
-    /// Requests of the candidate that each criterion has seen.
+    /// Requests of the candidate that each criterion has seen in the step.
     trials: Vec<u64>,
 }
 
@@ -26,6 +26,11 @@ impl Hearing {
             evidence: vec![Evidence::default(); criteria.len()],
             trials: vec![0; criteria.len()],
         }
+    }
+
+    /// A step begins, and its requests are counted anew.
+    pub(super) fn begin(&mut self) {
+        self.trials.fill(0);
     }
 
     /// Takes in what was seen in `window`, one sample for each criterion.
@@ -73,23 +78,17 @@ impl Hearing {
         failed.map(ToString::to_string).collect()
     }
 
-    /// The most requests that any criterion has seen of the candidate.
+    /// The most requests of the candidate that any criterion has seen in the step.
     pub(super) fn trials(&self) -> u64 {
         self.trials.iter().copied().max().unwrap_or(0)
     }
 
-    /// Whether no source could say anything of the candidate for a required criterion.
+    /// Whether the source of a required criterion could say nothing of the candidate.
     pub(super) fn is_out(&self, samples: &[Sample]) -> bool {
-        let mut required = self
-            .judges
-            .iter()
-            .zip(samples)
-            .filter(|(judge, _)| judge.criterion().importance == Importance::Required)
-            .peekable();
-        required.peek().is_some()
-            && required.all(|(_, sample)| {
-                matches!(sample.candidate, Measurement::Missing(Missing::SourceError { .. }))
-            })
+        let required = self.judges.iter().zip(samples).filter(|(judge, _)| is_required(judge));
+        required
+            .into_iter()
+            .any(|(_, sample)| matches!(sample.candidate, Measurement::Missing(Missing::SourceError { .. })))
     }
 
     /// How many requests each side has answered in a window, by the first criterion that saw both.
@@ -100,6 +99,10 @@ impl Hearing {
             Some((candidate.trials(), baseline.trials()))
         })
     }
+}
+
+fn is_required(judge: &Judge) -> bool {
+    judge.criterion().importance == Importance::Required
 }
 
 /// A judge is what its evidence made of it.

@@ -10,14 +10,14 @@ use crate::plan::{AtHorizon, Finish, Require};
 impl Rollout {
     /// Of a step that is being judged.
     pub(super) fn analyse(&mut self, window: Window, samples: &[Sample], at: SystemTime) -> State {
-        let State::Analyse { step, since, from, trials } = self.state else {
+        let State::Analyse { step, since, from } = self.state else {
             unreachable!("only called while analysing");
         };
         let verdict = self.hear(step, window, samples);
         if verdict == Verdict::Fail {
             return State::Retreat { since: at, cause: self.failed(&self.trial) };
         }
-        let here = State::Analyse { step, since, from: from.max(window.end()), trials };
+        let here = State::Analyse { step, since, from: from.max(window.end()) };
         if self.pauses.contains(&Pause::Frozen) || self.pauses.iter().any(|pause| pause.is_for_a_person()) {
             return here;
         }
@@ -28,22 +28,27 @@ impl Rollout {
         let wanted = &self.plan.steps[step];
         let proven = wanted.require == Require::NoFailure || verdict == Verdict::Pass;
         // At least one request, whatever the plan says: without evidence no step ends well.
-        let seen = self.trial.trials() >= trials.saturating_add(wanted.min_trials.max(1));
+        let seen = self.trial.trials() >= wanted.min_trials.max(1);
         if sound && now >= since + wanted.soak && seen && proven {
             return self.after_step(step, at);
         }
         if now < since + self.plan.timing.horizon.max(wanted.soak) {
             return here;
         }
+        self.at_horizon(step, sound, at).unwrap_or(here)
+    }
+
+    /// A step has reached the horizon. Where it stays, a person is waited for.
+    pub(super) fn at_horizon(&mut self, step: usize, sound: bool, at: SystemTime) -> Option<State> {
         let is_last = step + 1 == self.plan.steps.len();
         match self.plan.at_horizon {
             // That nothing was found is what was found.
-            _ if self.plan.finish == Finish::Compare && is_last => self.finish(at),
-            AtHorizon::Promote if sound => self.after_step(step, at),
-            AtHorizon::Rollback => State::Retreat { since: at, cause: Cause::Undecided },
+            _ if self.plan.finish == Finish::Compare && is_last => Some(self.finish(at)),
+            AtHorizon::Promote if sound => Some(self.after_step(step, at)),
+            AtHorizon::Rollback => Some(State::Retreat { since: at, cause: Cause::Undecided }),
             AtHorizon::Hold | AtHorizon::Promote => {
                 self.pauses.insert(Pause::Undecided);
-                here
+                None
             }
         }
     }
@@ -72,14 +77,14 @@ impl Rollout {
         let enough = since + self.plan.timing.verify;
         match self.recovery.verdict() {
             Verdict::Fail => stuck(
-                self.recovery.failures().join("; "),
+                format!("{}; traffic is back because {cause}", self.recovery.failures().join("; ")),
                 "all traffic is on stable, and stable is not well either; mend it, or roll back to a version before it; the candidate still runs, without traffic",
             ),
             Verdict::Pass if window.end() >= enough => State::Ebb { since: at, cause },
-            Verdict::Inconclusive if window.end() >= enough + self.plan.timing.horizon => stuck(
-                "there was not enough to see of it within the horizon".to_owned(),
-                "all traffic is on stable; look whether it is well, then remove the candidate's slot by hand",
-            ),
+            // It is ready, and there is too little traffic to say more.
+            Verdict::Inconclusive if window.end() >= enough + self.plan.timing.horizon => {
+                State::Ebb { since: at, cause }
+            }
             _ => State::Verify { since, from: from.max(window.end()), cause },
         }
     }
@@ -121,7 +126,14 @@ impl Rollout {
             let misrouted = self.split.take(share, candidate, compared).is_some();
             self.pause_while(Pause::Misrouted, misrouted);
         }
-        self.trial.take(window, samples);
+        if self.pauses.contains(&Pause::StableUnready) {
+            // There is nothing to compare with; what has limits of its own still counts.
+            let alone = |sample: &Sample| Sample { candidate: sample.candidate.clone(), baseline: None };
+            let samples: Vec<Sample> = samples.iter().map(alone).collect();
+            self.trial.take(window, &samples);
+        } else {
+            self.trial.take(window, samples);
+        }
         self.trial.verdict()
     }
 

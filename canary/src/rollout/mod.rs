@@ -143,6 +143,11 @@ impl Rollout {
         &self.plan
     }
 
+    /// Whether `plan` is what it follows, or will once traffic is back.
+    pub(crate) fn follows(&self, plan: &Plan) -> bool {
+        self.plan == *plan || self.next.as_deref() == Some(plan)
+    }
+
     /// Where it is.
     #[must_use]
     pub const fn state(&self) -> &State {

@@ -105,13 +105,17 @@ impl Rollout {
                         self.pauses.insert(Pause::Drifted);
                         self.in_new_window(at)
                     }
-                    OnDrift::Reassert => self.in_new_window(at),
+                    OnDrift::Reassert => self.unseen(why, at),
                 }
             }
-            (State::Bake { .. } | State::Verify { .. }, Event::Drifted { .. }) => self.in_new_window(at),
-            (State::Analyse { .. } | State::Gate { .. }, Event::Unready { slot: Slot::Candidate, why }) => {
-                State::Retreat { since, cause: Cause::Broken { why: why.clone() } }
-            }
+            (
+                State::Analyse { .. } | State::Gate { .. } | State::Bake { .. } | State::Verify { .. },
+                Event::Drifted { why } | Event::Unseen { why },
+            ) => self.unseen(why, at),
+            (
+                State::Analyse { .. } | State::Gate { .. },
+                Event::Unready { slot: Slot::Baseline | Slot::Candidate, why },
+            ) => State::Retreat { since, cause: Cause::Broken { why: why.clone() } },
             (State::Analyse { .. } | State::Gate { .. }, Event::Unready { .. }) => {
                 self.pauses.insert(Pause::StableUnready);
                 self.in_new_window(at)
@@ -153,7 +157,9 @@ impl Rollout {
     /// The traffic of a step is in force.
     fn begin(&mut self, step: usize, at: SystemTime) -> State {
         self.split = tidegate_metrics::statistics::Split::new();
-        State::Analyse { step, since: at, from: self.window_after(at), trials: self.trial.trials() }
+        self.trial.begin();
+        // Requests count when they end: those of the traffic before have to be gone.
+        State::Analyse { step, since: at, from: self.window_after(at + self.plan.timing.drain) }
     }
 
     /// A step went well.
@@ -222,6 +228,28 @@ impl Rollout {
         })
     }
 
+    /// A window said nothing, since the traffic was not as owed, or nobody could say. That may go on up to the
+    /// horizon.
+    fn unseen(&mut self, why: &str, at: SystemTime) -> State {
+        let timing = &self.plan.timing;
+        let (horizon, bake, verify) = (timing.horizon, timing.bake, timing.verify);
+        match self.state {
+            State::Analyse { step, since, .. } if at >= since + horizon.max(self.plan.steps[step].soak) => {
+                let here = self.in_new_window(at);
+                self.at_horizon(step, false, at).unwrap_or(here)
+            }
+            State::Bake { since, .. } if at >= since + bake + horizon => {
+                State::Unsettled { cause: Cause::Broken { why: why.to_owned() } }
+            }
+            State::Verify { since, .. } if at >= since + verify + horizon => State::Stuck {
+                during: self.state.doing(),
+                why: why.to_owned(),
+                remedy: "see to it that all traffic is on stable, then remove the candidate's slot by hand",
+            },
+            _ => self.in_new_window(at),
+        }
+    }
+
     /// Where it is, but for the window that is observed next, which begins after `at`.
     fn in_new_window(&self, at: SystemTime) -> State {
         let mut state = self.state.clone();
@@ -245,13 +273,11 @@ impl Rollout {
         let share = |weight: Weight| f64::from(weight.as_basis_points()) / 10_000.0;
         let traffic = self.plan.traffic(step);
         let [candidate, baseline] = [Slot::Candidate, Slot::Baseline].map(|slot| share(traffic.weight(slot)));
-        let fair = match share(traffic.mirror()) {
-            mirrored if mirrored > 0.0 => mirrored / (1.0 + mirrored),
-            _ if baseline > 0.0 => candidate / (candidate + baseline),
-            _ => candidate,
-        };
-        // Some users ask more than others, so that the shares of sticky users are not those of requests.
-        (traffic.sticky().is_none() && fair > 0.0 && fair < 1.0).then_some(fair)
+        let fair = if baseline > 0.0 { candidate / (candidate + baseline) } else { candidate };
+        // Some users ask more than others, some sources count requests that were sent by exception, and not every
+        // request that could be copied is.
+        let by_weight = traffic.sticky().is_none() && traffic.exceptions().is_empty();
+        (by_weight && traffic.mirror().is_none() && fair > 0.0 && fair < 1.0).then_some(fair)
     }
 }
 

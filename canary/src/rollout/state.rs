@@ -36,8 +36,6 @@ pub enum State {
         since: SystemTime,
         /// The start of the window that is observed next.
         from: SystemTime,
-        /// Requests that the candidate had answered before.
-        trials: u64,
     },
     /// The step went well; its gates have to open.
     Gate {

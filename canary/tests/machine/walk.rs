@@ -47,7 +47,8 @@ pub(crate) fn spec() -> PlanSpec {
 }
 
 pub(crate) fn plan(at_horizon: AtHorizon, on_drift: OnDrift) -> Plan {
-    PlanSpec { at_horizon, on_drift, ..spec() }.build().unwrap()
+    let unproven = (at_horizon == AtHorizon::Promote).then(|| "nobody asks at night".to_owned());
+    PlanSpec { at_horizon, on_drift, unproven, ..spec() }.build().unwrap()
 }
 
 /// Copies first, then a comparison with a baseline, and nothing promoted.
@@ -131,7 +132,9 @@ pub(crate) fn events(rollout: &Rollout) -> Vec<Event> {
         Event::Ask(Request::Skip { by: by(), reason: reason() }),
         Event::Thawed,
         Event::Unready { slot: Slot::Candidate, why: reason() },
+        Event::Unready { slot: Slot::Baseline, why: reason() },
         Event::Unready { slot: Slot::Stable, why: reason() },
+        Event::Unseen { why: reason() },
     ];
     if let Duty::Observe { window, compared, traffic, .. } = rollout.duty() {
         let (many, others) = requests(&traffic, compared.as_ref());
