@@ -100,20 +100,20 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
         ));
     }
     let channels = Channels::new(Arc::clone(&world.log));
-    while plan.finish == Finish::Promote {
+    let unmet = loop {
         match channels.unmet(&plan.candidate.model, &plan.channel, world.clock.now()).await {
-            Ok(unmet) if unmet.is_empty() => break,
-            Ok(unmet) => {
-                let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
-                return failed(format!(
-                    "{} may not be promoted to {}: {}",
-                    plan.candidate,
-                    plan.channel,
-                    unmet.join("; ")
-                ));
-            }
+            Ok(unmet) => break unmet,
             Err(error) => patience.after_registry(error).await?,
         }
+    };
+    if plan.finish == Finish::Promote && !unmet.is_empty() {
+        let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+        return failed(format!(
+            "{} may not be promoted to {}: {}",
+            plan.candidate,
+            plan.channel,
+            unmet.join("; ")
+        ));
     }
     let current = loop {
         match channels.current(plan.stable.model.name(), &plan.channel).await {

@@ -150,7 +150,7 @@ pub(crate) fn events(rollout: &Rollout) -> Vec<Event> {
             (seen(0, 2), seen(0, 2)),
             (seen(0, 10), seen(0, 50_000)),
             (Measurement::Missing(Missing::NoData), seen(0, 2)),
-            (Measurement::Missing(out.clone()), Measurement::Missing(out.clone())),
+            (Measurement::Missing(out.clone()), Measurement::Missing(out)),
         ] {
             let sample = |criterion: &Criterion| Sample {
                 candidate: candidate.clone(),
