@@ -498,11 +498,11 @@ mod copies {
             .service(answer)
     }
 
-    async fn ask_for<S>(service: &S, body: Body) -> StatusCode
+    async fn ask_for<S>(service: S, body: Body) -> StatusCode
     where
         S: tower::Service<Request<Body>, Response = Response<WatchedBody<Body>>, Error = Infallible> + Clone,
     {
-        let answer = service.clone().oneshot(Request::new(body)).await.unwrap();
+        let answer = service.oneshot(Request::new(body)).await.unwrap();
         let status = answer.status();
         answer.into_body().collect().await.unwrap();
         status
@@ -523,7 +523,7 @@ mod copies {
         for n in 0..2_000 {
             let body = Body::from_stream(stream::iter([Ok::<_, Infallible>("request "), Ok("number ")]));
             let body = if n % 2 == 0 { body } else { Body::from(format!("request {n}")) };
-            assert_eq!(ask_for(&service, body).await, StatusCode::OK);
+            assert_eq!(ask_for(service.clone(), body).await, StatusCode::OK);
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         tokio::time::sleep(Duration::from_secs(10)).await;
@@ -546,20 +546,20 @@ mod copies {
         let mirroring = Mirroring { at_once: 3, largest: 10, within: Duration::from_secs(2) };
         let service = service(&router, mirroring, Duration::from_secs(3_600), &seen);
         mirror(&router, 100).await;
-        ask_for(&service, Body::from("eleven long")).await;
+        ask_for(service.clone(), Body::from("eleven long")).await;
         let broken = Body::from_stream(stream::iter([Ok("half"), Err("gone")]));
-        ask_for(&service, broken).await;
+        ask_for(service.clone(), broken).await;
         tokio::task::yield_now().await;
         assert!(seen.lock().unwrap().iter().all(|(slot, ..)| *slot == Slot::Stable));
         for _ in 0..10 {
-            ask_for(&service, Body::empty()).await;
+            ask_for(service.clone(), Body::empty()).await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         let copies = || seen.lock().unwrap().iter().filter(|(slot, ..)| *slot == Slot::Candidate).count();
         assert_eq!(copies(), 3);
         // Those that are not answered in time are given up, and count as broken.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        ask_for(&service, Body::empty()).await;
+        ask_for(service.clone(), Body::empty()).await;
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(copies(), 4);
         assert_eq!(so_far(&router, Slot::Candidate).await, Some((0, 4, 4)));

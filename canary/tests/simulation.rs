@@ -3,6 +3,7 @@
 //! simulation` repeats one.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
+#![expect(clippy::disallowed_methods, reason = "the seed comes from the environment")]
 
 mod stage;
 

@@ -280,7 +280,7 @@ mod tests {
             prop_assert_eq!(&read.version_info, &file.version_info);
             let [table] = read.resources;
             prop_assert_eq!(table.fence().unwrap(), fence);
-            prop_assert_eq!(table.traffic(&route, &clusters()).unwrap(), traffic.clone());
+            prop_assert_eq!(table.traffic(&route, &clusters()).unwrap(), traffic);
             let weights = table.virtual_hosts[0].routes.last().unwrap().route.weighted_clusters.as_ref().unwrap();
             prop_assert_eq!(weights.clusters.iter().map(|c| u32::from(c.weight)).sum::<u32>(), 10_000);
         }

@@ -247,7 +247,7 @@ mod tests {
         let boot = boot().unwrap();
         let own = Identity::of(std::process::id().try_into().unwrap(), &boot).unwrap();
         assert!(own.is_alive());
-        assert!(!Identity { started: own.started + 1, ..own.clone() }.is_alive());
+        assert!(!Identity { started: own.started + 1, ..own }.is_alive());
         assert!(Identity::of(i32::MAX, &boot).is_none());
     }
 }

@@ -168,7 +168,7 @@ fn an_exception_follows_every_match_of_its_rule_and_what_else_it_does() {
     assert!(matches!(read(&object).plan(&exception("X")), Err(Unfit::HeaderTaken { .. })));
 
     // The rule that splits gets another match: the exception does not hold for it, so it is not seen.
-    let mut stale = written.clone();
+    let mut stale = written;
     stale.data["spec"]["rules"][1]["matches"].as_array_mut().unwrap().push(json!({"method": "PUT"}));
     assert_eq!(read(&stale).traffic().unwrap(), Traffic::stable());
     assert_eq!(read(&patched(&stale, &exception("u"))).traffic().unwrap(), exception("u"));
