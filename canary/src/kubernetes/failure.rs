@@ -32,7 +32,7 @@ pub(super) struct Deed {
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error(
-        "it does not exist, or its kind `{resource}` is not installed; create it or correct the name of the route"
+        "it does not exist, or its kind `{resource}` is not installed; create it or correct its name"
     )]
     Absent { resource: String, source: Box<Status> },
     #[error(

@@ -1,4 +1,5 @@
-//! Kubernetes as the data plane: routers that move weights in objects on which a gateway or a mesh acts.
+//! Kubernetes: routers that move weights in objects on which a gateway or a mesh acts, and deployers whose slots are
+//! [`Deployments`] or [`InferenceServices`].
 //!
 //! They take the caller's [`kube::Client`], so TLS, proxies and credentials are chosen by the program, and
 //! nothing has to run in the cluster but the gateway. A [`RouteId`](crate::RouteId) here is
@@ -20,7 +21,8 @@
 //! lists in which weights lie are atomic, so applying one weight would take the whole list over. Whoever
 //! else writes the object in between makes the patch fail, and it is planned again from what is there.
 //!
-//! The right to act is kept in the object itself, in the annotation [`FENCE`].
+//! The right to act is kept in the object itself, in the annotation [`FENCE`]; that of deployers in a ConfigMap beside
+//! the slots, which they write by server-side apply, being all theirs.
 //!
 //! A request that gets no answer within 10 s has failed, what the client repeats by itself included. Where the
 //! server says when to ask again (429 and 503), a router does so while its patience lasts; what it may not do, it

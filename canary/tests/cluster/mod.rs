@@ -1,0 +1,235 @@
+//! A Kubernetes cluster on loopback for tests: etcd, kube-apiserver and kube-controller-manager behind
+//! `kubectl proxy`, and stand-ins for a gateway and a kubelet. All of it ends with the value.
+//!
+//! `KUBEBUILDER_ASSETS` is a directory with `kube-apiserver` and, for [`Cluster::with_controllers`],
+//! `kube-controller-manager`; `etcd` and `kubectl` are taken from there or from the path, `openssl` from the
+//! path. Any version of Kubernetes will do.
+
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+mod kubelet;
+mod processes;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+use self::processes::Processes;
+
+const HTTPROUTES: &str = "apis/gateway.networking.k8s.io/v1";
+
+/// A cluster keeps a small machine busy, so there is one at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    url: String,
+    http: reqwest::Client,
+    processes: Processes,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// How a client reaches the cluster.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way {
+    /// As this user, with no other rights than theirs.
+    pub(crate) user: Option<&'static str>,
+    /// One in so many requests is told that there are too many of them.
+    pub(crate) throttled: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Relay {
+    url: String,
+    http: reqwest::Client,
+    way: Way,
+    count: Arc<AtomicUsize>,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let alone = ALONE.lock().await;
+        let (processes, url) = Processes::start();
+        let cluster = Self { url, http: reqwest::Client::new(), processes, _alone: alone };
+        cluster.answers("readyz").await;
+        cluster.create("apis/apiextensions.k8s.io/v1/customresourcedefinitions", &httproutes()).await;
+        cluster.answers(&format!("{HTTPROUTES}/httproutes")).await;
+        cluster.answers("api/v1/namespaces/default").await;
+        cluster
+    }
+
+    /// One that also acts on Deployments.
+    pub(crate) async fn with_controllers() -> Self {
+        let mut cluster = Self::start().await;
+        cluster.processes.control();
+        cluster.create("api/v1/namespaces", &json!({"metadata": {"name": "serving"}})).await;
+        // The garbage collector is the last to come up. What it collects waits for it.
+        let mark = json!({"metadata": {"name": "mark"}});
+        cluster.create("api/v1/namespaces/serving/configmaps", &mark).await;
+        let mark = format!("{}/api/v1/namespaces/serving/configmaps/mark", cluster.url);
+        let options = json!({"propagationPolicy": "Foreground"});
+        cluster.http.delete(&mark).json(&options).send().await.unwrap().error_for_status().unwrap();
+        for _ in 0..1_200 {
+            if cluster.http.get(&mark).send().await.unwrap().status() == 404 {
+                return cluster;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nothing is collected after two minutes");
+    }
+
+    /// Ends the API server as a crash would and starts it again.
+    pub(crate) async fn restart_api_server(&mut self) {
+        self.processes.restart_api_server();
+        self.answers("readyz").await;
+    }
+
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client_by(Way::default())
+    }
+
+    pub(crate) fn client_by(&self, way: Way) -> kube::Client {
+        let relay = Relay { url: self.url.clone(), http: self.http.clone(), way, count: Arc::default() };
+        kube::Client::new(Router::new().fallback(pass_on).with_state(relay), "default")
+    }
+
+    /// Runs `kubectl` against the cluster and returns what it prints.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        processes::kubectl(&self.url, arguments)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}/{path}", self.url)).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn create(&self, path: &str, object: &Value) {
+        let url = format!("{}/{path}?fieldManager=ada", self.url);
+        self.http.post(url).json(object).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    pub(crate) async fn merge(&self, path: &str, patch: &Value) {
+        let request = self.http.patch(format!("{}/{path}?fieldManager=ada", self.url));
+        let request = request.header("content-type", "application/merge-patch+json").json(patch);
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+
+    pub(crate) async fn create_route(&self, object: &Value) {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap();
+        self.create(&format!("{HTTPROUTES}/namespaces/{namespace}/httproutes"), object).await;
+    }
+
+    /// Reports every HTTPRoute as accepted, soon after it has changed, until the future is dropped.
+    pub(crate) async fn accept_everything(&self) {
+        loop {
+            let list = self.get(&format!("{HTTPROUTES}/httproutes")).await;
+            for object in list["items"].as_array().unwrap() {
+                let seen = &object["metadata"]["generation"];
+                if object["status"]["parents"][0]["conditions"][0]["observedGeneration"] == *seen {
+                    continue;
+                }
+                let conditions = ["Accepted", "ResolvedRefs"].map(
+                    |condition| json!({"type": condition, "status": "True", "observedGeneration": seen}),
+                );
+                let status = json!({"status": {"parents": [{"conditions": conditions}]}});
+                let [namespace, name] =
+                    ["namespace", "name"].map(|key| object["metadata"][key].as_str().unwrap());
+                self.merge(&format!("{}/status", route_at(&format!("{namespace}/{name}"))), &status).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits, for two minutes at most, until `path` is served.
+    async fn answers(&self, path: &str) {
+        for _ in 0..1_200 {
+            let answer = self.http.get(format!("{}/{path}", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path} is not served after two minutes");
+    }
+}
+
+/// The path of an HTTPRoute.
+pub(crate) fn route_at(route: &str) -> String {
+    let (namespace, name) = route.split_once('/').unwrap();
+    format!("{HTTPROUTES}/namespaces/{namespace}/httproutes/{name}")
+}
+
+async fn pass_on(State(relay): State<Relay>, request: Request) -> Response {
+    let count = relay.count.fetch_add(1, Ordering::Relaxed) + 1;
+    if relay.way.throttled.is_some_and(|every| count.is_multiple_of(every)) {
+        let status = json!({"kind": "Status", "status": "Failure", "code": 429, "reason": "TooManyRequests"});
+        return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], Json(status)).into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 24).await.unwrap();
+    let mut request = relay.http.request(parts.method, format!("{}{}", relay.url, parts.uri)).body(body);
+    for name in ["content-type", "accept"] {
+        if let Some(value) = parts.headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    if let Some(user) = relay.way.user {
+        request = request.header("impersonate-user", user);
+    }
+    // An API server that is away leaves its clients without an answer; here they are told so.
+    let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let kind = answer.headers().get("content-type").cloned();
+    let mut response = (answer.status(), answer.bytes().await.unwrap_or_default()).into_response();
+    if let Some(kind) = kind {
+        response.headers_mut().insert("content-type", kind);
+    }
+    response
+}
+
+/// The kind HTTPRoute with as much of its schema as matters for weights. The upstream definition asks for
+/// rules (CEL) that older API servers do not know.
+fn httproutes() -> Value {
+    let open = |properties: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": properties});
+    let list = |items: Value| json!({"type": "array", "maxItems": 16, "items": items});
+    let backend = open(json!({
+        "name": {"type": "string", "minLength": 1, "maxLength": 253},
+        "weight": {"type": "integer", "format": "int32", "minimum": 0, "maximum": 1_000_000, "default": 1},
+    }));
+    let rule = open(json!({"name": {"type": "string"}, "backendRefs": list(backend)}));
+    let schema = open(json!({"spec": open(json!({"rules": list(rule)})), "status": open(json!({}))}));
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "httproutes.gateway.networking.k8s.io",
+            "annotations": {
+                "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2466",
+            },
+        },
+        "spec": {
+            "group": "gateway.networking.k8s.io",
+            "scope": "Namespaced",
+            "names": {"kind": "HTTPRoute", "plural": "httproutes"},
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": schema},
+            }],
+        },
+    })
+}
