@@ -44,6 +44,7 @@ mod notice;
 mod pagerduty;
 mod post;
 mod recipient;
+mod round;
 mod secret;
 mod slack;
 #[cfg(feature = "sns")]
