@@ -69,7 +69,7 @@
 //! | Gateway API, Istio, Traefik, ingress-nginx, replicas; Deployments | `kubernetes` (feature `kube`) |
 //! | HAProxy, Envoy, nginx | `HaProxy`, `HaProxyWeights`, `Envoy`, `Nginx` (features `haproxy`, `envoy`, `nginx`) |
 //! | server processes on this machine | `process` (feature `process`) |
-//! | telling people and machines | `notify` (feature `notify`) |
+//! | telling people and machines | `notify` (feature `notify`; `sns` for Amazon SNS) |
 //! | one HTML page of what happened | `report` (feature `report`) |
 //! | conformance suites and fault injection | `testkit` (feature `testkit`) |
 //!

@@ -31,9 +31,7 @@ pub(super) struct Deed {
 /// Refusals for which there is a remedy.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error(
-        "it does not exist, or its kind `{resource}` is not installed; create it or correct its name"
-    )]
+    #[error("it does not exist, or its kind `{resource}` is not installed; create it or correct its name")]
     Absent { resource: String, source: Box<Status> },
     #[error(
         "the client may not `{verb}` `{resource}` in namespace `{namespace}`; grant its account that verb by a Role and a RoleBinding"

@@ -26,8 +26,11 @@ pub mod router;
 use std::time::Duration;
 
 pub use self::flaky::{Fault, Flaky};
+#[cfg(feature = "notify")]
+pub use crate::notify::MockRecipient;
 pub use crate::{
-    deployer::MockDeployer, deployer_conformance, router::MockTrafficRouter, router_conformance,
+    deployer::MockDeployer, deployer_conformance, gate::MockGatekeeper, router::MockTrafficRouter,
+    router_conformance,
 };
 
 use crate::{ActuatorError, Fence};
