@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tidegate::{
     canary::{
         Actuator, Deployer, Driver, Fence, Gatekeepers, InMemoryDeployer, InMemoryRouter, PlanSpec, Release,
-        RouteId, Slot, State, WallClock, Weight, Workload, World,
+        RouteId, Slot, State, TrafficRouter, WallClock, Weight, Workload, World,
     },
     metrics::{self, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Window},
     registry::{
@@ -22,9 +22,9 @@ use tidegate::{
     },
 };
 
-/// 1 000 requests a window on each side, all quick; one in ten of version 1.2.0 fails.
+/// 10 000 requests a window, split as the router says, all quick; one in ten of version 1.2.0 fails.
 #[derive(Debug)]
-struct Requests;
+struct Requests(InMemoryRouter);
 
 #[async_trait]
 impl MetricsSource for Requests {
@@ -34,10 +34,18 @@ impl MetricsSource for Requests {
         side: &Selector,
         _: Window,
     ) -> Result<Measurement, metrics::Error> {
-        let errors = if side.get("version") == Some("1.2.0") { 100 } else { 1 };
+        let route = side.get("route").unwrap().parse().unwrap();
+        let traffic = self.0.observe(&route).await.unwrap().traffic;
+        let slot = if side.get("slot") == Some("candidate") { Slot::Candidate } else { Slot::Stable };
+        let trials = u64::from(traffic.weight(slot).as_basis_points());
+        let errors = if side.get("version") == Some("1.2.0") { trials / 10 } else { trials / 1_000 };
         Ok(match metric.as_str() {
-            Metric::ERRORS => Observation::proportion(errors, 1_000).unwrap().into(),
-            Metric::LATENCY => Observation::histogram(vec![0.1, 1.0], vec![990, 10, 0]).unwrap().into(),
+            _ if trials == 0 => Measurement::Missing(Missing::NoData),
+            Metric::ERRORS => Observation::proportion(errors, trials).unwrap().into(),
+            Metric::LATENCY => {
+                let slow = trials / 100;
+                Observation::histogram(vec![0.1, 1.0], vec![trials - slow, slow, 0]).unwrap().into()
+            }
             _ => Measurement::Missing(Missing::NoData),
         })
     }
@@ -91,7 +99,7 @@ async fn from_bytes_to_all_traffic_and_back() {
     let world = World {
         store: Arc::new(registry.clone()),
         log: Arc::new(registry.clone()),
-        metrics: Arc::new(Requests),
+        metrics: Arc::new(Requests(router.clone())),
         router: Arc::new(router.clone()),
         deployer: Arc::new(deployer.clone()),
         gates: Gatekeepers::new(),
