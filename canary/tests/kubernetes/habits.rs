@@ -259,7 +259,7 @@ pub(crate) async fn what_is_not_there_is_refused_with_a_remedy<R: TrafficRouter>
     ];
     for error in errors {
         assert!(matches!(error, ActuatorError::Refused { .. }), "{error:?}");
-        assert!(said(&error).contains("create it or correct the name"), "{}", said(&error));
+        assert!(said(&error).contains("create it or correct its name"), "{}", said(&error));
     }
 }
 

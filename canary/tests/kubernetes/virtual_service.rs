@@ -93,7 +93,7 @@ async fn copies_beside_a_split_are_refused_and_alone_are_made() {
         let beside = split(10).with_mirror(Weight::percent(percent).unwrap());
         let error = router.apply(&route, &beside, fence(2)).await.unwrap_err();
         assert!(matches!(error, ActuatorError::Refused { .. }), "{error:?}");
-        assert!(said(&error).contains("let stable have all traffic"), "{}", said(&error));
+        assert!(said(&error).contains("copies beside a split"), "{}", said(&error));
     }
     assert_eq!(router.observe(&route).await.unwrap().fence, Some(fence(1)));
 }
