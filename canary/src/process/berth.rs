@@ -182,7 +182,8 @@ impl Berth {
     /// For keeper `id` to have the slot for itself, the others go, unless it is to go itself. Whether it has.
     pub(super) fn is_alone(&self, id: u64) -> bool {
         let book = lock(&self.book);
-        if book.entries.iter().any(|entry| entry.id == id && entry.is_leaving()) {
+        // The question may be late: whoever asked may have been told to leave, or have left.
+        if !book.entries.iter().any(|entry| entry.id == id && !entry.is_leaving()) {
             return false;
         }
         for entry in book.entries.iter().filter(|entry| entry.id != id) {
