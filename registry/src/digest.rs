@@ -9,6 +9,7 @@ use crate::{Invalid, model::text};
 
 /// A SHA-256, printed `sha256:` and 64 lower-case hex digits, the form of the OCI image specification.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$")))]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
@@ -27,6 +28,23 @@ impl Digest {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The first 16 bytes: enough to tell any number of things apart, unless somebody searches for two alike.
+    #[must_use]
+    pub const fn half(&self) -> [u8; 16] {
+        *self.0.first_chunk().expect("32 bytes are more than 16")
+    }
+
+    /// The first 8 bytes as a number, the first of them the most significant.
+    ///
+    /// ```
+    /// # use tidegate_registry::Digest;
+    /// assert_eq!(Digest::of("abc").word(), 0xba78_16bf_8f01_cfea);
+    /// ```
+    #[must_use]
+    pub const fn word(&self) -> u64 {
+        u64::from_be_bytes(*self.0.first_chunk().expect("32 bytes are more than 8"))
     }
 
     /// 64 lower-case hex digits, as `sha256sum` prints them.

@@ -47,6 +47,28 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
         Ok((journal, records))
     }
 
+    /// Reads what comes after record `seq`, for those who know otherwise what the log says up to there, and stands at
+    /// its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_after(log: Arc<dyn Log>, key: LogKey, seq: Seq) -> Result<(Self, Vec<T>)> {
+        let mut journal = Self { log, key, next: seq.next(), records: PhantomData };
+        let records = journal.catch_up().await?;
+        Ok((journal, records))
+    }
+
+    /// Record `seq` alone, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn record(log: &dyn Log, key: &LogKey, seq: Seq) -> Result<Option<T>> {
+        let record = log.record(key, seq).await?;
+        record.map(|bytes| decode(key, seq, &bytes)).transpose()
+    }
+
     /// Stands at the end of the log without looking at what it says: to add to a log that this program cannot
     /// read, because it is damaged or newer.
     ///
@@ -85,6 +107,15 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
         Ok(records)
     }
 
+    /// Whether somebody else has written since. It reads one record at most.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Log::record`].
+    pub async fn is_behind(&self) -> Result<bool> {
+        Ok(self.log.record(&self.key, self.next).await?.is_some())
+    }
+
     /// Writes the next record and returns its number.
     ///
     /// # Errors
@@ -118,16 +149,21 @@ fn unwritable(key: &LogKey, error: &serde_json::Error) -> Invalid {
 }
 
 fn decode<T: DeserializeOwned>(key: &LogKey, seq: Seq, bytes: &[u8]) -> Result<T> {
-    let corrupt = |error: serde_json::Error| corrupt(key, seq, error);
-    // The version first: a record of a later format must not be taken for a damaged one.
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
-    let Version { v } = serde_json::from_slice(bytes).map_err(corrupt)?;
-    if v != FORMAT {
-        return Err(Error::TooNew { what: what(key, seq), found: format!("format {v}") });
+    let read = serde_json::from_slice::<Envelope<T>>(bytes);
+    let found = match &read {
+        Ok(envelope) => Some(envelope.v),
+        // A record of a later format must not be taken for a damaged one.
+        Err(_) => serde_json::from_slice(bytes).ok().map(|Version { v }| v),
+    };
+    match (found, read) {
+        (Some(found), _) if found != FORMAT => {
+            Err(Error::TooNew { what: what(key, seq), found: format!("format {found}") })
+        }
+        (_, Ok(envelope)) => Ok(envelope.record),
+        (_, Err(error)) => Err(corrupt(key, seq, error)),
     }
-    let envelope: Envelope<T> = serde_json::from_slice(bytes).map_err(corrupt)?;
-    Ok(envelope.record)
 }

@@ -89,7 +89,7 @@
 //! |---|---|
 //! | `object-store` | `ObjectBacked` over any [`object_store`](https://docs.rs/object_store) client: S3, GCS, Azure, … Enable the client you want on your own `object_store` dependency |
 //! | `fs` | `ObjectBacked::directory`: a registry in a local directory; `Cache`: delivered files, shared by the programs of a machine |
-//! | `oci` | `OciBacked`: models as [ModelPack](https://github.com/modelpack/model-spec) artifacts in an OCI registry, over your [`reqwest`](https://docs.rs/reqwest) client |
+//! | `oci` | `OciBacked`: models as [ModelPack](https://github.com/modelpack/model-spec) artifacts in an OCI registry, over your [`reqwest`](https://docs.rs/reqwest) client; `OciImages`: whether an image is still there |
 //! | `signing` | `signing`: model signatures in the OpenSSF format and signed attestations, with ECDSA keys |
 //! | `testkit` | conformance suites, the fault injector `Flaky`, mocks of the traits |
 //!
@@ -177,4 +177,4 @@ pub use crate::cache::{Cache, Link, Usage};
 
 #[cfg(feature = "oci")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oci")))]
-pub use crate::oci::{OciArtifact, OciAuth, OciBacked};
+pub use crate::oci::{OciArtifact, OciAuth, OciBacked, OciImage, OciImages};

@@ -173,7 +173,7 @@ impl Log for InMemory {
 
     async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> Result<()> {
         let mut state = self.state();
-        if state.snapshots.get(key).is_none_or(|there| there.seq < snapshot.seq) {
+        if state.snapshots.get(key).is_none_or(|there| there.seq <= snapshot.seq) {
             state.snapshots.insert(key.clone(), snapshot);
         }
         Ok(())

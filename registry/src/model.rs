@@ -11,16 +11,31 @@ use crate::Invalid;
 ///
 /// Lower case only, because some file systems fold case and two models must never share a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^(?!.*\\.\\.)[a-z0-9][a-z0-9._-]*$", "maxLength" = 128))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelName(String);
 
 /// The name of a channel, such as `production`: the same characters as a [`ModelName`], at most 64.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^(?!.*\\.\\.)[a-z0-9][a-z0-9._-]*$", "maxLength" = 64))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Channel(String);
 
 /// One immutable version of one model, printed `fraud-scorer@1.4.0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^(?!.*\\.\\.)[a-z0-9][a-z0-9._-]*@(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\\+[0-9A-Za-z.-]+)?$"))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelRef {
     name: ModelName,

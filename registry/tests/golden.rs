@@ -93,7 +93,10 @@ async fn every_fact_of_format_1_is_read() {
     assert_eq!(staging[0].ended.as_ref().unwrap().reason, "staging is closed");
     let policies = channels.policies(&name).await.unwrap();
     assert_eq!(policies.keys().collect::<Vec<_>>(), [&Channel::production()]);
-    let unmet = channels.unmet(&moves[1].to, &Channel::production(), moves[3].stamp.at).await.unwrap();
+    let unmet = channels
+        .unmet(&moves[1].to, &Channel::production(), &Cause::Promote, moves[3].stamp.at)
+        .await
+        .unwrap();
     assert_eq!(unmet, [], "attested, approved, signed and soaked");
     assert_eq!(attestations.of(&moves[1].to).await.unwrap().len(), 2);
 }

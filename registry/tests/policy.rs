@@ -74,7 +74,11 @@ impl Desk {
     async fn refused(&self, version: &str, seconds: u64) -> String {
         let error = self.promote(version, &Channel::production(), seconds).await.unwrap_err();
         let Error::NotAllowed { unmet, .. } = &error else { panic!("{error}") };
-        let asked = self.channels.unmet(&model(version), &Channel::production(), at(seconds)).await.unwrap();
+        let asked = self
+            .channels
+            .unmet(&model(version), &Channel::production(), &Cause::Promote, at(seconds))
+            .await
+            .unwrap();
         assert_eq!(asked, *unmet, "asking and trying find the same");
         error.to_string()
     }

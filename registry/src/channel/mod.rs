@@ -87,17 +87,23 @@ impl Channels {
         Ok(made.expect("a commit that wrote a move has it in its state"))
     }
 
-    /// What [`promote`](Self::promote) of `to` would be refused for by the channel's policy at `at`; nothing,
-    /// if it would be allowed. For a rollout, which ends in a promotion and should not begin without.
+    /// What [`promote`](Self::promote) of `to` for this `cause` would be refused for by the channel's policy at `at`;
+    /// nothing, if it would be allowed. For rollouts and rollbacks, which end in that and should not begin without.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] when the version is not published in this log; otherwise those of [`Log::read`].
-    pub async fn unmet(&self, to: &ModelRef, channel: &Channel, at: SystemTime) -> Result<Vec<Unmet>> {
+    pub async fn unmet(
+        &self,
+        to: &ModelRef,
+        channel: &Channel,
+        cause: &Cause,
+        at: SystemTime,
+    ) -> Result<Vec<Unmet>> {
         let evidence = self.evidence(to, channel).await?;
         let catalogue = self.fold(to.name()).await?;
         let published = catalogue.published(to)?;
-        Ok(policy::unmet(&catalogue, &published, channel, at, &evidence))
+        Ok(policy::unmet(&catalogue, &published, channel, cause, at, &evidence))
     }
 
     /// Makes `channel` point nowhere, if it is where `expect` says. Of a channel that points nowhere this

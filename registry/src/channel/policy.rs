@@ -125,11 +125,7 @@ pub(super) fn check(
     at: SystemTime,
     evidence: &Evidence,
 ) -> Result<()> {
-    let mut unmet = unmet(catalogue, published, channel, at, evidence);
-    let is_way_back = matches!(cause, Cause::Rollback { .. } | Cause::Revert { .. });
-    if is_way_back && catalogue.history(channel).iter().any(|made| *made.to.version() == published.version) {
-        unmet.retain(|unmet| unmet.rule.is_none());
-    }
+    let unmet = unmet(catalogue, published, channel, cause, at, evidence);
     if unmet.is_empty() {
         return Ok(());
     }
@@ -148,11 +144,13 @@ pub(crate) fn check_publication(
     check(catalogue, published, channel, &Cause::Promote, stamp.at, &Evidence::default())
 }
 
-/// The rules of `channel` that do not hold for `published`.
+/// What stands against moving `channel` to `published`. On the way back to where it has pointed before, its rules do
+/// not count.
 pub(super) fn unmet(
     catalogue: &Catalogue,
     published: &Published,
     channel: &Channel,
+    cause: &Cause,
     at: SystemTime,
     evidence: &Evidence,
 ) -> Vec<Unmet> {
@@ -161,7 +159,12 @@ pub(super) fn unmet(
         found: format!("its content is in quarantine: {} ({})", quarantined.reason, quarantined.stamp),
         remedy: "lift the quarantine once its reason is gone, or promote other content".to_owned(),
     });
-    let rules = catalogue.policy(channel).map_or(&[][..], |policy| &policy.rules);
+    let is_way_back = matches!(cause, Cause::Rollback { .. } | Cause::Revert { .. })
+        && catalogue.history(channel).iter().any(|made| *made.to.version() == published.version);
+    let rules = match catalogue.policy(channel) {
+        Some(policy) if !is_way_back => &policy.rules[..],
+        _ => &[],
+    };
     let broken = rules.iter().filter_map(|rule| rule.unmet(catalogue, published, at, evidence));
     quarantined.into_iter().chain(broken).collect()
 }

@@ -19,6 +19,7 @@ mod config;
 mod document;
 mod facts;
 mod failure;
+mod image;
 mod import;
 mod media;
 mod place;
@@ -36,7 +37,11 @@ use futures::{
     stream::{self, BoxStream, StreamExt as _},
 };
 
-pub use self::{auth::OciAuth, import::OciArtifact};
+pub use self::{
+    auth::OciAuth,
+    image::{OciImage, OciImages},
+    import::OciArtifact,
+};
 use self::{facts::Facts, failure::failure, place::Place, read::Cache, wire::Wire};
 use crate::{
     ByteStream, Content, Draft, FilePath, Filter, Invalid, Log, Manifest, ModelName, ModelRef, ModelStore,

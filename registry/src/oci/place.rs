@@ -74,6 +74,11 @@ pub(super) fn tag(version: &Version) -> Result<String, Invalid> {
     Ok(tag)
 }
 
+/// Whether a repository can have this name.
+pub(super) fn is_repository(name: &str) -> bool {
+    name.split('/').all(is_segment)
+}
+
 /// One part of a repository's name: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_segment(segment: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -103,7 +108,7 @@ impl FromStr for Place {
             return Err(wrong(&host, "it goes on after the path; leave out `?` and `#`"));
         }
         let path = root.path().trim_matches('/').to_owned();
-        if !path.is_empty() && !path.split('/').all(is_segment) {
+        if !path.is_empty() && !is_repository(&path) {
             let why = "the path is no OCI repository; use lower-case letters, digits and `.`, `_`, `-` between them";
             return Err(wrong(&format!("{host}/{path}"), why));
         }

@@ -26,6 +26,12 @@ const LONGEST_ERROR: usize = 64 << 10;
 const LONGEST_PAGE: usize = 4 << 20;
 const PAGE: usize = 500;
 
+/// How older tools call the manifest and the index of an image.
+///
+/// <https://distribution.github.io/distribution/spec/manifest-v2-2/>
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
 /// A registry at its address. Clones share the tokens they were given.
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
@@ -109,6 +115,21 @@ impl Wire {
             return Ok(Some(digest));
         }
         Ok(self.manifest(repository, &name).await?.map(Digest::of))
+    }
+
+    /// Whether the registry has an image, whichever tool pushed it.
+    pub(super) async fn has_image(&self, repository: &str, digest: &Digest) -> Result<bool, Failure> {
+        let url = self.url(repository, &format!("manifests/{digest}"))?;
+        let mut request = self.request(Method::HEAD, url);
+        for kind in [IMAGE_MANIFEST, IMAGE_INDEX, DOCKER_MANIFEST, DOCKER_LIST] {
+            request.headers_mut().append(ACCEPT, HeaderValue::from_static(kind));
+        }
+        let response = self.send(&Scope::Pull(repository.to_owned()), request).await?;
+        match response.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(refused(response).await),
+        }
     }
 
     /// Stores a manifest, by its digest or under a tag.

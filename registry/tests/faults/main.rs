@@ -6,6 +6,8 @@ mod child;
 mod flaky;
 mod kill;
 mod network;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod race;
 mod release;
 #[path = "../servers/mod.rs"]

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod hostile;
+mod images;
 mod live;
 mod plain;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod scripted;
 mod server;
 

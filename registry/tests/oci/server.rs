@@ -16,6 +16,8 @@ use axum::{
 };
 use bytes::Bytes;
 
+use crate::ports::free_port;
+
 /// A registry process with an empty store, which ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -42,7 +44,7 @@ impl Server {
 
     fn configured(more: impl Fn(&Path) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = format!("127.0.0.1:{}", free_port());
         let root = directory.path().join("store");
         let configuration = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
@@ -62,7 +64,7 @@ impl Server {
             .expect("docker-registry starts: install it or set DOCKER_REGISTRY_BIN");
         let mut server = Self { child, address: format!("http://{free}"), _directory: directory };
         for _ in 0..500 {
-            if std::net::TcpStream::connect(free).is_ok() {
+            if std::net::TcpStream::connect(&free).is_ok() {
                 return server;
             }
             assert!(server.child.try_wait().unwrap().is_none(), "docker-registry ended at once");

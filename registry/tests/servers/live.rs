@@ -11,10 +11,12 @@ use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
 use tidegate_registry::ObjectBacked;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::OnceCell,
 };
 use uuid::Uuid;
+
+use crate::ports::free_port;
 
 /// One server for all the tests of a program. A static is never dropped, so a shell looks after the
 /// server: it ends it and removes its files when this program, which holds its standard input, is gone, or
@@ -87,12 +89,12 @@ impl Live {
         // Two further services have ports of their own that cannot be chosen; they are turned off.
         arguments.extend(["-s3.port.iceberg=0", "-s3.port.lance=0"].map(str::to_owned));
         for port in ["master.port", "volume.port", "filer.port"] {
-            arguments.push(format!("-{port}={}", free_port().await));
-            arguments.push(format!("-{port}.grpc={}", free_port().await));
+            arguments.push(format!("-{port}={}", free_port()));
+            arguments.push(format!("-{port}.grpc={}", free_port()));
         }
-        let port = free_port().await;
+        let port = free_port();
         arguments.push(format!("-s3.port={port}"));
-        arguments.push(format!("-s3.port.grpc={}", free_port().await));
+        arguments.push(format!("-s3.port.grpc={}", free_port()));
         let shell = start(&directory, binary, &arguments, &[]);
         // The first object makes the bucket, as soon as there is a volume to put it on.
         let options = s3(port, "tidegate", "tidegate-secret");
@@ -117,7 +119,7 @@ pub(crate) async fn seaweedfs() -> &'static Live {
 pub(crate) async fn ministack() -> &'static Live {
     static LIVE: OnceCell<Live> = OnceCell::const_new();
     LIVE.get_or_init(|| async {
-        let (directory, port) = (directory("unused", ""), free_port().await);
+        let (directory, port) = (directory("unused", ""), free_port());
         let environment = [
             ("BIND_HOST", "127.0.0.1".to_owned()),
             ("GATEWAY_PORT", port.to_string()),
@@ -140,7 +142,7 @@ pub(crate) async fn ministack() -> &'static Live {
 pub(crate) async fn azurite() -> &'static Live {
     static LIVE: OnceCell<Live> = OnceCell::const_new();
     LIVE.get_or_init(|| async {
-        let (directory, port) = (directory("unused", ""), free_port().await);
+        let (directory, port) = (directory("unused", ""), free_port());
         let arguments =
             ["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--location", ".", "--silent"]
                 .into_iter()
@@ -200,10 +202,6 @@ fn binary(variable: &str, default: &str) -> PathBuf {
     let binary = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
     must_run(&binary, variable);
     binary
-}
-
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
 fn start(

@@ -4,6 +4,8 @@
 mod check;
 mod conformance;
 mod odd;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod url;
