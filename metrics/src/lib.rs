@@ -144,6 +144,8 @@ pub mod prometheus;
 #[cfg(feature = "http")]
 pub mod query;
 mod recorded;
+#[cfg(feature = "schema")]
+pub mod schema;
 #[cfg(feature = "scrape")]
 pub mod scrape;
 mod source;

@@ -41,6 +41,7 @@ pub trait MetricsSource: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
 /// The name of a metric, in the words of the source that is asked: `errors`, `latency`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("minLength" = 1)))]
 #[serde(transparent)]
 pub struct Metric(String);
 

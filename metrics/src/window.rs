@@ -18,6 +18,9 @@ pub struct Window {
 }
 
 impl Window {
+    /// Not a window, but what one is read into.
+    pub(crate) const BLANK: Self = Self { end: SystemTime::UNIX_EPOCH, start: SystemTime::UNIX_EPOCH };
+
     /// The window after `start`, up to `end`. `None` unless `start < end` and both lie in the years 1970 to
     /// 9999, which is what RFC 3339 can say.
     #[must_use]

@@ -250,6 +250,22 @@ mod sequences {
         assert!(plot::confidence(&nothing, &[], TimeAxis::new(at(0), at(4))).is_empty());
     }
 
+    /// After many good windows a bad one shows at once, and what was missing carries nothing over.
+    #[test]
+    fn of_windows_by_themselves_each_shows_what_was_seen_in_it() {
+        let criterion = Criterion::at_most(Metric::errors(), Statistic::Share, 0.15);
+        let mut errors = vec![Some(1); 20];
+        errors.extend([None, Some(40)]);
+        let evidence = evidence(&errors);
+        let time = TimeAxis::of([&evidence]).unwrap();
+        let alone = markup(&plot::windows(&criterion, &evidence, time));
+        let label = alone.rsplit("aria-label=\"").next().unwrap();
+        assert!(label.starts_with("share over time, in the end 40% ("), "{label}");
+        assert!(judged(&criterion, &evidence).contains("share over time, in the end 2.86% ("));
+        assert!(!alone.contains("Evidence over time"));
+        assert!(plot::windows(&criterion, &Evidence::new(), time).is_empty());
+    }
+
     /// What the picture of a rule says was measured, where the line of what is tolerated is named, and what passes.
     fn told(rule: Rule, evidence: &Evidence) -> (String, Vec<String>) {
         let picture = judged(&Criterion::new(Metric::latency(), rule), evidence);
@@ -519,9 +535,12 @@ proptest! {
         let compare = Rule::Compare(Comparison { tolerated, ..Comparison::default() });
         let limit = Rule::Limit(Limit::new(Statistic::Share, Bound::AtMost(tolerated / 20.0)));
         for rule in [compare, limit, Rule::BurnRate(BurnRate::fast(0.99)), Rule::Readings(Readings::new(Bound::AtLeast(0.5)))] {
-            let picture = judged(&Criterion::new(Metric::errors(), rule), &evidence);
-            assert_well_formed(&picture);
-            assert_drawable(&picture);
+            let criterion = Criterion::new(Metric::errors(), rule);
+            let alone = plot::windows(&criterion, &evidence, TimeAxis::of([&evidence]).unwrap());
+            for picture in [judged(&criterion, &evidence), markup(&alone)] {
+                assert_well_formed(&picture);
+                assert_drawable(&picture);
+            }
         }
     }
 }

@@ -306,7 +306,8 @@ proptest! {
         let estimate = hits as f64 / (hits + more) as f64;
         prop_assert!(lower <= estimate && estimate <= upper);
         let (misses_least, misses_most) = bernoulli_interval(more, hits + more, error, optimal);
-        prop_assert!((1.0 - misses_most - lower).abs() < 1e-12 && (1.0 - misses_least - upper).abs() < 1e-12);
+        // Evidence is exact to 1e-11, and where it is flat the bound is not.
+        prop_assert!((1.0 - misses_most - lower).abs() < 1e-9 && (1.0 - misses_least - upper).abs() < 1e-9);
     }
 
     /// On which the guarantee stands: whatever happened, an honest router's next request leaves the evidence as it

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Better, Seen, Standing, Tally, Test,
     criterion::{Problems, inside},
+    decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
     too_few,
 };
 use crate::{Measurement, Observation, Pair, Verdict, Window};
@@ -28,6 +30,7 @@ use crate::{Measurement, Observation, Pair, Verdict, Window};
 /// A rule of practice, made for a service that runs for long; what there is of the long window counts for all of
 /// it. No chance of error is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct BurnRate {
@@ -37,9 +40,11 @@ pub struct BurnRate {
     pub factor: f64,
     /// The window over which it matters.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Span"))]
     pub long: Duration,
     /// The window over which it is current.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Span"))]
     pub short: Duration,
     /// Nothing is decided before there are so many requests in the short window; default 30.
     #[serde(default = "thirty")]
@@ -167,14 +172,18 @@ impl Test for Burning {
         Seen::Counted
     }
 
+    fn verdict(&self) -> Verdict {
+        decided(self.failed.is_some(), self.within(self.rule.short).trials >= self.rule.min_samples)
+    }
+
     fn standing(&self) -> Standing {
-        let short = self.within(self.rule.short);
-        let (verdict, reason) = match &self.failed {
-            Some(why) => (Verdict::Fail, Some(why.clone())),
-            None if short.trials < self.rule.min_samples => {
-                (Verdict::Inconclusive, Some(too_few(short.trials, self.rule.min_samples)))
+        let verdict = self.verdict();
+        let reason = match verdict {
+            Verdict::Fail => self.failed.clone(),
+            Verdict::Inconclusive => {
+                Some(too_few(self.within(self.rule.short).trials, self.rule.min_samples))
             }
-            None => (Verdict::Pass, None),
+            Verdict::Pass => None,
         };
         let estimate = (!self.windows.is_empty()).then(|| self.rule.of(self.within(self.rule.long)));
         Standing {
@@ -184,5 +193,20 @@ impl Test for Burning {
             effect: Some(Effect { measure: Measure::BurnRate, estimate, lower: None, upper: None }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        let mut windows = Vec::from(std::mem::take(&mut self.windows));
+        tape.list(
+            &mut windows,
+            || (SystemTime::UNIX_EPOCH, Tally::default()),
+            |tape, (end, bad)| {
+                tape.time(end)?;
+                tape.tally(bad)
+            },
+        )?;
+        self.windows = windows.into();
+        tape.tally(&mut self.all)?;
+        tape.option(&mut self.failed, String::new, Tape::text)
     }
 }

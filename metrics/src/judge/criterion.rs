@@ -7,6 +7,7 @@ use crate::Metric;
 
 /// What is required of a metric, and what its evidence must show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Criterion {
@@ -26,6 +27,7 @@ pub struct Criterion {
 ///
 /// They never carry evidence. Evidence for a failure stands whatever else is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnMissing {
@@ -42,6 +44,7 @@ pub enum OnMissing {
 
 /// Whether a verdict counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Importance {
@@ -100,6 +103,13 @@ impl Criterion {
     pub fn advisory(mut self) -> Self {
         self.importance = Importance::Advisory;
         self
+    }
+
+    /// The chance of failing a good candidate, where the rule promises one.
+    #[must_use]
+    pub fn alpha(&self) -> Option<f64> {
+        let mut rule = self.rule;
+        rule.chances_mut().map(|(alpha, _)| *alpha)
     }
 
     /// With this chance of failing a good candidate. Rules without one stay as they are.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Measurement, Observation, Window};
+use super::{Tape, row};
+use crate::{Measurement, Missing, Observation, Window};
 
 /// Everything observed for one criterion: closed windows in the order of their ends, each applied once.
 ///
@@ -46,17 +47,18 @@ impl Evidence {
     /// Says `false` and changes nothing if there is a window with that end already, or one that overlaps: a
     /// request that counted twice would be evidence that never was.
     pub fn add(&mut self, window: Window, candidate: Measurement, baseline: Option<Measurement>) -> bool {
-        if self
-            .windows
-            .keys()
-            .rev()
-            .take_while(|known| known.end() > window.start())
-            .any(|known| known.overlaps(&window))
-        {
+        if !self.admits(window) {
             return false;
         }
         self.windows.insert(window, Pair { candidate, baseline });
         true
+    }
+
+    /// Whether [`add`](Self::add) would take the window in.
+    #[must_use]
+    pub fn admits(&self, window: Window) -> bool {
+        let mut later = self.windows.keys().rev().take_while(|known| known.end() > window.start());
+        !later.any(|known| known.overlaps(&window))
     }
 
     /// Every window with what was measured in it, ascending by end.
@@ -69,6 +71,36 @@ impl Evidence {
     pub fn trials(&self) -> u64 {
         let observed = self.windows.values().filter_map(|pair| pair.candidate.observed());
         observed.map(Observation::trials).fold(0, u64::saturating_add)
+    }
+
+    /// Its windows to the last bit, shorter and sooner read than as text. Only [`from_bytes`](Self::from_bytes) of the
+    /// same version of this crate reads them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut tape = Tape::Writing(&mut bytes);
+        let rows = self.windows.iter().map(|(window, pair)| (*window, pair.clone()));
+        tape.integer(&mut (self.windows.len() as u64)).expect("a tape that is written takes everything");
+        for (mut window, mut pair) in rows {
+            row::pass(&mut tape, &mut window, &mut pair).expect("a tape that is written takes everything");
+        }
+        bytes
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) has written. `None` for anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut tape = Tape::Reading(bytes);
+        let (mut length, mut evidence) = (0, Self::new());
+        tape.integer(&mut length)?;
+        for _ in 0..length {
+            let (mut window, mut pair) = (Window::BLANK, Pair::new(Missing::NoData.into(), None));
+            row::pass(&mut tape, &mut window, &mut pair)?;
+            if !evidence.add(window, pair.candidate, pair.baseline) {
+                return None;
+            }
+        }
+        tape.is_at_end().then_some(evidence)
     }
 
     /// Whether no window has been added.

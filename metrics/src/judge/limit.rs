@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     GRID, Looks, Process, Seen, Standing, Tally, Test,
     criterion::{Problems, five_percent, inside},
+    decided,
     judgement::{Effect, Measure},
     mean::Mean,
     process::CERTAIN,
+    tape::{Passed, Tape},
     too_few,
 };
 use crate::{Measurement, Observation, Pair, Verdict, Window, statistics::bernoulli_interval};
@@ -24,6 +26,7 @@ use crate::{Measurement, Observation, Pair, Verdict, Window, statistics::bernoul
 /// [`Statistic::Share`] and [`Statistic::Quantile`] fail on evidence that the bound is broken and pass on
 /// evidence that it is kept, at any look. [`Statistic::Mean`] is a heuristic, see there. Strata are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Limit {
@@ -34,10 +37,12 @@ pub struct Limit {
     /// The chance of failing a candidate that keeps the bound, over all looks together; in (0, 1), default
     /// 0.05.
     #[serde(default = "five_percent")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub alpha: f64,
     /// The chance of passing a candidate that breaks the bound, over all looks together; in (0, 1), default
     /// 0.05.
     #[serde(default = "five_percent")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub beta: f64,
     /// No pass before so many trials, however good they look; default 30.
     #[serde(default = "Limit::default_min_samples")]
@@ -46,6 +51,7 @@ pub struct Limit {
 
 /// What of a metric is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Statistic {
@@ -68,6 +74,7 @@ pub enum Statistic {
 
 /// Where a statistic must lie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "a number is bounded from above or from below")]
 pub enum Bound {
@@ -110,7 +117,10 @@ impl Limit {
             return Box::new(Mean::new(self));
         }
         let equal = || Process::new(GRID.map(|_| 1.0 / GRID.len() as f64));
+        let tolerated = self.tolerated_share();
         Box::new(Limiting {
+            worse: GRID.map(|times| LogRatio::new(tolerated, times)),
+            better: GRID.map(|times| LogRatio::new(tolerated, 1.0 / times)),
             fail: (equal(), Looks::new(self.alpha)),
             pass: (equal(), Looks::new(self.beta)),
             shown: Tally::default(),
@@ -135,6 +145,9 @@ impl Bound {
 #[derive(Clone, Debug)]
 struct Limiting {
     limit: Limit,
+    /// The alternatives to the share that is tolerated.
+    worse: [LogRatio; GRID.len()],
+    better: [LogRatio; GRID.len()],
     fail: (Process, Looks),
     pass: (Process, Looks),
     /// What is counted for people.
@@ -159,8 +172,8 @@ impl Test for Limiting {
         };
         let tolerated = self.limit.tolerated_share();
         let Against { surely, possibly, trials } = against;
-        self.fail.0.multiply(GRID.map(|times| log_failing(surely, trials, tolerated, times)));
-        self.pass.0.multiply(GRID.map(|times| log_passing(possibly, trials, tolerated, times)));
+        self.fail.0.multiply(self.worse.map(|ratio| log_failing(surely, trials, tolerated, ratio)));
+        self.pass.0.multiply(self.better.map(|ratio| log_passing(possibly, trials, tolerated, ratio)));
         self.fail.1.look(self.fail.0.log_e());
         self.pass.1.look(self.pass.0.log_e());
         let hits = match &*observation {
@@ -173,17 +186,30 @@ impl Test for Limiting {
         Seen::Counted
     }
 
+    fn verdict(&self) -> Verdict {
+        decided(self.fail.1.reached(), self.pass.1.reached() && self.shown.trials >= self.limit.min_samples)
+    }
+
     fn standing(&self) -> Standing {
-        let standing = Standing::of(&self.fail.1, &self.pass.1);
-        let need = self.limit.min_samples;
-        let early = standing.verdict == Verdict::Pass && self.shown.trials < need;
+        let verdict = self.verdict();
+        let early = verdict == Verdict::Inconclusive && self.pass.1.reached();
         Standing {
-            verdict: if early { Verdict::Inconclusive } else { standing.verdict },
-            reason: early.then(|| too_few(self.shown.trials, need)),
+            verdict,
+            reason: early.then(|| too_few(self.shown.trials, self.limit.min_samples)),
             candidate: self.shown,
             effect: self.effect(),
-            ..standing
+            ..Standing::of(&self.fail.1, &self.pass.1)
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        for (process, looks) in [&mut self.fail, &mut self.pass] {
+            process.state(tape)?;
+            looks.state(tape)?;
+        }
+        tape.tally(&mut self.shown)?;
+        tape.count(&mut self.surely)?;
+        tape.count(&mut self.possibly)
     }
 }
 
@@ -271,18 +297,18 @@ impl Limit {
 
 /// One hit too many against a share of nothing is all it takes; against a share of everything nothing can
 /// speak.
-fn log_failing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
-    if tolerated <= 0.0 && hits > 0 { CERTAIN } else { LogRatio::new(tolerated, times).log(hits, trials) }
+fn log_failing(hits: u64, trials: u64, tolerated: f64, ratio: LogRatio) -> f64 {
+    if tolerated <= 0.0 && hits > 0 { CERTAIN } else { ratio.log(hits, trials) }
 }
 
 /// At the ends of the scale a bound cannot be undercut, so evidence for it cannot grow: there it is taken to
 /// be kept until it is broken.
-fn log_passing(hits: u64, trials: u64, tolerated: f64, times: f64) -> f64 {
+fn log_passing(hits: u64, trials: u64, tolerated: f64, ratio: LogRatio) -> f64 {
     let kept = tolerated >= 1.0 || (tolerated <= 0.0 && hits == 0);
     match (trials, kept) {
         (0, _) => 0.0,
         (_, true) => CERTAIN,
-        (_, false) => LogRatio::new(tolerated, 1.0 / times).log(hits, trials),
+        (_, false) => ratio.log(hits, trials),
     }
 }
 

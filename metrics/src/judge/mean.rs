@@ -1,8 +1,9 @@
 //! The mean of all values so far, against a bound: a heuristic, labelled as one.
 
 use super::{
-    Bound, Limit, Seen, Standing, Tally, Test,
+    Bound, Limit, Seen, Standing, Tally, Test, decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
     too_few,
 };
 use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
@@ -19,6 +20,10 @@ pub(super) struct Mean {
 impl Mean {
     pub(super) const fn new(limit: Limit) -> Self {
         Self { limit, count: 0, mean: 0.0, broken: false }
+    }
+
+    fn need(&self) -> u64 {
+        self.limit.min_samples.max(1)
     }
 
     fn add(&mut self, mean: f64, count: u64) {
@@ -52,29 +57,37 @@ impl Test for Mean {
         Seen::Counted
     }
 
-    fn standing(&self) -> Standing {
-        let need = self.limit.min_samples.max(1);
+    fn verdict(&self) -> Verdict {
         let kept = match self.limit.bound {
             Bound::AtMost(most) => self.mean <= most,
             Bound::AtLeast(least) => self.mean >= least,
         };
-        let (verdict, reason) = if self.broken {
-            (Verdict::Fail, "a value without bound is beyond any limit".to_owned())
-        } else if self.count < need {
-            (Verdict::Inconclusive, too_few(self.count, need))
+        let enough = self.count >= self.need();
+        decided(self.broken || (enough && !kept), enough && kept)
+    }
+
+    fn standing(&self) -> Standing {
+        let (count, mean) = (self.count, self.mean);
+        let reason = if self.broken {
+            "a value without bound is beyond any limit".to_owned()
+        } else if count < self.need() {
+            too_few(count, self.need())
         } else {
-            let (count, mean) = (self.count, self.mean);
-            let shown =
-                format!("the mean of {count} values is {mean:.6}, which no error bound stands behind");
-            (if kept { Verdict::Pass } else { Verdict::Fail }, shown)
+            format!("the mean of {count} values is {mean:.6}, which no error bound stands behind")
         };
-        let estimate = (self.count > 0).then_some(self.mean);
+        let estimate = (count > 0).then_some(mean);
         Standing {
-            verdict,
+            verdict: self.verdict(),
             reason: Some(reason),
             candidate: Tally { hits: 0, trials: self.count },
             effect: Some(Effect { measure: Measure::Mean, estimate, lower: None, upper: None }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.count(&mut self.count)?;
+        tape.float(&mut self.mean)?;
+        tape.flag(&mut self.broken)
     }
 }

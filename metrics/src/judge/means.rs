@@ -8,6 +8,7 @@ use super::{
     criterion::{Problems, five_percent},
     decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
 };
 use crate::{
     Observation, Pair, Verdict, Window,
@@ -30,14 +31,17 @@ use crate::{
 /// drift together, as in a ramp, that looks like a difference. Give totals there, or begin anew at each step. Strata
 /// are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct MeanComparison {
     /// The chance of failing a candidate that is tolerable, over all looks together, asymptotically; in (0, 1),
     /// default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub alpha: f64,
     /// The chance of passing a candidate that is worse than the margin allows, over all looks together,
     /// asymptotically; in (0, 1), default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub beta: f64,
     /// How much worse the mean may be without failing, as a share of the baseline's; default 0.
     pub tolerated: f64,
@@ -241,5 +245,20 @@ impl Test for Weighing {
             effect: Some(Effect { measure: Measure::Difference, estimate, lower, upper }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        let mut single = self.sample.as_ref().map(|sample| matches!(sample, Sample::Single(_)));
+        tape.option(&mut single, || false, Tape::flag)?;
+        if let Some(single) = single {
+            match self.sample(single) {
+                Sample::Single(samples) => samples.iter_mut().try_for_each(|one| one.state(tape))?,
+                Sample::Windows(samples) => samples.iter_mut().try_for_each(|one| one.state(tape))?,
+            }
+        }
+        tape.count(&mut self.counts.0)?;
+        tape.count(&mut self.counts.1)?;
+        tape.flag(&mut self.failed)?;
+        tape.flag(&mut self.passed)
     }
 }

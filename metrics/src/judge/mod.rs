@@ -5,6 +5,7 @@ mod comparison;
 mod criterion;
 mod evidence;
 mod explain;
+mod gaps;
 mod judgement;
 mod limit;
 mod mean;
@@ -12,9 +13,11 @@ mod means;
 mod process;
 mod ranks;
 mod readings;
+mod row;
 mod rule;
 mod scores;
 mod table;
+mod tape;
 
 use std::{fmt, time::SystemTime};
 
@@ -23,6 +26,7 @@ pub(crate) use comparison::is_even;
 pub use comparison::{Better, Comparison, Method};
 pub use criterion::{Criterion, Importance, InvalidCriterion, OnMissing};
 pub use evidence::{Evidence, Pair};
+use gaps::{Gaps, Seen};
 pub use judgement::{Effect, Judgement, Measure, Strength, Tally};
 pub use limit::{Bound, Limit, Statistic};
 pub use means::MeanComparison;
@@ -33,6 +37,7 @@ pub use rule::Rule;
 pub use scores::ScoreComparison;
 use serde::{Deserialize, Serialize};
 pub use table::Table;
+pub(crate) use tape::{Passed, Tape};
 
 use crate::{Verdict, Window};
 
@@ -153,6 +158,35 @@ impl Judge {
         true
     }
 
+    /// What it has made of its windows, to the last bit. Only [`from_bytes`](Self::from_bytes) of the same version of
+    /// this crate reads it: it spares judging the windows again, and does not replace them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.clone().state(&mut Tape::Writing(&mut bytes)).expect("what was taken in can be written");
+        bytes
+    }
+
+    /// A judge by `criterion` that goes on where [`to_bytes`](Self::to_bytes) of one by the same criterion left off,
+    /// with the same numbers to the last bit (on one platform).
+    ///
+    /// `None` if `criterion` is refused, or no judge by it can have written the bytes. That one has written them is
+    /// for the caller to know.
+    #[must_use]
+    pub fn from_bytes(criterion: Criterion, bytes: &[u8]) -> Option<Self> {
+        let mut judge = Self::new(criterion).ok()?;
+        let mut tape = Tape::Reading(bytes);
+        judge.state(&mut tape)?;
+        tape.is_at_end().then_some(judge)
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.count(&mut self.windows)?;
+        tape.option(&mut self.last, || Window::BLANK, Tape::window)?;
+        self.gaps.state(tape)?;
+        self.test.state(tape)
+    }
+
     /// What it judges by.
     #[must_use]
     pub const fn criterion(&self) -> &Criterion {
@@ -211,13 +245,14 @@ trait Test: Boxed + fmt::Debug + Send + Sync {
     /// Takes one window in, or says why it cannot.
     fn take(&mut self, window: Window, pair: &Pair) -> Seen;
 
+    /// [`Standing::verdict`] alone. Every window is followed by it, so it must cost next to nothing.
+    fn verdict(&self) -> Verdict;
+
     /// What all of them say so far.
     fn standing(&self) -> Standing;
 
-    /// [`Standing::verdict`], for those that can say it for less.
-    fn verdict(&self) -> Verdict {
-        self.standing().verdict
-    }
+    /// Passes all that windows have changed.
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed;
 }
 
 /// A copy of a test behind a pointer. Every test that can be copied has it.
@@ -229,18 +264,6 @@ impl<T: Test + Clone + 'static> Boxed for T {
     fn boxed(&self) -> Box<dyn Test> {
         Box::new(self.clone())
     }
-}
-
-/// What one window showed.
-#[derive(Clone, Debug)]
-enum Seen {
-    Counted,
-    /// Nothing, for this reason.
-    Missing(String),
-    /// Something that the rule cannot use.
-    Unusable(String),
-    /// Something that the rule must not look at, for this reason; the next window may be another matter.
-    Unused(String),
 }
 
 /// What all windows together say, gaps aside.
@@ -284,57 +307,6 @@ impl Standing {
             now: (fail.now(), pass.now()),
             p: Some(fail.p()),
             ..Self::none()
-        }
-    }
-}
-
-/// What stands in the way of a verdict from evidence alone.
-#[derive(Clone, Debug, Default)]
-struct Gaps {
-    any: bool,
-    missing: Option<String>,
-    newest_is_missing: bool,
-    unusable: Option<String>,
-    /// Why the newest window was not looked at.
-    unused: Option<String>,
-}
-
-impl Gaps {
-    /// Takes down what the next window showed.
-    fn note(&mut self, seen: Seen) {
-        self.any = true;
-        self.newest_is_missing = false;
-        self.unused = None;
-        match seen {
-            Seen::Counted => {}
-            Seen::Missing(reason) => {
-                self.newest_is_missing = true;
-                self.missing = Some(reason);
-            }
-            Seen::Unusable(reason) => self.unusable = Some(reason),
-            Seen::Unused(reason) => self.unused = Some(reason),
-        }
-    }
-
-    /// The verdict that is left of what evidence `decided`, see [`OnMissing`].
-    fn temper(&self, on_missing: OnMissing, decided: (Verdict, Option<String>)) -> (Verdict, Option<String>) {
-        if decided.0 == Verdict::Fail {
-            return decided;
-        }
-        if !self.any {
-            return (Verdict::Inconclusive, Some("no window has closed yet".to_owned()));
-        }
-        match (on_missing, &self.missing) {
-            (OnMissing::Fail, Some(reason)) => {
-                (Verdict::Fail, Some(format!("an observation is missing: {reason}")))
-            }
-            _ if self.unusable.is_some() => (Verdict::Inconclusive, self.unusable.clone()),
-            _ if self.unused.is_some() => (Verdict::Inconclusive, self.unused.clone()),
-            (OnMissing::Pass, Some(reason)) if self.newest_is_missing => {
-                (Verdict::Pass, Some(reason.clone()))
-            }
-            (_, Some(reason)) if self.newest_is_missing => (Verdict::Inconclusive, Some(reason.clone())),
-            _ => decided,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An e-process: a bet against a hypothesis whose capital may be looked at whenever one likes.
 
+use super::tape::{Passed, Tape};
 use crate::Strength;
 
 /// No evidence is reported as greater than this (natural logarithm), so that every number stays finite.
@@ -55,6 +56,11 @@ impl Looks {
     pub(super) fn p(&self) -> f64 {
         (-self.peak).exp()
     }
+
+    pub(super) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.float(&mut self.now)?;
+        tape.float(&mut self.peak)
+    }
 }
 
 impl Process {
@@ -73,6 +79,10 @@ impl Process {
     /// The natural logarithm of the evidence now.
     pub(super) fn log_e(&self) -> f64 {
         log_sum_exp(&self.logs).clamp(-CERTAIN, CERTAIN)
+    }
+
+    pub(super) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.floats(&mut self.logs)
     }
 }
 

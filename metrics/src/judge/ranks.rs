@@ -7,6 +7,7 @@ use super::{
     comparison::sides,
     criterion::{Problems, five_percent, inside},
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
 };
 use crate::{
     Observation, Pair, Verdict, Window,
@@ -26,13 +27,16 @@ use crate::{
 /// H. B. Mann and D. R. Whitney, Annals of Mathematical Statistics 18(1), 1947; S. J. Pocock, Biometrika 64(2),
 /// 1977; P. C. O'Brien and T. R. Fleming, Biometrics 35(3), 1979.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct RankComparison {
     /// The chance of failing a candidate that is no worse, over all looks together; in (0, 0.5), default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub alpha: f64,
     /// The chance of passing a candidate that is worse by the margin, over all looks together; in (0, 0.5),
     /// default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub beta: f64,
     /// Windows before the first look, and between looks; default 30.
     pub windows: u32,
@@ -49,6 +53,7 @@ pub struct RankComparison {
 
 /// How the chance of error is spent over several looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Boundary {
@@ -132,7 +137,7 @@ struct Ranking {
 }
 
 /// What the last look showed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Look {
     number: u32,
     p: f64,
@@ -197,6 +202,10 @@ impl Test for Ranking {
         Seen::Counted
     }
 
+    fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
     fn standing(&self) -> Standing {
         let RankComparison { windows, looks, .. } = self.rule;
         let tally = |values: &[f64]| Tally { hits: 0, trials: values.len() as u64 };
@@ -224,6 +233,22 @@ impl Test for Ranking {
             }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.small(&mut self.seen)?;
+        tape.list(&mut self.candidate, || 0.0, Tape::float)?;
+        tape.list(&mut self.baseline, || 0.0, Tape::float)?;
+        tape.verdict(&mut self.verdict)?;
+        tape.option(&mut self.last, Look::default, |tape, look| {
+            tape.small(&mut look.number)?;
+            tape.floats([&mut look.p, &mut look.common_language, &mut look.shift])?;
+            tape.option(&mut look.interval, Default::default, |tape, (lower, upper)| {
+                tape.floats([lower, upper])
+            })
+        })?;
+        let possible = self.last.as_ref().is_none_or(|look| look.number <= self.rule.looks);
+        possible.then_some(())
     }
 }
 

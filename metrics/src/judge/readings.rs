@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Bound, Seen, Standing, Tally, Test,
     criterion::Problems,
+    decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
     too_few,
 };
 use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
@@ -18,6 +20,7 @@ use crate::{Measurement, Missing, Observation, Pair, Verdict, Window};
 /// fewer did and there were that many. A heuristic: readings follow each other, so that no chance of error can
 /// be promised. Where there are counts or a histogram, judge those.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Readings {
@@ -36,6 +39,7 @@ pub struct Readings {
 
 /// What is the reading of a window that has several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Reading {
@@ -146,19 +150,20 @@ impl Test for Reader {
         })
     }
 
+    fn verdict(&self) -> Verdict {
+        decided(self.failed, self.last.len() as u64 >= u64::from(self.readings.of))
+    }
+
     fn standing(&self) -> Standing {
         let Readings { breaches, of, .. } = self.readings;
         let have = self.last.len() as u64;
-        let counted = format!(
-            "{} of the last {have} readings broke the bound, {breaches} of {of} are too many; no error bound stands behind it",
-            self.breaches()
-        );
-        let (verdict, reason) = if self.failed {
-            (Verdict::Fail, counted)
-        } else if have < u64::from(of) {
-            (Verdict::Inconclusive, too_few(have, of.into()))
-        } else {
-            (Verdict::Pass, counted)
+        let verdict = self.verdict();
+        let reason = match verdict {
+            Verdict::Inconclusive => too_few(have, of.into()),
+            Verdict::Fail | Verdict::Pass => format!(
+                "{} of the last {have} readings broke the bound, {breaches} of {of} are too many; no error bound stands behind it",
+                self.breaches()
+            ),
         };
         Standing {
             verdict,
@@ -167,5 +172,16 @@ impl Test for Reader {
             effect: Some(Effect { measure: Measure::Mean, estimate: self.shown, lower: None, upper: None }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        let mut last = Vec::from(std::mem::take(&mut self.last));
+        tape.list(&mut last, || false, Tape::flag)?;
+        if last.len() > self.readings.of as usize {
+            return None;
+        }
+        self.last = last.into();
+        tape.option(&mut self.shown, || 0.0, Tape::float)?;
+        tape.flag(&mut self.failed)
     }
 }

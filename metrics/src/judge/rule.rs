@@ -17,6 +17,7 @@ use super::{
 /// | cost, tokens: values or totals without bound | [`CompareMeans`](Self::CompareMeans) |
 /// | gauges | [`Readings`](Self::Readings) |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Rule {

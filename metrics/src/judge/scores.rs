@@ -8,8 +8,9 @@ use super::{
     criterion::{Problems, five_percent},
     decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
 };
-use crate::{Observation, Pair, Window, statistics::BoundedMean};
+use crate::{Observation, Pair, Verdict, Window, statistics::BoundedMean};
 
 /// Whether the mean of the candidate's scores (quality, relevance: values between two bounds) is worse than the
 /// baseline's.
@@ -24,13 +25,16 @@ use crate::{Observation, Pair, Window, statistics::BoundedMean};
 /// I. Waudby-Smith and A. Ramdas, *Estimating means of bounded random variables by betting*, Journal of the Royal
 /// Statistical Society B 86(1), 2024.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct ScoreComparison {
     /// The chance of failing a candidate that is tolerable, over all looks together; in (0, 1), default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub alpha: f64,
     /// The chance of passing a candidate that is worse than the margin allows, over all looks together; in
     /// (0, 1), default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub beta: f64,
     /// The least possible score; default 0.
     pub from: f64,
@@ -132,6 +136,10 @@ impl Test for Scoring {
         Seen::Counted
     }
 
+    fn verdict(&self) -> Verdict {
+        decided(self.failed, self.passed)
+    }
+
     fn standing(&self) -> Standing {
         let tally = |side: usize| Tally { hits: 0, trials: self.fail[side].count() };
         let (fail, pass) = (self.difference(&self.fail), self.difference(&self.pass));
@@ -142,7 +150,7 @@ impl Test for Scoring {
         let both = tally(0).trials.min(tally(1).trials) > 0;
         let unit = self.rule.to - self.rule.from;
         Standing {
-            verdict: decided(self.failed, self.passed),
+            verdict: self.verdict(),
             candidate: tally(0),
             baseline: Some(tally(1)),
             effect: both.then(|| Effect {
@@ -153,5 +161,11 @@ impl Test for Scoring {
             }),
             ..Standing::none()
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        self.fail.iter_mut().chain(&mut self.pass).try_for_each(|mean| mean.state(tape))?;
+        tape.flag(&mut self.failed)?;
+        tape.flag(&mut self.passed)
     }
 }

@@ -67,6 +67,16 @@ pub fn evidence(criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> P
     Picture { heading: course.heading(), evidence, confidence: None, gaps: course.gaps }
 }
 
+/// What was measured in each window of `evidence` by itself, as [`confidence()`] draws it: nothing is carried over from
+/// one to the next. Nothing for an invalid criterion, and where no window was observed.
+#[must_use]
+pub fn windows(criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> Picture {
+    let Some(course) = Course::alone(criterion, evidence) else { return Picture::default() };
+    let sequence = sequence::of(&course);
+    let confidence = sequence.and_then(|(sequence, turns)| sequence.draw(time, &course.gaps, &turns));
+    Picture { heading: course.heading(), evidence: None, confidence, gaps: course.gaps }
+}
+
 /// What was measured over time, as a line in the band of its bounds, against what is tolerated. Windows in `gaps` are
 /// hatched, and lines are broken there. Nothing without a single number.
 ///
@@ -117,6 +127,18 @@ impl<'a> Course<'a> {
         let points = evidence.windows().filter_map(after).collect();
         let judgement = judge.judgement();
         Some(Self { criterion, evidence, points, judgement, gaps: gap::of(criterion, evidence) })
+    }
+
+    /// As [`of`](Self::of), but each window is judged as if there were no other.
+    fn alone(criterion: &'a Criterion, evidence: &'a Evidence) -> Option<Self> {
+        let fresh = Judge::new(criterion.clone()).ok()?;
+        let course = Self::of(criterion, evidence)?;
+        let point = |(window, pair): (&crate::Window, &crate::Pair)| {
+            let mut judge = fresh.clone();
+            judge.take(*window, pair);
+            judge.point()
+        };
+        Some(Self { points: evidence.windows().filter_map(point).collect(), ..course })
     }
 
     /// The metric with its verdict, and the numbers behind it.

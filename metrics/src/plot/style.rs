@@ -13,7 +13,7 @@ const COLOURS: [(&str, [&str; 3]); 7] = [
     ("muted", ["#616b78", "#97a2b0", "#444"]),
     ("rule", ["#dfe3e8", "#2f3641", "#bbb"]),
     ("text", ["#1b2028", "#e4e8ed", "#000"]),
-    ("worse", ["#c24e00", "#ff9150", "#c24e00"]),
+    ("worse", ["#ad4500", "#ff9150", "#ad4500"]),
 ];
 const DARK: &str = "(prefers-color-scheme: dark)";
 

@@ -1,6 +1,6 @@
 //! Numbers as people write them, and text from outside.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// `4,310`.
 #[must_use]
@@ -69,6 +69,51 @@ pub fn e_value(log_e: f64) -> String {
     power(log_e / std::f64::consts::LN_10)
 }
 
+/// `45 s`, `12 min 30 s`, `2 h 5 min`, `3 d 4 h`: the two greatest units.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds == 0 {
+        return if duration.is_zero() {
+            "0 s".to_owned()
+        } else {
+            format!("{} ms", duration.as_millis().max(1))
+        };
+    }
+    let (great, of, small, by) = match seconds {
+        // Under ten seconds, tenths are worth saying.
+        0..10 if duration.subsec_millis() >= 100 => {
+            return format!("{seconds}.{} s", duration.subsec_millis() / 100);
+        }
+        0..60 => return format!("{seconds} s"),
+        60..3600 => ("min", 60, "s", 1),
+        3600..86_400 => ("h", 3600, "min", 60),
+        _ => ("d", 86_400, "h", 3600),
+    };
+    match (seconds / of, seconds % of / by) {
+        (whole, 0) => format!("{whole} {great}"),
+        (whole, part) => format!("{whole} {great} {part} {small}"),
+    }
+}
+
+/// `+12:30`, or `+1:02:30` from an hour on.
+#[must_use]
+pub fn offset(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 {
+        format!("+{minutes:02}:{seconds:02}")
+    } else {
+        format!("+{hours}:{minutes:02}:{seconds:02}")
+    }
+}
+
+/// `1 window`, `2 windows`.
+#[must_use]
+pub fn counted(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(n as u64), if n == 1 { "" } else { "s" })
+}
+
 /// The first `most` characters of a text from outside, for places where there is no room for all of it. What
 /// [is deceptive](is_deceptive) in them is replaced.
 ///
@@ -121,5 +166,21 @@ mod tests {
             ["1", "20", "100", "0.01", "3,162", "10⁶", "1.6\u{a0}×\u{a0}10³⁴", "10⁻⁷"]
         );
         assert_eq!(clip("añb", 2), "añ…");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let words = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!(
+            [0, 45, 60, 750, 7500, 100_000].map(words),
+            ["0 s", "45 s", "1 min", "12 min 30 s", "2 h 5 min", "1 d 3 h"]
+        );
+        assert_eq!(duration(Duration::from_micros(3)), "1 ms");
+        assert_eq!(duration(Duration::from_millis(1_500)), "1.5 s");
+        assert_eq!(duration(Duration::from_millis(1_050)), "1 s");
+        assert_eq!(
+            [offset(Duration::from_secs(90)), offset(Duration::from_secs(3700))],
+            ["+01:30", "+1:01:40"]
+        );
     }
 }

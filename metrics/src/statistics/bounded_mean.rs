@@ -1,5 +1,7 @@
 //! Between which bounds the mean of values from 0 to 1 lies, at all times.
 
+use crate::judge::{Passed, Tape};
+
 /// The mean of values from 0 to 1, with a bound on either side: an empirical-Bernstein confidence sequence with
 /// predictable plug-ins.
 ///
@@ -101,6 +103,12 @@ impl BoundedMean {
     #[must_use]
     pub fn interval(&self) -> (f64, f64) {
         (self.lower(), self.upper())
+    }
+
+    pub(crate) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        let Self { price: _, count, sum, squares, weights, weighted, lost } = self;
+        tape.count(count)?;
+        tape.floats([sum, squares, weights, weighted].into_iter().chain(lost))
     }
 
     fn bound(&self, weighted: f64, lost: f64) -> f64 {

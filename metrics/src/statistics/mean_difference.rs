@@ -1,6 +1,8 @@
 //! Between which bounds the difference of two means lies, at all times: asymptotically, since values without bounds
 //! allow no more.
 
+use crate::judge::{Passed, Tape};
+
 /// The candidate's mean less the baseline's, for values without bounds such as costs, with a bound on either side:
 /// an asymptotic confidence sequence.
 ///
@@ -111,6 +113,11 @@ impl MeanDifference {
         let mixture = Mixture::new(self.error, self.planned)?;
         around(self.difference()?, variance, mixture.squared(n))
     }
+
+    pub(crate) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        self.candidate.state(tape)?;
+        self.baseline.state(tape)
+    }
 }
 
 /// The mean of the differences that windows show, candidate's mean less baseline's in each, with a bound on either
@@ -197,6 +204,10 @@ impl PairedDifference {
         }
         let mixture = Mixture::new(self.error, self.planned)?;
         around(self.windows.mean, self.windows.variance_of_mean(), mixture.student(self.windows.count)?)
+    }
+
+    pub(crate) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        self.windows.state(tape)
     }
 }
 
@@ -292,6 +303,11 @@ impl Moments {
         self.mean += away / self.count as f64;
         self.squares += away * (value - self.mean);
         true
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.count(&mut self.count)?;
+        tape.floats([&mut self.mean, &mut self.squares])
     }
 
     /// Of two values or more.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::bernoulli::log_evidence;
+use crate::judge::{Passed, Tape};
 
 /// The weight of the prior, in requests. Of those from 3 to 1 000 that were simulated, ten found routers that send
 /// nothing, half or five times the weight almost as fast as the best for each, and so it did slight deviations.
@@ -61,7 +64,7 @@ pub fn split_log_e(weight: f64, candidate: u64, baseline: u64) -> f64 {
 /// let mismatch = split.take(0.25, 18, 182).unwrap();
 /// assert_eq!((mismatch.share, mismatch.weight), (0.1, 0.25));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Split {
     weight: f64,
     candidate: u64,
@@ -96,14 +99,23 @@ impl Split {
         let off = (share - weight).abs();
         // Below 2 % a point is most of the weight, and would excuse a router that sends next to nothing.
         let is_off = off > (0.2 * weight).max(0.01) || share < weight / 2.0;
+        if !is_off {
+            return None;
+        }
         let log_e = self.log_e();
-        (is_off && log_e >= 100_f64.ln()).then_some(Mismatch { share, weight, log_e })
+        (log_e >= 100_f64.ln()).then_some(Mismatch { share, weight, log_e })
     }
 
     /// The natural logarithm of the stage's [evidence](split_log_e); 0 before the first request.
     #[must_use]
     pub fn log_e(&self) -> f64 {
         split_log_e(self.weight, self.candidate, self.baseline)
+    }
+
+    pub(crate) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.float(&mut self.weight)?;
+        tape.count(&mut self.candidate)?;
+        tape.count(&mut self.baseline)
     }
 }
 

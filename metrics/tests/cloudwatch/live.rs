@@ -6,9 +6,9 @@ use std::{
 };
 
 use tidegate_metrics::testkit::conformance::{self, Stocked};
-use tokio::{net::TcpListener, sync::OnceCell};
+use tokio::sync::OnceCell;
 
-use super::*;
+use super::{ports::free_port, *};
 
 /// One server for all these tests. A static is never dropped, so a shell ends the server when this program, which
 /// holds its standard input, is gone.
@@ -43,7 +43,7 @@ impl MiniStack {
         let binary = std::env::var_os("MINISTACK_BIN").map_or_else(|| "ministack".into(), PathBuf::from);
         let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh"]).arg(&binary).output().unwrap();
         assert!(found.status.success(), "{} is not to be found; set MINISTACK_BIN", binary.display());
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap().keep();
         let shell = Command::new("sh")
             .args(["-c", SHELL, "sh"])

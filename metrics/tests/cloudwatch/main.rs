@@ -7,6 +7,8 @@ mod answers;
 mod conformance;
 mod credentials;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod question;
 #[path = "../script/mod.rs"]
 mod script;

@@ -8,7 +8,11 @@
 use super::{Comparison, Method, likelihood::Likelihood};
 use crate::{
     Table,
-    judge::{GRID, Process, limit::LogRatio},
+    judge::{
+        GRID, Process,
+        limit::LogRatio,
+        tape::{Passed, Tape},
+    },
 };
 
 /// The odds ratios, in units of the tolerated one, in whose favour the bet for a pass is, and their weights.
@@ -89,6 +93,12 @@ impl Bets {
     /// The natural logarithm of the evidence that it is good enough.
     pub(super) fn log_e_pass(&self) -> f64 {
         self.pass.log_e()
+    }
+
+    pub(super) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        self.fail.state(tape)?;
+        self.pass.state(tape)?;
+        self.likelihood.state(tape)
     }
 
     /// The common odds ratio.

@@ -13,6 +13,7 @@ use crate::{
         Tally,
         judgement::{Effect, Measure},
         process::log_sum_exp,
+        tape::{Passed, Tape},
     },
 };
 
@@ -121,6 +122,28 @@ impl Exceedance {
         }
         self.sample = Vec::new();
         Ok(())
+    }
+
+    pub(super) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.list(&mut self.sample, Default::default, |tape, (value, count)| {
+            tape.float(value)?;
+            tape.integer(count)?;
+            (*count < SAMPLE).then_some(())
+        })?;
+        let mut edges = self.edges.len() as u32;
+        tape.small(&mut edges)?;
+        if edges as usize > QUANTILES.len() {
+            return None;
+        }
+        self.edges.resize_with(edges as usize, || (0.0, Bets::new(&self.comparison)));
+        self.beyond.resize_with(edges as usize, Default::default);
+        for ((edge, bets), (candidate, baseline)) in self.edges.iter_mut().zip(&mut self.beyond) {
+            tape.float(edge)?;
+            bets.state(tape)?;
+            tape.tally(candidate)?;
+            tape.tally(baseline)?;
+        }
+        Some(())
     }
 
     pub(super) fn log_e_fail(&self) -> f64 {

@@ -2,7 +2,11 @@
 
 use crate::{
     Table,
-    judge::{process::log_sum_exp, table::Odds},
+    judge::{
+        process::log_sum_exp,
+        table::Odds,
+        tape::{Passed, Tape},
+    },
 };
 
 /// The likelihood of all tables so far as a function of the odds ratio: exactly where the bets are, and on a
@@ -71,6 +75,11 @@ impl Likelihood {
     pub(super) fn estimate(&self) -> Option<f64> {
         let (above, below) = self.mantel_haenszel;
         (below > 0.0).then(|| above / below)
+    }
+
+    pub(super) fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        tape.floats(self.logs.iter_mut().chain(&mut self.pending))?;
+        tape.floats([&mut self.mantel_haenszel.0, &mut self.mantel_haenszel.1])
     }
 
     /// The odds ratios that the evidence leaves open: below the first, above the second, a bet of

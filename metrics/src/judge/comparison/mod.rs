@@ -9,16 +9,19 @@
 mod bets;
 mod exceedance;
 mod likelihood;
+mod shape;
 
 use bets::Bets;
 use exceedance::Exceedance;
 use serde::{Deserialize, Serialize};
+use shape::Shape;
 
 use super::{
     Looks, Seen, Standing, Tally, Test,
     criterion::{Problems, five_percent},
     decided,
     judgement::{Effect, Measure},
+    tape::{Passed, Tape},
 };
 use crate::{
     Measurement, Observation, Pair, Table, Verdict, Window,
@@ -35,14 +38,17 @@ use crate::{
 /// near the baseline's quantiles from the median to the 99th percentile, see [the module](crate#latency). Of
 /// [`Strata`](Observation::Strata) each stratum is compared with its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Comparison {
     /// The chance of failing a candidate whose odds ratio is tolerable, over all looks together; in (0, 1),
     /// default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub alpha: f64,
     /// The chance of passing a candidate that is worse than the margin allows, over all looks together; in
     /// (0, 1), default 0.05.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     pub beta: f64,
     /// The greatest odds ratio of candidate to baseline that is no failure; positive, default 1.
     pub tolerated: f64,
@@ -73,6 +79,7 @@ pub struct Comparison {
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum Better {
@@ -85,6 +92,7 @@ pub enum Better {
 
 /// What the chances of a window are taken to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Method {
@@ -191,14 +199,6 @@ struct Comparing {
     mismatch: Option<Mismatch>,
 }
 
-/// What the first window turned out to hold; the others must hold the same.
-#[derive(Clone, Debug)]
-enum Shape {
-    Beyond(Exceedance),
-    Counts(Box<Bets>),
-    Unknown,
-}
-
 /// Both sides of a stratum, either of which may not have been there.
 type Sides<'a> = (Option<&'a Observation>, Option<&'a Observation>);
 
@@ -252,11 +252,7 @@ impl Test for Comparing {
         if let Some(weight) = self.comparison.weight {
             self.mismatch = self.split.take(weight, candidate.trials, baseline.trials);
         }
-        let (fail, pass) = match &self.shape {
-            Shape::Counts(bets) => (bets.log_e_fail(), bets.log_e_pass()),
-            Shape::Beyond(exceedance) => (exceedance.log_e_fail(), exceedance.log_e_pass()),
-            Shape::Unknown => (0.0, 0.0),
-        };
+        let (fail, pass) = self.shape.log_e();
         self.fail.look(fail);
         self.pass.look(pass);
         Seen::Counted
@@ -282,6 +278,23 @@ impl Test for Comparing {
             baseline: Some(self.baseline),
             ..Standing::of(&self.fail, &self.pass)
         }
+    }
+
+    fn state(&mut self, tape: &mut Tape<'_>) -> Passed {
+        self.shape.state(&self.comparison, tape)?;
+        self.fail.state(tape)?;
+        self.pass.state(tape)?;
+        tape.tally(&mut self.candidate)?;
+        tape.tally(&mut self.baseline)?;
+        tape.list(&mut self.sizes, Default::default, |tape, (candidate, baseline)| {
+            tape.count(candidate)?;
+            tape.count(baseline)
+        })?;
+        self.split.state(tape)?;
+        let honest = || Mismatch { share: 0.0, weight: 0.0, log_e: 0.0 };
+        tape.option(&mut self.mismatch, honest, |tape, Mismatch { share, weight, log_e }| {
+            tape.floats([share, weight, log_e])
+        })
     }
 }
 
