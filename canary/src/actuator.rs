@@ -1,6 +1,6 @@
 //! Acting on a route with patience: repeat what may succeed, stop when fenced, say why when it is hopeless.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{
     Deployer, Fence, Patience, Readiness, RouteId, Slot, Traffic, TrafficRouter, WallClock, Workload,
@@ -35,6 +35,14 @@ pub enum NotDone {
     Superseded,
 }
 
+/// What reasons call them.
+pub(crate) const DEPLOYER: &str = "the deployer";
+pub(crate) const REGISTRY: &str = "the registry";
+pub(crate) const ROUTER: &str = "the router";
+
+/// How long a deployer may keep the way back waiting before it is taken for one that does not answer.
+const WAY_BACK: Duration = Duration::from_secs(5);
+
 impl Actuator<'_> {
     /// Makes `workload` run and returns once it is ready.
     ///
@@ -44,19 +52,14 @@ impl Actuator<'_> {
     pub async fn ensure(&self, workload: &Workload, until: SystemTime) -> Result<(), NotDone> {
         let Workload { slot, release, .. } = workload;
         let mut patience = Patience::new(self.clock, until);
-        while let Err(error) = self.deployer.ensure(workload, self.fence).await {
-            patience.after(error).await?;
-        }
+        patience.until(DEPLOYER, || self.deployer.ensure(workload, self.fence)).await?;
         loop {
-            match self.deployer.status(*slot).await {
-                Ok(Readiness::Ready { release: running }) if running == *release => return Ok(()),
-                Ok(Readiness::Failed { release: failed, why }) if failed == *release => {
+            match patience.until(DEPLOYER, || self.deployer.status(*slot)).await? {
+                Readiness::Ready { release: running } if running == *release => return Ok(()),
+                Readiness::Failed { release: failed, why } if failed == *release => {
                     return Err(NotDone::Failed(format!("{release} does not run in the {slot} slot: {why}")));
                 }
-                Ok(_) => {
-                    patience.wait(|| format!("{release} is not ready in the {slot} slot in time")).await?
-                }
-                Err(error) => patience.after(error).await?,
+                _ => patience.wait(|| format!("{release} is not ready in the {slot} slot in time")).await?,
             }
         }
     }
@@ -78,27 +81,34 @@ impl Actuator<'_> {
         until: SystemTime,
     ) -> Result<(), NotDone> {
         for workload in on {
-            let silent = back
-                && matches!(self.deployer.status(workload.slot).await, Err(error) if error.is_transient());
-            if !silent {
+            if !back || self.answers(workload.slot).await {
                 self.ensure(workload, until).await?;
             }
         }
         let mut patience = Patience::new(self.clock, until);
         loop {
-            let seen = async {
+            let seen = async || {
                 self.router.apply(route, traffic, self.fence).await?;
                 self.router.observe(route).await
             };
-            match seen.await {
-                Ok(observed) if observed.fence > Some(self.fence) => return Err(NotDone::Superseded),
-                Ok(observed) if observed.traffic == *traffic => return Ok(()),
-                Ok(observed) => {
-                    let was = observed.traffic;
-                    patience.wait(|| format!("route {route} was told {traffic} but stays at {was}")).await?;
-                }
-                Err(error) => patience.after(error).await?,
+            let observed = patience.until(ROUTER, seen).await?;
+            if observed.fence > Some(self.fence) {
+                return Err(NotDone::Superseded);
             }
+            if observed.traffic == *traffic {
+                return Ok(());
+            }
+            let was = observed.traffic;
+            patience.wait(|| format!("route {route} was told {traffic} but stays at {was}")).await?;
+        }
+    }
+
+    /// Whether the deployer says anything of `slot`, be it that it refuses.
+    async fn answers(&self, slot: Slot) -> bool {
+        match tokio::time::timeout(WAY_BACK, self.deployer.status(slot)).await {
+            Ok(Err(error)) => !error.is_transient(),
+            Ok(Ok(_)) => true,
+            Err(_) => false,
         }
     }
 
@@ -110,14 +120,13 @@ impl Actuator<'_> {
     pub async fn remove(&self, slot: Slot, until: SystemTime) -> Result<(), NotDone> {
         let mut patience = Patience::new(self.clock, until);
         loop {
-            let gone = async {
+            let gone = async || {
                 self.deployer.remove(slot, self.fence).await?;
                 self.deployer.status(slot).await
             };
-            match gone.await {
-                Ok(Readiness::Absent) => return Ok(()),
-                Ok(_) => patience.wait(|| format!("the {slot} slot is not empty in time")).await?,
-                Err(error) => patience.after(error).await?,
+            match patience.until(DEPLOYER, gone).await? {
+                Readiness::Absent => return Ok(()),
+                _ => patience.wait(|| format!("the {slot} slot is not empty in time")).await?,
             }
         }
     }

@@ -53,6 +53,7 @@ impl Doors {
                         stable: plan.stable.clone(),
                         candidate: plan.candidate.clone(),
                         judgements: rollout.judgements().iter().map(ToString::to_string).collect(),
+                        watched: None,
                     };
                     ask(world.gates.clone(), question, place, world.clock, plan.timing.patience).boxed()
                 }

@@ -1,14 +1,17 @@
 //! Runs a rollout: does what it owes, and writes down what happened before believing it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, num::NonZeroU64, sync::Arc, time::Duration};
 
 use tidegate_metrics::MetricsSource;
 use tidegate_registry::{Log, ModelStore};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Calendar, Deployer, Entry, Error, Event, Gatekeepers, Plan, Record, Request, Rollout, RolloutId,
-    RouteJournal, State, TrafficRouter, WallClock, doors::Doors, perform::perform,
+    Deployer, Entry, Error, Event, Gatekeepers, Plan, Record, Request, Rollout, RolloutId, State,
+    TrafficRouter, WallClock,
+    doors::Doors,
+    journal::{Keeping, Pen},
+    perform::perform,
 };
 
 /// What a rollout acts on and is recorded in.
@@ -38,7 +41,9 @@ pub struct World {
 /// Whoever opens it takes the route with a new fence, so an older driver that still runs stops by itself.
 pub struct Driver {
     world: World,
-    journal: RouteJournal,
+    looks: Duration,
+    snapshots: u64,
+    journal: Pen,
     requests: mpsc::Receiver<Asked>,
     listeners: Vec<Listener>,
 }
@@ -50,9 +55,13 @@ pub struct Handle {
 }
 
 type Listener = Box<dyn Fn(&Entry, &Rollout) + Send + Sync>;
-type Asked = (Request, oneshot::Sender<Result<(), Error>>);
+/// Behind a pointer, since a channel has room for many, and a rollout that waits has one of them.
+type Asked = Box<(Request, oneshot::Sender<Result<(), Error>>)>;
 
 impl Driver {
+    const LOOKS: Duration = Duration::from_secs(2);
+    const SNAPSHOTS: u64 = 256;
+
     /// Takes the plan's route and opens the rollout `id`, or continues it where its journal ends.
     ///
     /// # Errors
@@ -62,27 +71,51 @@ impl Driver {
     /// it since; [`Error::Superseded`] when somebody else took the route at this moment;
     /// otherwise the journal's errors.
     pub async fn open(world: World, id: RolloutId, plan: Plan) -> Result<(Self, Handle), Error> {
-        let mut journal = RouteJournal::open(Arc::clone(&world.log), &plan.route).await?;
-        let record = match journal.latest() {
-            Some((open, rollout)) if *open == id && !rollout.follows(&plan) => {
-                return Err(Error::PlanChanged { id });
+        let mut journal = Pen::take_up(Arc::clone(&world.log), &plan.route).await?;
+        loop {
+            let record = match journal.latest() {
+                Some((open, rollout)) if *open == id && !rollout.follows(&plan) => {
+                    return Err(Error::PlanChanged { id });
+                }
+                // A rollout that is over stays as it is, whoever opens it again.
+                Some((open, rollout)) if *open == id && rollout.state().is_end() => break,
+                Some((open, _)) if *open == id => Record::Resume { id: id.clone() },
+                _ => Record::Open { id: id.clone(), plan: Box::new(plan.clone()) },
+            };
+            match journal.write(&Entry { at: world.clock.now(), record }).await {
+                Ok(()) => break,
+                // If somebody only asked for something, it can still be opened.
+                Err(Error::Superseded) => journal.hear(|_, _| ()).await?,
+                Err(error) => return Err(error),
             }
-            // A rollout that is over stays as it is, whoever opens it again.
-            Some((open, rollout)) if *open == id => {
-                (!rollout.state().is_end()).then_some(Record::Resume { id })
-            }
-            _ => Some(Record::Open { id, plan: Box::new(plan) }),
-        };
-        if let Some(record) = record {
-            journal.write(Entry { at: world.clock.now(), record }).await?;
         }
         let (sender, requests) = mpsc::channel(16);
-        Ok((Self { world, journal, requests, listeners: Vec::new() }, Handle { requests: sender }))
+        let (looks, snapshots) = (Self::LOOKS, Self::SNAPSHOTS);
+        let driver = Self { world, looks, snapshots, journal, requests, listeners: Vec::new() };
+        Ok((driver, Handle { requests: sender }))
+    }
+
+    /// Looks every so often whether others have written into the journal: what they [ask](crate::RouteJournal::ask) it
+    /// does, and when they have taken the route it stops. The default is 2 s; each look reads one record of the
+    /// log.
+    #[must_use]
+    pub const fn looking_every(mut self, pause: Duration) -> Self {
+        self.looks = pause;
+        self
+    }
+
+    /// Keeps a [snapshot](Log::keep) of the journal after so many records at least, so that whoever opens the rollout
+    /// next need not read and judge again what came before. The default is 256. It is kept while nothing is owed that
+    /// moves traffic, and where it cannot be, opening takes longer, and that is all.
+    #[must_use]
+    pub const fn snapshot_every(mut self, records: NonZeroU64) -> Self {
+        self.snapshots = records.get();
+        self
     }
 
     /// Calls `listener` with everything that happens from now on, once it is durable.
     ///
-    /// What must not be lost when the process dies is read from the [`RouteJournal`] instead.
+    /// What must not be lost when the process dies is read from the [`RouteJournal`](crate::RouteJournal) instead.
     #[must_use]
     pub fn on_record(mut self, listener: impl Fn(&Entry, &Rollout) + Send + Sync + 'static) -> Self {
         self.listeners.push(Box::new(listener));
@@ -106,24 +139,30 @@ impl Driver {
     pub async fn run(mut self) -> Result<State, Error> {
         let mut attended = true;
         let mut doors = Doors::default();
+        let mut keeping = Keeping::default();
         while !self.rollout().state().is_end() {
-            let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
-            if rollout.awaits_person() && !attended {
+            if self.rollout().awaits_person() && !attended {
                 return Err(Error::Unattended);
             }
+            keeping.tend(&self.world.log, &mut self.journal, self.snapshots);
+            let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
             let fence = self.journal.fence().expect("a journal with an open rollout has a line");
             doors.tend(&self.world, id, rollout);
             let owed = perform(&self.world, id, rollout, fence);
             let season = season(self.world.clock, rollout);
+            let overtaken = self.journal.overtaken(self.world.clock, self.looks);
             tokio::select! {
                 biased;
                 request = self.requests.recv(), if attended => match request {
-                    Some((request, reply)) => self.obey(request, reply).await?,
+                    Some(asked) => self.obey(*asked).await?,
                     None => attended = false,
                 },
-                event = season => self.happen(event).await?,
-                event = doors.answer() => self.happen(event).await?,
-                event = owed => self.happen(event?).await?,
+                () = overtaken => self.hear().await?,
+                // Where somebody asked for something at this moment, another thing may be owed now.
+                event = season => drop(self.happen(&event).await?),
+                event = doors.answer() => drop(self.happen(&event).await?),
+                event = owed => drop(self.happen(&event?).await?),
+                () = keeping.done() => {}
             }
         }
         Ok(self.rollout().state().clone())
@@ -132,10 +171,14 @@ impl Driver {
     /// A request that makes no sense is answered; it does not end the rollout.
     async fn obey(
         &mut self,
-        request: Request,
-        reply: oneshot::Sender<Result<(), Error>>,
+        (request, reply): (Request, oneshot::Sender<Result<(), Error>>),
     ) -> Result<(), Error> {
-        let (answer, result) = match self.happen(Event::Ask(request)).await {
+        let event = Event::Ask(request);
+        let asked = async {
+            while !self.happen(&event).await? {}
+            Ok(())
+        };
+        let (answer, result) = match asked.await {
             Err(Error::Illegal(illegal)) => (Err(Error::Illegal(illegal)), Ok(())),
             Ok(()) => (Ok(()), Ok(())),
             Err(error) => (Err(Error::Stopped), Err(error)),
@@ -145,34 +188,46 @@ impl Driver {
         result
     }
 
-    async fn happen(&mut self, event: Event) -> Result<(), Error> {
-        let entry = Entry { at: self.world.clock.now(), record: Record::Happen(event) };
+    /// Writes down that `event` happened, unless somebody else wrote at this moment. Then their requests have been
+    /// taken in instead, and the answer is `false`.
+    async fn happen(&mut self, event: &Event) -> Result<bool, Error> {
+        let entry = Entry { at: self.world.clock.now(), record: Record::Happen(event.clone()) };
         tracing::debug!(record = ?entry.record, "journaling");
-        self.journal.write(entry.clone()).await?;
-        let rollout = self.rollout();
-        tracing::info!(route = %rollout.plan().route, state = %rollout.state(), "rollout");
-        for listener in &self.listeners {
-            listener(&entry, rollout);
+        match self.journal.write(&entry).await {
+            Err(Error::Superseded) => self.hear().await.map(|()| false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                tell(&self.listeners, &entry, self.rollout());
+                Ok(true)
+            }
         }
-        Ok(())
+    }
+
+    /// Takes in what others have asked.
+    async fn hear(&mut self) -> Result<(), Error> {
+        let listeners = &self.listeners;
+        self.journal.hear(|entry, rollout| tell(listeners, entry, rollout)).await
     }
 }
 
-/// Returns once the freezes of the plan say otherwise than the rollout knows.
+fn tell(listeners: &[Listener], entry: &Entry, rollout: &Rollout) {
+    tracing::info!(route = %rollout.plan().route, state = %rollout.state(), "rollout");
+    for listener in listeners {
+        listener(entry, rollout);
+    }
+}
+
+/// Returns once other freezes of the plan are on than the rollout knows.
 async fn season(clock: WallClock, rollout: &Rollout) -> Event {
     let freezes = &rollout.plan().freeze;
     while rollout.state().is_before_promotion() {
-        let now = Calendar::any(freezes, clock.now());
-        match (now.inside, rollout.knows_of_freeze()) {
-            (true, false) => {
-                let on = freezes.iter().filter(|freeze| freeze.now(clock.now()).inside);
-                let why = on.map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                return Event::Frozen { why };
-            }
-            (false, true) => return Event::Thawed,
-            _ => {}
+        let now: Vec<_> = freezes.iter().map(|freeze| freeze.now(clock.now())).collect();
+        let on: BTreeSet<_> = (0..freezes.len()).filter(|&i| now[i].inside).collect();
+        if on != *rollout.freezes() {
+            let why = on.iter().map(|&i| freezes[i].to_string()).collect::<Vec<_>>().join(", ");
+            return if on.is_empty() { Event::Thawed } else { Event::Frozen { on, why } };
         }
-        let Some(change) = now.changes else { break };
+        let Some(change) = now.iter().filter_map(|now| now.changes).min() else { break };
         clock.sleep_until(change).await;
     }
     std::future::pending().await
@@ -186,7 +241,7 @@ impl Handle {
     /// [`Error::Illegal`] when that is not possible now, [`Error::Stopped`] when the driver has ended.
     pub async fn ask(&self, request: Request) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send((request, reply)).await.map_err(|_| Error::Stopped)?;
+        self.requests.send(Box::new((request, reply))).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
     }
 }

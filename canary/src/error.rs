@@ -17,6 +17,12 @@ pub enum Error {
         /// That rollout.
         id: RolloutId,
     },
+    /// Another rollout has been opened since. Look at that one, then ask it.
+    #[error("rollout {by} has been opened on this route since; look at that one, then ask again")]
+    Followed {
+        /// That rollout.
+        by: RolloutId,
+    },
     /// A rollback or another authority holds the route. Wait until it is done.
     #[error("{by} holds this route; wait until it has released it")]
     Held {
@@ -43,6 +49,9 @@ pub enum Error {
         /// Why it does not follow.
         source: BoxError,
     },
+    /// No rollout was ever opened on this route.
+    #[error("no rollout was ever opened on this route; check its name, or open one first")]
+    NothingOpened,
     /// A rollout of this id was opened with another plan. Use a new id for a new plan.
     #[error("rollout {id} was opened with another plan; open the changed plan under a new id")]
     PlanChanged {
@@ -70,7 +79,7 @@ impl Error {
     }
 }
 
-/// Why a router or a deployer did not do what it was told.
+/// Why a router, a deployer or the registry did not do what it was told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActuatorError {
@@ -98,6 +107,18 @@ pub enum ActuatorError {
         /// The last failure.
         source: BoxError,
     },
+}
+
+/// What a driver asks of a registry is one more thing that has to be done.
+impl From<registry::Error> for ActuatorError {
+    fn from(error: registry::Error) -> Self {
+        let target = "the registry".to_owned();
+        if error.is_transient() {
+            Self::Unavailable { target, source: error.into() }
+        } else {
+            Self::Refused { target, source: error.into() }
+        }
+    }
 }
 
 impl ActuatorError {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{BoxError, Release, RolloutId, RouteId};
+use crate::{BoxError, Release, RolloutId, RouteId, metrics::Window};
 
 /// Says whether a rollout may go on: smoke tests, a security scan, a change board.
 ///
@@ -45,6 +45,9 @@ pub struct Question {
     pub candidate: Release,
     /// What the evidence says so far, a sentence for each criterion.
     pub judgements: Vec<String>,
+    /// The window that a watch asks about; a rollout asks about none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Window>,
 }
 
 /// What a gatekeeper says.
@@ -64,10 +67,30 @@ pub enum Answer {
 }
 
 impl Question {
-    /// What makes it this question and no other: rollout, step and gate, and what is asked about.
+    /// Whether what is in service on `route` is still well, as a watch asks: [`Shut`](Answer::Shut) says that it is
+    /// not. Both sides of it are `release`, its step is 0, and with each window it is another question.
+    #[must_use]
+    pub fn of_watch(
+        watch: RolloutId,
+        route: RouteId,
+        gate: String,
+        release: Release,
+        judgements: Vec<String>,
+        window: Window,
+    ) -> Self {
+        let (stable, candidate, watched) = (release.clone(), release, Some(window));
+        Self { rollout: watch, route, step: 0, gate, stable, candidate, judgements, watched }
+    }
+
+    /// What makes it this question and no other: rollout, step and gate, and what is asked about; of a watch the window,
+    /// too.
     #[must_use]
     pub fn key(&self) -> String {
-        let Self { rollout, step, gate, candidate, .. } = self;
-        format!("{rollout}/{step}/{gate}/{}", candidate.digest)
+        let Self { rollout, step, gate, candidate, watched, .. } = self;
+        let key = format!("{rollout}/{step}/{gate}/{}", candidate.digest);
+        match watched {
+            Some(window) => format!("{key}/{}", humantime::format_rfc3339_millis(window.end())),
+            None => key,
+        }
     }
 }

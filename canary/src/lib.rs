@@ -59,16 +59,20 @@
 //! | what | where |
 //! |---|---|
 //! | what a rollout is to do | [`PlanSpec`], checked into a [`Plan`]; [`Gate`], [`Calendar`] |
+//! | plans as TOML, YAML or JSON text, and their JSON Schema | `plan_file` (features `plan-files`, `schema`) |
 //! | who lets it go on | [`Gatekeeper`] |
 //! | where requests go | [`Traffic`], [`Weight`], [`Slot`], [`Exception`] |
 //! | the machine | [`Rollout`], [`State`], [`Event`], [`Duty`] |
 //! | running it | [`Driver`], [`Handle`], [`World`], [`WallClock`] |
 //! | what happened | [`RouteJournal`], [`Entry`], [`Record`] |
+//! | a route that nothing splits | [`Unsplit`] |
 //! | acting with patience, for other drivers | [`Actuator`], [`Patience`], [`Side`] |
 //! | live requests in a tower stack | `embedded` (feature `embedded`) |
 //! | Gateway API, Istio, Traefik, ingress-nginx, replicas; Deployments | `kubernetes` (feature `kube`) |
+//! | releases as changes to files of a repository | `gitops` (feature `gitops`) |
 //! | HAProxy, Envoy, nginx | `HaProxy`, `HaProxyWeights`, `Envoy`, `Nginx` (features `haproxy`, `envoy`, `nginx`) |
 //! | server processes on this machine | `process` (feature `process`) |
+//! | images that their registry has lost | `Pinned` (feature `oci`) |
 //! | telling people and machines | `notify` (feature `notify`; `sns` for Amazon SNS) |
 //! | one HTML page of what happened | `report` (feature `report`) |
 //! | conformance suites and fault injection | `testkit` (feature `testkit`) |
@@ -80,6 +84,8 @@
 
 mod actuator;
 mod clock;
+#[cfg(any(feature = "gitops", feature = "nginx"))]
+mod command;
 mod deployer;
 mod doors;
 mod driver;
@@ -89,6 +95,8 @@ pub mod embedded;
 mod envoy;
 mod error;
 mod gate;
+#[cfg(feature = "gitops")]
+pub mod gitops;
 #[cfg(feature = "haproxy")]
 mod haproxy;
 mod journal;
@@ -100,20 +108,29 @@ mod nginx;
 #[cfg(feature = "notify")]
 pub mod notify;
 mod patience;
+#[cfg(any(feature = "gitops", feature = "kube"))]
+mod pattern;
 mod perform;
+#[cfg(feature = "oci")]
+mod pinned;
 mod plan;
+#[cfg(feature = "plan-files")]
+pub mod plan_file;
 #[cfg(feature = "process")]
 pub mod process;
-#[cfg(any(feature = "envoy", feature = "nginx"))]
+#[cfg(any(feature = "envoy", feature = "gitops", feature = "nginx"))]
 mod proxy;
 #[cfg(feature = "report")]
 pub mod report;
 mod rollout;
+#[cfg(any(feature = "haproxy", feature = "kube"))]
+mod rounding;
 mod router;
 mod side;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod traffic;
+mod unsplit;
 
 /// What criteria are made of, and what sources answer.
 pub use tidegate_metrics as metrics;
@@ -122,16 +139,20 @@ pub use tidegate_metrics as metrics;
 pub use crate::embedded::EmbeddedRouter;
 #[cfg(feature = "envoy")]
 pub use crate::envoy::Envoy;
+#[cfg(feature = "gitops")]
+pub use crate::gitops::GitOps;
 #[cfg(feature = "haproxy")]
 pub use crate::haproxy::{HaProxy, HaProxyWeights};
 #[cfg(feature = "nginx")]
 pub use crate::nginx::Nginx;
+#[cfg(feature = "oci")]
+pub use crate::pinned::{IMAGE, Pinned};
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub use crate::process::LocalProcesses;
 pub use crate::{
     actuator::{Actuator, NotDone},
     clock::WallClock,
-    deployer::{Deployer, Readiness, Release, Workload},
+    deployer::{Deployer, Readiness, Rehearsed, Release, Workload},
     driver::{Driver, Handle, World},
     error::{ActuatorError, BoxError, Error},
     gate::{Answer, Gatekeeper, Gatekeepers, Question},
@@ -146,4 +167,5 @@ pub use crate::{
     router::{Capabilities, Fence, Observed, RouteId, TrafficRouter, Unsupported},
     side::Side,
     traffic::{Exception, Key, Slot, Traffic, Weight},
+    unsplit::Unsplit,
 };

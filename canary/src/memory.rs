@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Release, RouteId, Slot, Traffic,
-    TrafficRouter, Workload,
+    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Rehearsed, Release, RouteId, Slot,
+    Traffic, TrafficRouter, Workload,
 };
 
 /// Routes in memory. Clones share them.
@@ -27,7 +27,22 @@ pub struct InMemoryDeployer {
 #[derive(Debug, Default)]
 struct Slots {
     running: BTreeMap<Slot, Release>,
+    /// What is not made to run, and why.
+    refused: Vec<(Release, String)>,
     fence: Option<Fence>,
+}
+
+impl Slots {
+    /// Whether `release` may be made to run.
+    fn accept(&self, release: &Release) -> Result<(), ActuatorError> {
+        match self.refused.iter().find(|(refused, _)| refused == release) {
+            Some((_, why)) => Err(ActuatorError::Refused {
+                target: "the deployer in memory".to_owned(),
+                source: why.clone().into(),
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Refuses `offered` when a later fence was seen; remembers it otherwise.
@@ -75,8 +90,13 @@ impl InMemoryDeployer {
     /// A deployer whose stable slot runs `release`.
     #[must_use]
     pub fn serving(release: Release) -> Self {
-        let slots = Slots { running: BTreeMap::from([(Slot::Stable, release)]), fence: None };
-        Self { slots: Arc::new(Mutex::new(slots)) }
+        let running = BTreeMap::from([(Slot::Stable, release)]);
+        Self { slots: Arc::new(Mutex::new(Slots { running, ..Slots::default() })) }
+    }
+
+    /// From now on `release` is not made to run, as if an image or a quota were missing. What runs goes on.
+    pub fn refuse(&self, release: Release, why: impl Into<String>) {
+        lock(&self.slots).refused.push((release, why.into()));
     }
 }
 
@@ -85,8 +105,15 @@ impl Deployer for InMemoryDeployer {
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         let mut slots = lock(&self.slots);
         admit(&mut slots.fence, fence)?;
+        if slots.running.get(&workload.slot) != Some(&workload.release) {
+            slots.accept(&workload.release)?;
+        }
         slots.running.insert(workload.slot, workload.release.clone());
         Ok(())
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        lock(&self.slots).accept(&workload.release).map(|()| Rehearsed::Accepted)
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

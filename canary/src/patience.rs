@@ -5,8 +5,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tidegate_registry as registry;
-
 use crate::{ActuatorError, NotDone, WallClock};
 
 /// How long to keep trying, and how long to wait in between: 50 ms, doubling up to 5 s. There is no
@@ -21,10 +19,38 @@ pub struct Patience {
 impl Patience {
     const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+    /// A call that is made when time is up has this long to answer all the same.
+    const LEAST_ANSWER: Duration = Duration::from_secs(10);
+
     /// Patience until `until`.
     #[must_use]
     pub const fn new(clock: WallClock, until: SystemTime) -> Self {
         Self { clock, until, pause: Duration::from_millis(50) }
+    }
+
+    /// Calls until it succeeds. A call that has not answered when time is up is given up; `who` says whose.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone`] with the last error and its causes as the reason.
+    pub async fn until<T, E, F>(&mut self, who: &str, mut call: impl FnMut() -> F) -> Result<T, NotDone>
+    where
+        F: Future<Output = Result<T, E>>,
+        ActuatorError: From<E>,
+    {
+        loop {
+            match self.bound(call()).await {
+                Some(Ok(value)) => return Ok(value),
+                Some(Err(error)) => self.after(error.into()).await?,
+                None => self.wait(|| format!("{who} did not answer in time")).await?,
+            }
+        }
+    }
+
+    /// What `call` gives, or nothing if it does not answer in time.
+    pub(crate) async fn bound<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let left = self.until.duration_since(self.clock.now()).unwrap_or_default();
+        tokio::time::timeout(left.max(Self::LEAST_ANSWER), call).await.ok()
     }
 
     /// Waits before the next try, unless `error` is final or time is up.
@@ -37,19 +63,6 @@ impl Patience {
             ActuatorError::Fenced { .. } => Err(NotDone::Superseded),
             error if !error.is_transient() => Err(NotDone::Failed(chain(&error))),
             error => self.wait(|| chain(&error)).await,
-        }
-    }
-
-    /// [`after`](Self::after), for what a registry answers.
-    ///
-    /// # Errors
-    ///
-    /// [`NotDone::Failed`] with `error` and its causes as the reason.
-    pub async fn after_registry(&mut self, error: registry::Error) -> Result<(), NotDone> {
-        if error.is_transient() {
-            self.wait(|| chain(&error)).await
-        } else {
-            Err(NotDone::Failed(chain(&error)))
         }
     }
 

@@ -8,7 +8,9 @@ use tidegate_registry::{Cause, Channels, Expect, Seq, Stamp};
 
 use crate::{
     Actuator, ActuatorError, Duty, Error, Event, Fence, Finish, Gate, NotDone, OnDrift, Patience, Pause,
-    Plan, Readiness, Rollout, RolloutId, Sample, Side, Slot, Traffic, Workload, World, patience::chain,
+    Plan, Readiness, Rollout, RolloutId, Sample, Side, Slot, Traffic, Workload, World,
+    actuator::{DEPLOYER, REGISTRY, ROUTER},
+    patience::chain,
 };
 
 /// Does what `rollout` owes and returns the event that says how it went.
@@ -23,7 +25,14 @@ pub(crate) async fn perform(
     let done = match rollout.duty() {
         Duty::Await | Duty::Nothing => std::future::pending().await,
         Duty::Check => check(world, plan).await.map(|()| Event::Checked),
-        Duty::Ensure { workloads, behind, until } => {
+        Duty::Ensure { workloads, behind, permitted, until } => {
+            if permitted {
+                // That nobody answers bars nothing: it is asked again before the promotion is recorded.
+                let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.window);
+                if let Ok(Some(why)) = barred(world, plan, &mut patience).await {
+                    return Ok(Event::Barred { why });
+                }
+            }
             ensure(&hands, plan, &workloads, behind, until).await.map(|()| Event::Ready)
         }
         Duty::Observe { window, due, judged, compared, traffic } => {
@@ -87,40 +96,19 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
         ));
     }
     let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.patience);
-    let manifest = loop {
-        match world.store.manifest(&plan.candidate.model).await {
-            Ok(manifest) => break manifest,
-            Err(error) => patience.after_registry(error).await?,
-        }
-    };
+    let manifest = patience.until(REGISTRY, || world.store.manifest(&plan.candidate.model)).await?;
     if manifest.digest != plan.candidate.digest {
         return failed(format!(
             "the plan pins {} to {}, but the registry holds {}; plan with the digest of its manifest",
             plan.candidate, plan.candidate.digest, manifest.digest
         ));
     }
-    let channels = Channels::new(Arc::clone(&world.log));
-    let unmet = loop {
-        match channels.unmet(&plan.candidate.model, &plan.channel, world.clock.now()).await {
-            Ok(unmet) => break unmet,
-            Err(error) => patience.after_registry(error).await?,
-        }
-    };
-    if plan.finish == Finish::Promote && !unmet.is_empty() {
-        let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
-        return failed(format!(
-            "{} may not be promoted to {}: {}",
-            plan.candidate,
-            plan.channel,
-            unmet.join("; ")
-        ));
+    if let Some(why) = barred(world, plan, &mut patience).await? {
+        return failed(why);
     }
-    let current = loop {
-        match channels.current(plan.stable.model.name(), &plan.channel).await {
-            Ok(current) => break current,
-            Err(error) => patience.after_registry(error).await?,
-        }
-    };
+    let channels = Channels::new(Arc::clone(&world.log));
+    let name = plan.stable.model.name();
+    let current = patience.until(REGISTRY, || channels.current(name, &plan.channel)).await?;
     match current {
         Some(current) if current.to == plan.stable.model => {}
         Some(current) => {
@@ -133,12 +121,7 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
             return failed(format!("nothing is in {} yet; promote {} first", plan.channel, plan.stable));
         }
     }
-    let observed = loop {
-        match world.router.observe(&plan.route).await {
-            Ok(observed) => break observed,
-            Err(error) => patience.after(error).await?,
-        }
-    };
+    let observed = patience.until(ROUTER, || world.router.observe(&plan.route)).await?;
     if observed.traffic != Traffic::stable() {
         let traffic = observed.traffic;
         return failed(format!(
@@ -146,13 +129,27 @@ async fn check(world: &World, plan: &Plan) -> Result<(), NotDone> {
             plan.route
         ));
     }
-    loop {
-        match world.deployer.status(Slot::Stable).await {
-            Ok(status) if status.ready() == Some(&plan.stable) => return Ok(()),
-            Ok(_) => patience.wait(|| format!("{} is not ready in the stable slot", plan.stable)).await?,
-            Err(error) => patience.after(error).await?,
-        }
+    while patience.until(DEPLOYER, || world.deployer.status(Slot::Stable)).await?.ready()
+        != Some(&plan.stable)
+    {
+        patience.wait(|| format!("{} is not ready in the stable slot", plan.stable)).await?;
     }
+    Ok(())
+}
+
+/// Why the channel does not let the candidate in, if it is to be promoted.
+async fn barred(world: &World, plan: &Plan, patience: &mut Patience) -> Result<Option<String>, NotDone> {
+    if plan.finish != Finish::Promote {
+        return Ok(None);
+    }
+    let channels = Channels::new(Arc::clone(&world.log));
+    let (model, channel) = (&plan.candidate.model, &plan.channel);
+    let unmet = patience
+        .until(REGISTRY, || channels.unmet(model, channel, &Cause::Promote, world.clock.now()))
+        .await?;
+    let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+    let why = || format!("{} may not be promoted to {channel}: {}", plan.candidate, unmet.join("; "));
+    Ok((!unmet.is_empty()).then(why))
 }
 
 /// Makes workloads run, in slots that must not have traffic meanwhile.
@@ -183,7 +180,8 @@ async fn readiness(
         return None;
     }
     let unready = async |side: &Side| {
-        let why = match world.deployer.status(side.slot).await.ok()? {
+        let status = tokio::time::timeout(rollout.plan().timing.window, world.deployer.status(side.slot));
+        let why = match status.await.ok()?.ok()? {
             Readiness::Ready { release } | Readiness::Starting { release } if release == side.release => {
                 return None;
             }
@@ -232,24 +230,18 @@ async fn in_force(
     reasserts: bool,
 ) -> Result<(), NotInForce> {
     let mut patience = Patience::new(world.clock, world.clock.now() + plan.timing.window);
-    let why = loop {
-        match world.router.observe(&plan.route).await {
-            Ok(observed) if observed.fence > Some(fence) => return Err(NotInForce::Superseded),
-            Ok(observed) if observed.traffic == *traffic => return Ok(()),
-            Ok(observed) => break format!("somebody had changed the traffic to {}", observed.traffic),
-            Err(error) => match patience.after(error).await {
-                Ok(()) => {}
-                Err(NotDone::Failed(why)) => {
-                    return Err(NotInForce::Unknown(format!(
-                        "it is unknown what traffic was in force: {why}"
-                    )));
-                }
-                Err(NotDone::Superseded) => return Err(NotInForce::Superseded),
-            },
+    let why = match patience.until(ROUTER, || world.router.observe(&plan.route)).await {
+        Ok(observed) if observed.fence > Some(fence) => return Err(NotInForce::Superseded),
+        Ok(observed) if observed.traffic == *traffic => return Ok(()),
+        Ok(observed) => format!("somebody had changed the traffic to {}", observed.traffic),
+        Err(NotDone::Failed(why)) => {
+            return Err(NotInForce::Unknown(format!("it is unknown what traffic was in force: {why}")));
         }
+        Err(NotDone::Superseded) => return Err(NotInForce::Superseded),
     };
     if reasserts
-        && let Err(ActuatorError::Fenced { .. }) = world.router.apply(&plan.route, traffic, fence).await
+        && let Some(Err(ActuatorError::Fenced { .. })) =
+            patience.bound(world.router.apply(&plan.route, traffic, fence)).await
     {
         return Err(NotInForce::Superseded);
     }
@@ -282,15 +274,12 @@ async fn observe(
 
 async fn promote(world: &World, id: &RolloutId, plan: &Plan, until: SystemTime) -> Result<Seq, NotDone> {
     let channels = Channels::new(Arc::clone(&world.log));
-    let mut patience = Patience::new(world.clock, until);
-    loop {
+    let expect = Expect::At(plan.stable.model.clone());
+    let promote = || {
         let cause = Cause::Rollout { id: id.to_string() };
-        let expect = Expect::At(plan.stable.model.clone());
-        match channels.promote(&plan.candidate.model, &plan.channel, &expect, cause, stamp(world, id)).await {
-            Ok(moved) => return Ok(moved.seq),
-            Err(error) => patience.after_registry(error).await?,
-        }
-    }
+        channels.promote(&plan.candidate.model, &plan.channel, &expect, cause, stamp(world, id))
+    };
+    Patience::new(world.clock, until).until(REGISTRY, promote).await.map(|moved| moved.seq)
 }
 
 async fn settle(
@@ -301,12 +290,9 @@ async fn settle(
     until: SystemTime,
 ) -> Result<(), NotDone> {
     let channels = Channels::new(Arc::clone(&world.log));
-    let mut patience = Patience::new(world.clock, until);
     let name = plan.candidate.model.name();
-    while let Err(error) = channels.settle(name, &plan.channel, promoted, stamp(world, id)).await {
-        patience.after_registry(error).await?;
-    }
-    Ok(())
+    let settle = || channels.settle(name, &plan.channel, promoted, stamp(world, id));
+    Patience::new(world.clock, until).until(REGISTRY, settle).await.map(drop)
 }
 
 fn stamp(world: &World, id: &RolloutId) -> Stamp {

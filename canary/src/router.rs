@@ -36,6 +36,7 @@ pub trait TrafficRouter: fmt::Debug + Send + Sync + 'static {
 
 /// The name of a route, such as `serving/fraud`: 1 to 200 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("minLength" = 1, "maxLength" = 200)))]
 #[serde(try_from = "String", into = "String")]
 pub struct RouteId(String);
 
@@ -58,7 +59,8 @@ pub struct Observed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The smallest share that it can tell from none; every weight is a multiple of it.
+    /// The smallest share that it can tell from none; every weight is a multiple of it. It is [`Weight::NONE`] where
+    /// all traffic is stable's.
     pub granularity: Weight,
     /// Whether it can serve stable, baseline and candidate at once.
     pub baseline: bool,
@@ -129,10 +131,13 @@ impl Capabilities {
     /// Says what the router cannot do.
     pub fn check(&self, traffic: &Traffic) -> Result<(), Unsupported> {
         let unit = self.granularity.as_basis_points();
-        let uneven = |weight: Weight| unit == 0 || !weight.as_basis_points().is_multiple_of(unit);
+        let uneven = |weight: Weight| !weight.as_basis_points().is_multiple_of(unit);
         let [candidate, baseline] = [Slot::Candidate, Slot::Baseline].map(|slot| traffic.weight(slot));
         if [candidate, baseline, traffic.mirror()].into_iter().any(uneven) {
-            return Err(Unsupported(format!("weights finer than {}", self.granularity)));
+            return Err(Unsupported(match unit {
+                0 => "any other side than stable".to_owned(),
+                _ => format!("weights finer than {}", self.granularity),
+            }));
         }
         if traffic.weight(Slot::Baseline) > Weight::NONE && !self.baseline {
             return Err(Unsupported("a third side".to_owned()));

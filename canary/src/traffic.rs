@@ -8,6 +8,7 @@ use tidegate_registry::Invalid;
 /// A side of a route. Which version runs in a slot is the [`Deployer`](crate::Deployer)'s to know;
 /// how much traffic it gets, the [`TrafficRouter`](crate::TrafficRouter)'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "routers and deployers must handle every slot there is")]
 pub enum Slot {
@@ -21,6 +22,11 @@ pub enum Slot {
 
 /// A share of traffic in basis points, 0 to 10 000; as text `12.5%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^(0?[0-9]{1,2}(\\.[0-9]{1,2})?|100(\\.0{1,2})?)%$"))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Weight(u16);
 
@@ -42,6 +48,7 @@ pub struct Traffic {
 /// Requests that go to one slot whatever the weights say. They are no sample of the traffic and take no
 /// part in any comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Exception {
@@ -55,6 +62,7 @@ pub struct Exception {
 
 /// A place in a request that names a user or a wish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Key {

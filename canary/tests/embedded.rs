@@ -177,22 +177,27 @@ async fn every_end_of_a_request_is_counted_once_and_as_what_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn exceptions_are_served_but_not_counted() {
-    let router = router();
-    let key = Key::Header("x-tester".to_owned());
-    let exception = Exception { key, value: "1".to_owned(), to: Slot::Candidate };
-    router.apply(&route(), &Traffic::stable().with_exceptions([exception]), fence(1)).await.unwrap();
-    let service = service_fn(async |request: Request<()>| {
-        Ok::<_, Infallible>(Response::new(request.extensions().get::<Slot>().unwrap().to_string()))
-    });
-    let tester = Request::builder().header("x-tester", "1").body(()).unwrap();
-    let split = router.layer(&route()).layer(service);
-    let served = split.clone().oneshot(tester).await.unwrap().into_body().collect().await.unwrap();
-    assert_eq!(served.to_bytes(), "candidate");
-    split.oneshot(Request::new(())).await.unwrap().into_body().collect().await.unwrap();
-    assert_eq!(so_far(&router, Slot::Candidate).await, None);
-    let stable = ask(&router, Metric::ERRORS, Slot::Stable, window(0, 1_000)).await;
-    assert_eq!(stable, Measurement::Observed(Observation::proportion(0, 1).unwrap()));
+async fn exceptions_are_served_and_count_only_beside_none() {
+    // Beside a share of all requests those that were sent by exception are no fair sample.
+    let (sampled, alone) = (Weight::basis_points(1).unwrap(), Weight::NONE);
+    for (weight, counted) in [(sampled, None), (alone, Some(1))] {
+        let router = router();
+        let key = Key::Header("x-tester".to_owned());
+        let exception = Exception { key, value: "1".to_owned(), to: Slot::Candidate };
+        let traffic = Traffic::split(weight).with_exceptions([exception]);
+        router.apply(&route(), &traffic, fence(1)).await.unwrap();
+        let service = service_fn(async |request: Request<()>| {
+            Ok::<_, Infallible>(Response::new(request.extensions().get::<Slot>().unwrap().to_string()))
+        });
+        let tester = Request::builder().header("x-tester", "1").body(()).unwrap();
+        let split = router.layer(&route()).layer(service);
+        let served = split.clone().oneshot(tester).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(served.to_bytes(), "candidate");
+        split.oneshot(Request::new(())).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(so_far(&router, Slot::Candidate).await, counted.map(|trials| (trials, 0, trials)));
+        let stable = ask(&router, Metric::ERRORS, Slot::Stable, window(0, 1_000)).await;
+        assert_eq!(stable, Measurement::Observed(Observation::proportion(0, 1).unwrap()));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ use tidegate_canary::{
     Plan, Question, Readiness, Record, Request, RouteJournal, Slot, State, Traffic, TrafficRouter, Weight,
     World,
 };
+use tidegate_registry::{Lifecycle, Stamp};
 
 const GOOD: Requests = Requests { stable_errors: 20, candidate_errors: 4 };
 
@@ -197,4 +198,47 @@ async fn drift_that_is_left_to_a_person_is_not_touched_until_they_resume() {
     let observed = stage.router.observe(&route).await.unwrap().traffic;
     assert_eq!(observed.weight(Slot::Candidate), Weight::percent(10).unwrap());
     assert_eq!(running.await.unwrap().unwrap(), State::Promoted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_is_put_into_quarantine_meanwhile_returns_before_stable_is_replaced() {
+    let stage = Stage::new(GOOD).await;
+    let (driver, _handle) = Driver::open(stage.world(), id(), stage.plan()).await.unwrap();
+    let running = tokio::spawn(driver.run());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
+    Lifecycle::new(Arc::new(stage.store.clone()))
+        .quarantine(&stage.candidate.model, "a backdoor", stamp)
+        .await
+        .unwrap();
+    let end = running.await.unwrap().unwrap();
+    assert!(end.to_string().contains("its content is in quarantine: a backdoor"), "{end}");
+    assert!(matches!(end, State::RolledBack { .. }), "{end}");
+    let path = stage.path().await;
+    assert!(path.contains(&"barred") && !path.contains(&"recorded"), "{path:?}");
+    let stable = tidegate_canary::Deployer::status(&stage.deployer, Slot::Stable).await.unwrap();
+    assert_eq!(stable.ready(), Some(&stage.stable));
+    assert_eq!(stage.router.observe(&stage.plan().route).await.unwrap().traffic, Traffic::stable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn overriding_one_freeze_does_not_override_the_next() {
+    let stage = Stage::new(GOOD).await;
+    let hours = |hours: u64| stage.clock.now() + Duration::from_secs(hours * 3600);
+    let mut spec = stage.spec();
+    // They overlap: the second begins before the first, which is overridden, has ended.
+    spec.freeze =
+        vec![Calendar::once(hours(0), hours(24)).unwrap(), Calendar::once(hours(1), hours(20)).unwrap()];
+    let done_after = hours(20);
+    spec.timing.warm_up = Duration::from_secs(2 * 3600);
+    let (driver, handle) = Driver::open(stage.world(), id(), spec.build().unwrap()).await.unwrap();
+    let running = tokio::spawn(driver.run());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    handle.ask(Request::Override { by: "ada".to_owned(), reason: "incident 7".to_owned() }).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(pauses(&stage).await.is_empty());
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(pauses(&stage).await, [Pause::Frozen].into());
+    assert_eq!(running.await.unwrap().unwrap(), State::Promoted);
+    assert!(stage.clock.now() > done_after);
 }

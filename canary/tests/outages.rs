@@ -44,18 +44,25 @@ async fn a_driver_that_was_away_for_hours_goes_the_same_way() {
     }
 }
 
-/// A deployer that is away when told to be, and that notices when the stable slot is replaced under traffic.
+/// A deployer that is away or hangs when told to, and that notices when the stable slot is replaced under traffic.
 #[derive(Clone, Debug)]
 struct Watched {
     inner: InMemoryDeployer,
     router: InMemoryRouter,
     plan: Plan,
     away: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl Watched {
     fn new(stage: &Stage, router: InMemoryRouter) -> Self {
-        Self { inner: stage.deployer.clone(), router, plan: stage.plan(), away: Arc::default() }
+        Self {
+            inner: stage.deployer.clone(),
+            router,
+            plan: stage.plan(),
+            away: Arc::default(),
+            hangs: Arc::default(),
+        }
     }
 
     fn world(&self, stage: &Stage, world: World) -> World {
@@ -68,7 +75,10 @@ impl Watched {
         }
     }
 
-    fn answer(&self) -> Result<(), ActuatorError> {
+    async fn answer(&self) -> Result<(), ActuatorError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.away.load(Ordering::SeqCst) {
             return Err(ActuatorError::Unavailable {
                 target: "the deployer".to_owned(),
@@ -82,7 +92,7 @@ impl Watched {
 #[async_trait]
 impl Deployer for Watched {
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
-        self.answer()?;
+        self.answer().await?;
         let release = &workload.release;
         if workload.slot == Slot::Stable && *release == self.plan.candidate {
             let running = self.inner.status(Slot::Stable).await?;
@@ -94,12 +104,12 @@ impl Deployer for Watched {
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
-        self.answer()?;
+        self.answer().await?;
         self.inner.status(slot).await
     }
 
     async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError> {
-        self.answer()?;
+        self.answer().await?;
         self.inner.remove(slot, fence).await
     }
 }
@@ -138,4 +148,22 @@ async fn users_are_taken_off_a_failing_version_while_the_deployer_is_away() {
     deployer.away.store(false, Ordering::SeqCst);
     let end = running.await.unwrap().unwrap();
     assert!(matches!(end, State::RolledBack { .. }), "{end}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_are_taken_off_a_failing_version_while_the_deployer_hangs() {
+    let stage = Stage::new(BAD).await;
+    let deployer = Watched::new(&stage, stage.router.clone());
+    let world = deployer.world(&stage, stage.world());
+    let running = tokio::spawn(open_and_run(world, stage.plan()));
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let route = stage.plan().route.clone();
+    assert_ne!(stage.router.observe(&route).await.unwrap().traffic, Traffic::stable());
+    deployer.hangs.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    assert_eq!(stage.router.observe(&route).await.unwrap().traffic, Traffic::stable());
+    // And it does not wait for ever to be rid of the candidate.
+    let end = running.await.unwrap().unwrap();
+    assert!(end.to_string().contains("the deployer did not answer in time"), "{end}");
+    assert!(matches!(end, State::Stuck { .. }), "{end}");
 }

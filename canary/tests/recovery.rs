@@ -6,7 +6,7 @@ mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use stage::{Killed, Requests, Stage, id};
+use stage::{Killed, OFTEN, Requests, Stage, id};
 use tidegate_canary::{
     Cause, Deployer, Driver, Error, Event, Fence, Pause, Readiness, Record, Request, RouteJournal, Slot,
     State, Traffic, TrafficRouter, Weight, Workload,
@@ -58,7 +58,7 @@ async fn killed_at_any_journal_write_it_goes_the_same_way() {
                 let killed = async {
                     let world = stage.world_on(Arc::new(log));
                     let (driver, _handle) = Driver::open(world, id(), stage.plan()).await?;
-                    driver.run().await
+                    driver.snapshot_every(OFTEN).run().await
                 };
                 assert!(matches!(killed.await, Err(Error::Journal(_))), "write {nth} was not the last");
                 assert_eq!(stage.run().await.unwrap(), end, "killed at write {nth}, after: {after}");

@@ -271,7 +271,7 @@ fn a_promotion_shows_its_steps_its_pauses_and_its_bake() {
         "<time datetime=\"2026-11-22T11:58:12Z\">22 Nov 2026 11:58:12</time>",
         "alice asked to hold",
         "bob approved",
-        "waiting for a person",
+        "hatched\"></i>waiting</li>",
         "4 windows without evidence",
         "the source did not answer within 5m",
         "<h3>Bake</h3>",

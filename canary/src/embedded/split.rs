@@ -18,7 +18,8 @@ pub(super) fn choose(traffic: &Traffic, route: &RouteId, headers: &HeaderMap, dr
         value(headers, &exception.key).is_some_and(|value| value == exception.value.as_bytes())
     });
     if let Some(exception) = exception {
-        return Choice { slot: exception.to, counted: false };
+        // Where a side has a share of all requests, these are no fair sample; where it has none, they are all there is.
+        return Choice { slot: exception.to, counted: traffic.weight(exception.to).is_none() };
     }
     let user = traffic.sticky().and_then(|key| value(headers, key));
     let point = user.map_or(draw, |user| place(route, user));
@@ -91,12 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_wins_over_weights_and_is_not_counted() {
+    fn an_exception_wins_over_weights_and_counts_only_beside_none() {
         let key = Key::Cookie("tidegate".to_owned());
         let exception = Exception { key, value: "canary".to_owned(), to: Slot::Candidate };
+        for (weight, counted) in [(1, false), (0, true)] {
+            let traffic = split(weight).with_exceptions([exception.clone()]);
+            let choice = choose(&traffic, &route(), &headers("cookie", "a=b; tidegate=canary; c=d"), 9_999);
+            assert_eq!(choice, Choice { slot: Slot::Candidate, counted });
+        }
         let traffic = split(0).with_exceptions([exception]);
-        let choice = choose(&traffic, &route(), &headers("cookie", "a=b; tidegate=canary; c=d"), 9_999);
-        assert_eq!(choice, Choice { slot: Slot::Candidate, counted: false });
         for other in ["tidegate=canaryX", "xtidegate=canary", "tidegate", "canary"] {
             assert_eq!(
                 choose(&traffic, &route(), &headers("cookie", other), 0).slot,

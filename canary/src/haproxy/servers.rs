@@ -9,7 +9,7 @@ use super::{
     failure::{Failure, Trouble},
     socket::Socket,
 };
-use crate::{Fence, Slot, Traffic, Weight};
+use crate::{Fence, Slot, Traffic, rounding};
 
 /// Names of the servers between which a backend splits.
 #[derive(Clone, Debug)]
@@ -205,30 +205,18 @@ impl Backend<'_> {
 }
 
 impl Reading {
-    /// The traffic that they give. Shares finer than a basis point are rounded up for the candidate and the
-    /// baseline, so that a side that gets requests never looks as if it got none.
+    /// The traffic that they give.
     pub(super) fn traffic(&self) -> Result<Traffic, Failure> {
-        let total = self.total();
-        if total == 0 {
-            return Err(Failure::never(Unfit::Nowhere));
-        }
-        let share = |slot| (self.weight(slot) * 10_000).div_ceil(total);
-        let least = |slot| u64::from(self.weight(slot) > 0);
-        let room = 10_000 - least(Slot::Stable);
-        let candidate = share(Slot::Candidate).min(room - least(Slot::Baseline));
-        let baseline = share(Slot::Baseline).min(room - candidate);
-        let [candidate, baseline] =
-            [candidate, baseline].map(|bp| u16::try_from(bp).ok().and_then(Weight::basis_points));
-        let traffic = candidate.map(Traffic::split).zip(baseline);
-        Ok(traffic
-            .and_then(|(traffic, baseline)| traffic.with_baseline(baseline))
-            .expect("shares of a whole fit into it"))
+        let weight = |slot| self.sides.iter().find(|side| side.slot == slot).map_or(0, Side::in_force);
+        rounding::split_of([Slot::Stable, Slot::Baseline, Slot::Candidate].map(weight))
+            .ok_or_else(|| Failure::never(Unfit::Nowhere))
     }
 
     /// This reading with the weights of `traffic`, in per cent, and a mark.
     pub(super) fn with(&self, traffic: &Traffic, mark: Mark) -> Self {
-        let percent = |slot| u64::from(traffic.weight(slot).as_basis_points() / 100);
-        let sides = self.sides.iter().map(|side| Side { weight: percent(side.slot), ..*side }).collect();
+        let percents = rounding::parts_of(traffic, 100);
+        let sides =
+            self.sides.iter().map(|side| Side { weight: percents[side.slot as usize], ..*side }).collect();
         Self { mark, sides }
     }
 
@@ -239,10 +227,6 @@ impl Reading {
             side.in_force() * 10_000 == u64::from(traffic.weight(side.slot).as_basis_points()) * total
         };
         total > 0 && self.sides.iter().all(exact)
-    }
-
-    fn weight(&self, slot: Slot) -> u64 {
-        self.sides.iter().find(|side| side.slot == slot).map_or(0, Side::in_force)
     }
 
     fn total(&self) -> u64 {

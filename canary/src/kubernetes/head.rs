@@ -6,7 +6,12 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tidegate_registry::Seq;
 
-use super::{FENCE, object::Change, unfit::Unfit};
+use super::{
+    FENCE,
+    clip::clip,
+    object::Change,
+    unfit::{NoFence, Unfit},
+};
 use crate::Fence;
 
 /// Version, fence and annotations of an object that was read.
@@ -26,10 +31,9 @@ impl Head {
     pub(super) fn read(object: &DynamicObject) -> Result<Self, Unfit> {
         let metadata = &object.metadata;
         let annotations = metadata.annotations.clone();
-        let fence = annotations.as_ref().and_then(|all| all.get(FENCE)).map(|value| fence(value));
         Ok(Self {
             version: metadata.resource_version.clone().ok_or(Unfit::Unversioned)?,
-            fence: fence.transpose()?,
+            fence: fence(object)?,
             generation: metadata.generation.unwrap_or_default(),
             annotations,
         })
@@ -66,7 +70,12 @@ pub(super) fn annotation_at(key: &str) -> String {
     format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-fn fence(value: &str) -> Result<Fence, Unfit> {
-    let seq = value.parse().ok().and_then(Seq::new);
-    seq.map(Fence::new).ok_or_else(|| Unfit::Fence { value: value.chars().take(40).collect() })
+/// The fence in the annotations of `object`, if there is one.
+pub(super) fn fence(object: &DynamicObject) -> Result<Option<Fence>, NoFence> {
+    let value = object.metadata.annotations.as_ref().and_then(|all| all.get(FENCE));
+    let fence = |value: &String| {
+        let seq = value.parse().ok().and_then(Seq::new);
+        seq.map(Fence::new).ok_or_else(|| NoFence(clip(value, 40)))
+    };
+    value.map(fence).transpose()
 }

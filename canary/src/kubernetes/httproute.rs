@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use kube::{Client, api::DynamicObject};
 
 use super::{
-    object::{Cluster, Kind, Object},
+    object::{Cluster, Object},
+    request::Kind,
     rule::Rule,
     sides::Backends,
     unfit::Unfit,

@@ -8,19 +8,29 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tidegate_registry::Invalid;
 
-use super::deployment::{
-    keeper::{Keeper, MANAGED_BY, MANAGER, Place, Recipe},
-    left, list,
-    names::Names,
-    pattern::Pattern,
-    pods::troubles,
-    request::{Collection, clip},
-    rollout::{readiness, release},
-    template::{self, SLOT, put, replicas, says, tell, version},
+use super::{
+    clip::clip,
+    deployment::{
+        keeper::{Keeper, Place, Recipe},
+        left, list,
+        names::Names,
+        pods::troubles,
+        rollout::{readiness, release},
+        template::{self, SLOT, put, replicas, says, tell, version},
+    },
+    request::{Collection, Kind, MANAGED_BY, MANAGER},
 };
-use crate::{ActuatorError, Deployer, Fence, Readiness, Release, Slot, Workload};
+use crate::{
+    ActuatorError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload, pattern::Pattern,
+};
 
 const WHAT: &str = "InferenceService template";
+const KIND: Kind = Kind {
+    group: "serving.kserve.io",
+    version: "v1beta1",
+    kind: "InferenceService",
+    plural: "inferenceservices",
+};
 /// The annotation that says which of KServe's ways to run a model is taken.
 const MODE: &str = "serving.kserve.io/deploymentMode";
 /// The annotation by which KServe runs nothing for an InferenceService.
@@ -162,12 +172,11 @@ impl InferenceServices {
     pub fn new(client: Client, namespace: &str, template: &Value, storage: &str) -> Result<Self, Invalid> {
         let namespace = template::namespace(namespace)?;
         let (template, names) = Model::read(template, storage)?;
-        let of = |kind| Collection::new(client.clone(), &namespace, kind);
-        let objects = ["serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices"];
+        let of = |kind| Collection::new(client.clone(), kind, &namespace);
         Ok(Self {
-            beneath: of(["apps", "v1", "Deployment", "deployments"]),
-            keeper: Keeper::new(client.clone(), of(objects), names, false),
-            pods: of(["", "v1", "Pod", "pods"]),
+            beneath: of(&Kind::DEPLOYMENT),
+            keeper: Keeper::new(client.clone(), of(&KIND), names, false),
+            pods: of(&Kind::POD),
             template,
         })
     }
@@ -186,7 +195,7 @@ impl InferenceServices {
     /// How far the Deployment beneath is with `wanted`, of which `least` replicas must be available.
     async fn beneath(&self, slot: Slot, wanted: Release, least: i64) -> Result<Readiness, ActuatorError> {
         let name = format!("{}-predictor", self.keeper.names().of(slot));
-        let beneath = self.beneath.ask("get", self.beneath.api.get_opt(&name)).await;
+        let beneath = self.beneath.ask("get", || self.beneath.api.get_opt(&name)).await;
         let beneath = beneath.map_err(|failure| failure.of(&self.beneath.target(&name)))?;
         let Some(beneath) = beneath else { return Ok(Readiness::Starting { release: wanted }) };
         let seen = readiness(&beneath).map_err(|unfit| self.keeper.refused(slot, unfit))?;
@@ -207,6 +216,10 @@ impl InferenceServices {
 impl Deployer for InferenceServices {
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         self.keeper.ensure(&self.template, workload, fence).await
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        self.keeper.rehearse(&self.template, workload).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

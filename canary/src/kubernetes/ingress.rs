@@ -9,7 +9,10 @@ use kube::Client;
 use tidegate_registry::Invalid;
 
 use self::canary::{Canary, Main};
-use super::object::{Cluster, Kind, Object};
+use super::{
+    object::{Cluster, Object},
+    request::Kind,
+};
 use crate::{ActuatorError, Capabilities, Fence, Observed, RouteId, Traffic, TrafficRouter};
 
 const KIND: Kind = Kind { group: "networking.k8s.io", version: "v1", kind: "Ingress", plural: "ingresses" };
@@ -113,9 +116,9 @@ impl TrafficRouter for CanaryIngress {
 
     async fn observe(&self, route: &RouteId) -> Result<Observed, ActuatorError> {
         let (main, canary) = self.objects(route)?;
+        // There must be something to have a canary of.
+        main.get().await?;
         let Some(object) = canary.find().await? else {
-            // There must be something to have a canary of.
-            main.get().await?;
             return Ok(Observed::new(Traffic::stable(), None));
         };
         let read = Canary::read(&object).map_err(|unfit| canary.refused(unfit))?;

@@ -1,5 +1,6 @@
 //! Kubernetes: routers that move weights in objects on which a gateway or a mesh acts, and deployers whose slots are
-//! [`Deployments`] or [`InferenceServices`].
+//! [`Deployments`] or [`InferenceServices`]; and [`Revisions`], which takes a Deployment or StatefulSet that is there
+//! already back to a release that it has run before.
 //!
 //! They take the caller's [`kube::Client`], so TLS, proxies and credentials are chosen by the program, and
 //! nothing has to run in the cluster but the gateway. A [`RouteId`](crate::RouteId) here is
@@ -25,12 +26,16 @@
 //! the slots, which they write by server-side apply, being all theirs.
 //!
 //! A request that gets no answer within 10 s has failed, what the client repeats by itself included. Where the
-//! server says when to ask again (429 and 503), a router does so while its patience lasts; what it may not do, it
-//! names by verb and resource, as rights are granted.
+//! server says when to ask again (429 and 503), a router or deployer does so while its patience lasts (30 s); what it may
+//! not do, it names by verb and resource, as rights are granted.
+//!
+//! Any router goes with any deployer, but that [`ReplicaRatio`] and [`Deployments`] both have a say in numbers of
+//! replicas: together they need [`Deployments::with_replicas_by_ratio`].
 //!
 //! `k8s-openapi`, below `kube`, wants the final program to choose an API version: by one of its features
 //! or by `K8S_OPENAPI_ENABLED_VERSION`.
 
+mod clip;
 mod deployment;
 mod exception;
 mod failure;
@@ -41,6 +46,8 @@ mod ingress;
 mod named;
 mod object;
 mod replicas;
+mod request;
+mod revisions;
 mod rule;
 mod sides;
 mod traefik;
@@ -53,6 +60,7 @@ pub use self::{
     inference_service::InferenceServices,
     ingress::CanaryIngress,
     replicas::ReplicaRatio,
+    revisions::Revisions,
     traefik::TraefikService,
     virtual_service::{Destination, VirtualService},
 };

@@ -1,38 +1,24 @@
 //! One object in a cluster: reading it, and changing it by patches that test what they were planned from.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, time::Duration};
 
 use kube::{
     Client,
-    api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::Value;
+use tidegate_registry::Seq;
 
 use super::{
-    failure::{Deed, Failure},
+    failure::Failure,
     head::Head,
+    request::{Collection, Kind, MANAGER, PATIENCE, rehearsed},
     unfit::{NotTakenUp, Unfit},
 };
-use crate::{ActuatorError, BoxError, Fence, Observed, RouteId, Traffic};
+use crate::{ActuatorError, BoxError, Fence, Observed, Rehearsed, RouteId, Traffic};
 
 /// How often a change is planned again because somebody else wrote the object in between.
 const ATTEMPTS: usize = 5;
-/// How long one request to the API server may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long one request waits in all where the server asks to be called again later (Retry-After).
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Whose changes they are, in the objects' `managedFields`.
-const MANAGER: &str = "tidegate";
-
-/// A kind of object, as the API server names it.
-#[derive(Debug)]
-pub(super) struct Kind {
-    /// Empty for the core group.
-    pub(super) group: &'static str,
-    pub(super) version: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) plural: &'static str,
-}
 
 /// The caller's client, and how long it is waited for a server that asks for time.
 #[derive(Clone)]
@@ -43,12 +29,9 @@ pub(super) struct Cluster {
 
 /// One object in a cluster.
 pub(super) struct Object {
-    api: Api<DynamicObject>,
-    kind: &'static Kind,
-    namespace: String,
+    objects: Collection,
     name: String,
     target: String,
-    patience: Duration,
 }
 
 /// What a router found in an object. Pure: made from an object, it says what would have to change.
@@ -90,9 +73,8 @@ impl Cluster {
             let source = "it is no name of an object; write the route as `namespace/name`".into();
             return Err(ActuatorError::Refused { target, source });
         };
-        let api = Api::namespaced_with(self.client.clone(), namespace, &kind.resource());
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        Ok(Object { api, kind, namespace, name, target, patience: self.patience })
+        let objects = Collection::new(self.client.clone(), kind, namespace).with_patience(self.patience);
+        Ok(Object { objects, name: name.to_owned(), target })
     }
 }
 
@@ -138,7 +120,7 @@ impl Object {
             if now.fence == Some(fence) && change == Change::default() {
                 return Ok(());
             }
-            let conflict = match self.patch(now.patch(change, fence)).await {
+            let conflict = match self.patch(now.patch(change, fence), false).await {
                 Ok(_) => return Ok(()),
                 Err(Failure::Conflict(conflict)) => conflict,
                 Err(failure) => return Err(failure.of(&self.target)),
@@ -156,14 +138,32 @@ impl Object {
         }
     }
 
+    /// Whether `change` would be made of the object that has this head: the same patch, as a dry run.
+    pub(super) async fn rehearse(&self, head: &Head, change: Change) -> Result<Rehearsed, ActuatorError> {
+        // Nobody acts with it.
+        let fence = head.fence.unwrap_or(Fence::new(Seq::FIRST));
+        match rehearsed(self.patch(head.patch(change, fence), true).await.map(drop)) {
+            Err(Failure::Conflict(conflict)) => {
+                let version = self.get().await?.metadata.resource_version;
+                // As long as nobody else wrote it, it is the change itself that the server does not accept.
+                let same = version.as_ref() == Some(&head.version);
+                Err(if same { self.refused(conflict) } else { self.later(conflict) })
+            }
+            tried => tried.map_err(|failure| failure.of(&self.target)),
+        }
+    }
+
     /// The object as it is.
     pub(super) async fn get(&self) -> Result<DynamicObject, ActuatorError> {
-        self.ask("get", || self.api.get(&self.name)).await.map_err(|failure| failure.of(&self.target))
+        self.objects
+            .ask("get", || self.objects.api.get(&self.name))
+            .await
+            .map_err(|failure| failure.of(&self.target))
     }
 
     /// The object as it is, if there is one.
     pub(super) async fn find(&self) -> Result<Option<DynamicObject>, ActuatorError> {
-        match self.ask("get", || self.api.get(&self.name)).await {
+        match self.objects.ask("get", || self.objects.api.get(&self.name)).await {
             Ok(object) => Ok(Some(object)),
             Err(Failure::Absent(_)) => Ok(None),
             Err(failure) => Err(failure.of(&self.target)),
@@ -173,7 +173,7 @@ impl Object {
     /// Creates it; `false` when there is one of this name already.
     pub(super) async fn create(&self, object: &DynamicObject) -> Result<bool, ActuatorError> {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        match self.ask("create", || self.api.create(&params, object)).await {
+        match self.objects.ask("create", || self.objects.api.create(&params, object)).await {
             Ok(_) => Ok(true),
             Err(Failure::Conflict(conflict)) => match self.find().await? {
                 Some(_) => Ok(false),
@@ -197,54 +197,11 @@ impl Object {
         &self.name
     }
 
-    async fn patch(&self, patch: Value) -> Result<DynamicObject, Failure> {
+    async fn patch(&self, patch: Value, dry_run: bool) -> Result<DynamicObject, Failure> {
         let patch = Patch::Json::<()>(serde_json::from_value(patch).expect("it is a JSON patch"));
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.ask("patch", || self.api.patch(&self.name, &params, &patch)).await
-    }
-
-    /// Asks, and again after the time that the server names, while patience lasts.
-    async fn ask<T, F>(&self, verb: &'static str, request: impl Fn() -> F + Send + Sync) -> Result<T, Failure>
-    where
-        F: Future<Output = kube::Result<T>> + Send,
-    {
-        let mut patience = self.patience;
-        loop {
-            let answer = match tokio::time::timeout(ANSWER_WITHIN, request()).await {
-                Ok(answer) => answer.map_err(|error| Failure::new(error, self.deed(verb))),
-                Err(elapsed) => Err(Failure::Later(elapsed.into(), None)),
-            };
-            match answer {
-                Err(Failure::Later(_, Some(after))) if after <= patience => {
-                    patience -= after;
-                    tokio::time::sleep(after).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    fn deed(&self, verb: &'static str) -> Deed {
-        let Kind { group, plural, .. } = self.kind;
-        let resource = if group.is_empty() { (*plural).to_owned() } else { format!("{plural}.{group}") };
-        Deed { verb, resource, namespace: self.namespace.clone() }
-    }
-}
-
-impl Kind {
-    pub(super) fn resource(&self) -> ApiResource {
-        ApiResource {
-            group: self.group.to_owned(),
-            version: self.version.to_owned(),
-            api_version: self.api_version(),
-            kind: self.kind.to_owned(),
-            plural: self.plural.to_owned(),
-        }
-    }
-
-    fn api_version(&self) -> String {
-        let Self { group, version, .. } = self;
-        if group.is_empty() { (*version).to_owned() } else { format!("{group}/{version}") }
+        let params =
+            PatchParams { field_manager: Some(MANAGER.to_owned()), dry_run, ..PatchParams::default() };
+        self.objects.ask("patch", || self.objects.api.patch(&self.name, &params, &patch)).await
     }
 }
 

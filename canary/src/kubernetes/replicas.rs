@@ -1,6 +1,6 @@
 //! A split made by numbers of replicas behind one Service.
 
-mod counts;
+pub(super) mod counts;
 
 use std::{num::NonZeroU16, time::Duration};
 
@@ -10,13 +10,12 @@ use tidegate_registry::Invalid;
 
 use self::counts::{Counts, Intent, SLOTS, Scale};
 use super::{
-    object::{Cluster, Kind, Object},
-    sides::split_of,
+    object::{Cluster, Object},
+    request::Kind,
     unfit::{NotTakenUp, Unfit},
 };
-use crate::{ActuatorError, Capabilities, Fence, Observed, RouteId, Slot, Traffic, TrafficRouter};
+use crate::{ActuatorError, Capabilities, Fence, Observed, RouteId, Slot, Traffic, TrafficRouter, rounding};
 
-const DEPLOYMENT: Kind = Kind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
 const SERVICE: Kind = Kind { group: "", version: "v1", kind: "Service", plural: "services" };
 
 /// A router for clusters without any: a Service spreads requests evenly over its pods, so the split is how many
@@ -25,13 +24,31 @@ const SERVICE: Kind = Kind { group: "", version: "v1", kind: "Service", plural: 
 /// The route names the Service. Behind it, selected by a label that they share, are the Deployments
 /// `fraud-stable`, `fraud-candidate` and perhaps `fraud-baseline` for the Service `fraud`. Together they have
 /// `total` replicas, for which no autoscaler and no deployer may have other plans: **this router alone says how
-/// many there are.** A slot that is to be empty may have no Deployment.
+/// many there are.** Deployments made by [`Deployments`](super::Deployments) have to be told so, by
+/// [`with_replicas_by_ratio`](super::Deployments::with_replicas_by_ratio); otherwise the deployer sets the number
+/// back with each step. A slot that is to be empty may have no Deployment.
+///
+/// ```no_run
+/// use std::num::NonZeroU16;
+///
+/// use serde_json::Value;
+/// use tidegate_canary::kubernetes::{Deployments, ReplicaRatio};
+///
+/// # fn pair(client: kube::Client, template: &Value) -> Result<(), Box<dyn std::error::Error>> {
+/// // A template called `fraud`, of 10 replicas: fraud-stable and fraud-candidate, behind the Service fraud.
+/// let deployer = Deployments::new(client.clone(), "serving", template)?.with_replicas_by_ratio();
+/// let router = ReplicaRatio::new(client, NonZeroU16::new(10).ok_or("no replicas")?);
+/// # let _ = (deployer, router);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # What it promises
 ///
 /// * Weights that are whole numbers of replicas: of 10 that is 10 %, of 12 it is 25 %, of 100 it is 1 %. Others
 ///   are refused, not rounded. Each is as exact as the balancing of the Service: evenly over many
 ///   connections, but a client that keeps its connection keeps its side.
+/// * At 100 % nothing of stable runs any more: going back then takes as long as its pods take to start.
 /// * A baseline, once [asked for](Self::with_baseline).
 /// * No exceptions, no copies, no users kept on their side: nothing reads the requests.
 ///
@@ -104,9 +121,9 @@ impl ReplicaRatio {
         let deployments = slots.map(|(slot, suffix)| {
             let name =
                 format!("{route}{suffix}").parse().map_err(|invalid: Invalid| service.refused(invalid))?;
-            Ok((slot, self.cluster.object(&DEPLOYMENT, &name)?))
+            Ok((slot, self.cluster.object(&Kind::DEPLOYMENT, &name)?))
         });
-        let deployments = deployments.collect::<Result<_, _>>()?;
+        let deployments = deployments.collect::<Result<_, ActuatorError>>()?;
         Ok((service, deployments))
     }
 }
@@ -172,7 +189,7 @@ impl TrafficRouter for ReplicaRatio {
             scale.settled().map_err(|why| deployment.later(why))?;
             ready.set(*slot, scale.wanted());
         }
-        let traffic = split_of(SLOTS.map(|slot| ready.get(slot).into()));
+        let traffic = rounding::split_of(SLOTS.map(|slot| ready.get(slot).into()));
         let traffic = traffic
             .ok_or_else(|| service.refused(Unfit::Nowhere { at: "its set of Deployments".to_owned() }))?;
         Ok(Observed::new(traffic, intent.head().fence))

@@ -1,9 +1,9 @@
-//! Sides of a route in a list of destinations with weights: finding them, and shares to weights and back.
+//! Sides of a route in a list of destinations with weights: finding them, what they get and what they are to get.
 
 use std::fmt::Display;
 
 use super::unfit::Unfit;
-use crate::{Slot, Traffic, Weight};
+use crate::{Slot, Traffic, rounding};
 
 /// What the sides are called in an object.
 #[derive(Clone, Debug)]
@@ -71,37 +71,15 @@ impl Sides {
     /// The split that the weights ask for.
     pub(super) fn split(&self) -> Result<Traffic, Unfit> {
         let weight = |slot| self.place(slot).map_or(0, |place| place.weight);
-        split_of([Slot::Stable, Slot::Baseline, Slot::Candidate].map(weight))
+        rounding::split_of([Slot::Stable, Slot::Baseline, Slot::Candidate].map(weight))
             .ok_or_else(|| Unfit::Nowhere { at: self.at.clone() })
     }
 
     /// The weights for `traffic` that sum to `total`, if they are others than there are.
     pub(super) fn due(&self, traffic: &Traffic, total: u64) -> Option<Vec<(&Place, u64)>> {
-        let wanted = |place: &Place| share(traffic.weight(place.slot), total);
+        let parts = rounding::parts_of(traffic, total);
+        let wanted = |place: &Place| parts[place.slot as usize];
         let due = self.places.iter().any(|place| place.weight != wanted(place));
         due.then(|| self.places.iter().map(|place| (place, wanted(place))).collect())
     }
-}
-
-/// `weight` of `total`, which is a whole number where the router's granularity was kept.
-pub(super) fn share(weight: Weight, total: u64) -> u64 {
-    u64::from(weight.as_basis_points()) * total / u64::from(Weight::FULL.as_basis_points())
-}
-
-/// The split in the proportions of stable, baseline and candidate, if any of them is not 0. Shares finer than
-/// a basis point are rounded up for the candidate and the baseline, so that a side that gets requests never
-/// looks as if it got none.
-pub(super) fn split_of(weights: [u64; 3]) -> Option<Traffic> {
-    let [stable, baseline, candidate] = weights.map(u128::from);
-    let total = stable + baseline + candidate;
-    if total == 0 {
-        return None;
-    }
-    let share = |weight: u128| (weight * 10_000).div_ceil(total);
-    let least = |weight: u128| u128::from(weight > 0);
-    let room = 10_000 - least(stable);
-    let candidate = share(candidate).min(room - least(baseline));
-    let baseline = share(baseline).min(room - candidate);
-    let weight = |bp: u128| u16::try_from(bp).ok().and_then(Weight::basis_points);
-    Traffic::split(weight(candidate)?).with_baseline(weight(baseline)?)
 }

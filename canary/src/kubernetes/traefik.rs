@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::{
     head::Head,
-    object::{Change, Cluster, Kind, Object, Reading},
+    object::{Change, Cluster, Object, Reading},
+    request::Kind,
     sides::{Backends, Sides},
     unfit::Unfit,
 };

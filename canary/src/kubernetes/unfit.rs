@@ -1,6 +1,6 @@
 //! Why an object cannot be used, with the remedy.
 
-use super::FENCE;
+use super::{FENCE, revisions::Unfit as UnfitRevision};
 
 /// An object that cannot be split as it is, or not as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,8 @@ pub(super) enum Unfit {
     Stranger { at: String, what: &'static str, side: String },
     #[error("{at} sends nothing anywhere: all its weights are 0; give one of them a weight")]
     Nowhere { at: String },
-    #[error("its annotation `{FENCE}` is `{value}`, which is no positive number; remove the annotation")]
-    Fence { value: String },
+    #[error(transparent)]
+    Fence(#[from] NoFence),
     #[error("it has no rule `{rule}`, only {known}; correct the name or set it in {list}[].name")]
     RuleMissing { rule: String, known: String, list: &'static str },
     #[error("it has {count} rules that could split; name one in {list}[].name and choose it by `with_rule`")]
@@ -45,11 +45,18 @@ pub(super) enum Unfit {
     Sticky { at: String, field: &'static str },
     #[error("it is not one that tidegate made; delete it or choose another by `with_suffix`")]
     Foreign,
+    #[error(transparent)]
+    Revision(#[from] UnfitRevision),
     #[error("it does not read as {kind}")]
     Unreadable { kind: &'static str, source: serde_json::Error },
     #[error("it has no resourceVersion, so a change could not be guarded; ask an API server that sets it")]
     Unversioned,
 }
+
+/// An annotation that holds no fence.
+#[derive(Debug, thiserror::Error)]
+#[error("its annotation `{FENCE}` is `{0}`, which is no positive number; remove the annotation")]
+pub(super) struct NoFence(pub(super) String);
 
 /// The object says something that is not in force yet, as far as it can be told.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -9,7 +9,8 @@ use kube::{Client, api::DynamicObject};
 
 use self::route::Split;
 use super::{
-    object::{Cluster, Kind, Object},
+    object::{Cluster, Object},
+    request::Kind,
     sides::Backends,
     unfit::Unfit,
 };

@@ -1,6 +1,5 @@
 //! An nginx that is reloaded.
 
-mod command;
 mod include;
 mod router;
 mod syntax;

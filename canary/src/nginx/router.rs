@@ -5,12 +5,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use reqwest::{Client, Url};
 
-use super::{
-    command::{Failed, run},
-    include::{State, Unfit, Upstreams, label},
-};
+use super::include::{State, Unfit, Upstreams, label};
 use crate::{
     ActuatorError, BoxError, Capabilities, Fence, Observed, RouteId, Traffic, TrafficRouter,
+    command::{Failed, run},
     proxy::{
         answer::{Failure, below, excerpt, get, shown},
         file::{self, Turn},
@@ -198,7 +196,7 @@ impl Nginx {
         if !there {
             turn.replace(Some(text.as_bytes())).await?;
         }
-        if let Err(failed) = run(&self.test, self.command_timeout).await {
+        if let Err(failed) = run(&self.test, None, self.command_timeout).await {
             if !there {
                 turn.replace(before.as_deref()).await?;
             }
@@ -208,7 +206,7 @@ impl Nginx {
             });
         }
         // The file has passed its test, so it stays even if nginx does not run: it may be the way back.
-        run(&self.reload, self.command_timeout).await.map_err(|failed| match failed {
+        run(&self.reload, None, self.command_timeout).await.map_err(|failed| match failed {
             Failed::NotRun { .. } => Failure::never(failed),
             _ => Failure::later(failed),
         })?;

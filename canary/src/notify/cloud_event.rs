@@ -18,9 +18,10 @@ pub(super) struct Attributes {
     time: String,
 }
 
-/// `dev.tidegate.rollout.step-begun.v1`.
+/// `dev.tidegate.rollout.step-begun.v1`, `dev.tidegate.watch.blind.v1`.
 pub(super) fn kind(notice: &Notice) -> String {
-    format!("dev.tidegate.rollout.{}.v1", notice.kind)
+    let (family, name) = notice.kind.parts();
+    format!("dev.tidegate.{family}.{name}.v1")
 }
 
 impl Attributes {
@@ -30,7 +31,7 @@ impl Attributes {
             id: notice.id.clone(),
             source: format!("{source}/route/{}", id::encoded(notice.route.as_str())),
             kind: kind(notice),
-            subject: notice.rollout.as_ref().map(ToString::to_string),
+            subject: notice.parties().last().map(|(_, id)| id.to_string()),
             time: humantime::format_rfc3339_millis(notice.at).to_string(),
         }
     }

@@ -8,18 +8,18 @@ use serde::{Deserialize, de::IgnoredAny};
 use tidegate_registry::{self as registry, Invalid, Log, LogKey, Seq};
 
 use super::{
-    Recipient, Severity,
+    Narrate, Narrator, Recipient, Severity,
     cursor::{Cursor, Delivery, decode},
     round::{Course, Round, Trouble, note, patiently},
 };
 use crate::{Entry, Error, RouteId, WallClock};
 
-/// Follows the journal of a route and brings what it means to one recipient.
+/// Follows a journal, by default that of a route, and brings what it means to one recipient.
 ///
 /// # What it keeps
 ///
 /// * **At least once.** A notice is sent until the recipient takes it, and only then the cursor moves on. The cursor is
-///   a log beside the journal, of kind `notice` and named after recipient and route, so that a courier of the same name
+///   a log beside the journal, of kind `notice` and named after recipient and journal, so that a courier of the same name
 ///   goes on wherever the one before it died. What had been sent but not yet noted down comes again, under the same
 ///   [`Notice::id`](super::Notice::id): a receiver that remembers ids does nothing twice.
 /// * **In order.** No notice is sent before the one before it was taken or given up.
@@ -32,9 +32,10 @@ use crate::{Entry, Error, RouteId, WallClock};
 /// A log that is unavailable is asked again for as long as it takes. Of the journal at most 16 records are held at a
 /// time, and of the rollout what its evidence takes.
 #[derive(Clone)]
-pub struct Courier {
+pub struct Courier<N = Narrator> {
     log: Arc<dyn Log>,
-    pub(super) route: RouteId,
+    pub(super) narrator: N,
+    pub(super) journal: LogKey,
     pub(super) key: LogKey,
     pub(super) recipient: Arc<dyn Recipient>,
     pub(super) clock: WallClock,
@@ -45,17 +46,11 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Records that are held at a time.
-    pub(super) const MOST: usize = 16;
-
-    /// Of a recipient that is called `name` in its log: couriers of one name share a cursor. Names have 1 to 40
-    /// lower-case letters, digits and `-`.
-    ///
-    /// A recipient that is new begins with the rollout that was opened last.
+    /// What happens to the rollouts of `route`, for a recipient that is called `name` in its log.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] when the name is not valid.
+    /// Those of [`following`](Self::following).
     pub fn new(
         log: Arc<dyn Log>,
         route: RouteId,
@@ -63,10 +58,35 @@ impl Courier {
         recipient: impl Recipient,
         clock: WallClock,
     ) -> Result<Self, Invalid> {
+        Self::following(log, Narrator::new(route), name, recipient, clock)
+    }
+}
+
+impl<N: Narrate> Courier<N> {
+    /// Records that are held at a time.
+    pub(super) const MOST: usize = 16;
+
+    /// What `narrator` tells of its journal, for a recipient that is called `name` in its log: couriers of one name and
+    /// one journal share a cursor. Names have 1 to 40 lower-case letters, digits and `-`.
+    ///
+    /// A recipient that is new begins with what was opened last.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when the name is not valid.
+    pub fn following(
+        log: Arc<dyn Log>,
+        narrator: N,
+        name: &str,
+        recipient: impl Recipient,
+        clock: WallClock,
+    ) -> Result<Self, Invalid> {
+        let journal = narrator.journal();
         Ok(Self {
-            key: Cursor::key(&route, name)?,
+            key: Cursor::key(&journal, name)?,
             log,
-            route,
+            narrator,
+            journal,
             recipient: Arc::new(recipient),
             clock,
             pause: Duration::from_secs(5),
@@ -166,21 +186,21 @@ impl Courier {
     }
 
     /// From where the cursor stands.
-    async fn round<'a>(&'a self, trouble: &'a mut Trouble) -> Result<Round<'a>, Error> {
+    async fn round<'a>(&'a self, trouble: &'a mut Trouble) -> Result<Round<'a, N>, Error> {
         let mut cursor = self.cursor().await?;
         while cursor.last().is_none() {
             let next = match self.start {
                 Some(start) => start,
                 None => self.latest().await?,
             };
-            // From now on it is durable, so that no rollout which is opened later is missed.
+            // From now on it is durable, so that nothing which is opened later is missed.
             let placed = Delivery::Placed { next, by: "the first start".to_owned() };
             note(&mut cursor, &placed, self.clock.now()).await?;
         }
         Ok(Round::new(self, trouble, cursor))
     }
 
-    /// The record that opened the latest rollout, or the first of all.
+    /// The latest record that opened something, or the first of all.
     async fn latest(&self) -> Result<Seq, Error> {
         let (mut latest, mut next) = (Seq::FIRST, Seq::FIRST);
         loop {
@@ -199,10 +219,9 @@ impl Courier {
 
     /// So many records of the journal, or those that there are.
     pub(super) async fn read(&self, from: Seq, most: usize) -> Result<Vec<Bytes>, Error> {
-        let key = self.route.log_key();
         let records = patiently(|| {
             try_join_all((0..most).map(|i| {
-                let (key, seq) = (&key, from.plus(i));
+                let (key, seq) = (&self.journal, from.plus(i));
                 async move { self.log.record(key, seq).await }
             }))
         });
@@ -210,7 +229,7 @@ impl Courier {
     }
 }
 
-/// Whether a record opens a rollout, as far as it can be read.
+/// Whether a record opens something, as far as it can be read.
 fn opens(bytes: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Line {
@@ -223,7 +242,7 @@ fn opens(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Line>(bytes).is_ok_and(|line| line.record.open.is_some())
 }
 
-impl fmt::Debug for Courier {
+impl<N> fmt::Debug for Courier<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Courier")
             .field("key", &self.key)

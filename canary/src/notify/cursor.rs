@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_registry::{self as registry, Invalid, Log, LogKey, Seq, Snapshot};
 
-use crate::{Entry, RouteId};
+use crate::Entry;
 
 /// What a courier writes down about its recipient. Records are for ever: the form of one never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,15 +15,15 @@ use crate::{Entry, RouteId};
 pub enum Delivery {
     /// The notice of this record was taken.
     Delivered {
-        /// The record of the route's journal.
+        /// The record of the journal.
         seq: Seq,
-        /// The record that opened its rollout, from which on one has to read to go on.
+        /// The record that opened what it is about, from which on one has to read to go on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opened: Option<Seq>,
     },
     /// The notice of this record was not taken, and will not be sent again.
     GaveUp {
-        /// The record of the route's journal.
+        /// The record of the journal.
         seq: Seq,
         /// As with `Delivered`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ pub enum Delivery {
     },
     /// Up to this record there was nothing to tell.
     Passed {
-        /// The record of the route's journal.
+        /// The record of the journal.
         seq: Seq,
         /// As with `Delivered`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub enum Delivery {
     },
     /// Somebody wants it to be told from here on, whatever it was told before.
     Placed {
-        /// The record of the route's journal.
+        /// The record of the journal.
         next: Seq,
         /// Who.
         by: String,
@@ -92,8 +92,9 @@ impl Delivery {
 }
 
 impl Cursor {
-    /// The log in which the cursor of this recipient lies. Names have no `/`, so that no two are the same.
-    pub(super) fn key(route: &RouteId, name: &str) -> Result<LogKey, Invalid> {
+    /// The log in which the cursor of this recipient in `journal` lies. Names have neither `/` nor `+`, so that no two
+    /// are the same.
+    pub(super) fn key(journal: &LogKey, name: &str) -> Result<LogKey, Invalid> {
         let sayable = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 40 || !name.bytes().all(sayable) {
             return Err(Invalid::new(
@@ -102,7 +103,13 @@ impl Cursor {
                 "use 1 to 40 lower-case letters, digits and `-`",
             ));
         }
-        LogKey::new("notice", format!("{name}/{route}"))
+        LogKey::new(
+            "notice",
+            match (journal.kind(), journal.id()) {
+                ("route", id) => format!("{name}/{id}"),
+                (kind, id) => format!("{name}+{kind}/{id}"),
+            },
+        )
     }
 
     /// At the end of its log.

@@ -1,7 +1,8 @@
 //! What happened, told to people and machines.
 //!
 //! Notices follow the journal of a route, and are nothing of their own: what a line of it means for people is a pure
-//! function of the lines up to it ([`Narrator`]), and a [`Courier`] brings it to one [`Recipient`], with a cursor that
+//! function of the lines up to it ([`Narrator`]; the crate `tidegate-rollback` has those of the journals of watches and
+//! rollbacks), and a [`Courier`] brings it to one [`Recipient`], with a cursor that
 //! lies in the log too. Whatever process dies, the next one goes on where it stood, so nothing is lost; what was on
 //! its way may come twice, always under the same [`Notice::id`].
 //!
@@ -39,6 +40,8 @@ mod courier;
 mod cursor;
 mod gate;
 mod id;
+mod kind;
+mod narrate;
 mod narrator;
 mod notice;
 mod pagerduty;
@@ -62,8 +65,10 @@ pub use self::{
     courier::Courier,
     cursor::Delivery,
     gate::WebhookGate,
+    kind::Kind,
+    narrate::Narrate,
     narrator::{Narrator, notices},
-    notice::{Incident, Kind, Notice, Place, Severity},
+    notice::{Incident, Notice, Place, Severity},
     pagerduty::PagerDuty,
     post::client,
     recipient::{InvalidSetting, Recipient, Undelivered},

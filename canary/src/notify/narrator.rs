@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use tidegate_registry::Seq;
+use tidegate_registry::{LogKey, Seq};
 
 use super::{
-    notice::{Incident, Kind, Notice, Place, Severity},
+    Narrate,
+    kind::Kind,
+    notice::{Notice, Place},
     telling::{self, Telling},
-    text::cut,
 };
 use crate::{Cause, Entry, Event, Pause, Record, Rollout, RolloutId, RouteId, State, error::BoxError};
 
@@ -52,9 +53,6 @@ pub fn notices(route: &RouteId, entries: &[Entry]) -> Vec<Notice> {
 }
 
 impl Narrator {
-    const REASONS: usize = 20;
-    const LENGTH: usize = 1_000;
-
     /// Of a route, from the beginning of its journal or from the opening of a rollout.
     #[must_use]
     pub const fn new(route: RouteId) -> Self {
@@ -68,8 +66,63 @@ impl Narrator {
         }
     }
 
-    /// What the next line, record `seq`, is to people; `None` if it is nothing new.
-    pub fn tell(&mut self, seq: Seq, entry: &Entry) -> Option<Notice> {
+    fn orphaned(&mut self, seq: Seq) -> Option<Notice> {
+        self.broke(seq, "it is about a rollout that was not opened before it")
+    }
+
+    fn broke(&mut self, seq: Seq, why: &str) -> Option<Notice> {
+        if self.broken {
+            return None;
+        }
+        self.broken = true;
+        Some(self.notice(seq, telling::broken(seq, why)))
+    }
+
+    fn notice(&mut self, seq: Seq, telling: Telling) -> Notice {
+        let Telling { kind, severity, text, step, by, reasons, remedy } = telling;
+        let told = self.told.as_ref();
+        let needed = match kind {
+            Kind::Broken => true,
+            Kind::Released => false,
+            // Whoever took the route is at it; it is over when they give it back.
+            Kind::Seized => self.incident,
+            _ => told.is_some_and(|told| needs_somebody(&told.rollout)),
+        };
+        let was = std::mem::replace(&mut self.incident, needed);
+        let plan = told.map(|told| told.rollout.plan());
+        let step = step.zip(plan).and_then(|(step, plan)| {
+            let of = plan.steps.len();
+            plan.steps.get(step).map(|at| Place {
+                number: step + 1,
+                of,
+                weight: at.weight,
+                mirror: at.mirror,
+            })
+        });
+        let notice = Notice::new(&self.route.log_key(), seq, self.latest, self.route.clone(), kind, &text)
+            .with_severity(severity)
+            .with_reasons(reasons)
+            .with_incident(was, needed);
+        let notice = by.iter().fold(notice, |notice, by| notice.with_by(by));
+        Notice {
+            rollout: told.map(|told| told.id.clone()),
+            stable: plan.map(|plan| plan.stable.clone()),
+            candidate: plan.map(|plan| plan.candidate.clone()),
+            step,
+            remedy,
+            ..notice
+        }
+    }
+}
+
+impl Narrate for Narrator {
+    type Line = Entry;
+
+    fn journal(&self) -> LogKey {
+        self.route.log_key()
+    }
+
+    fn tell(&mut self, seq: Seq, entry: &Entry) -> Option<Notice> {
         self.latest = entry.at;
         match &entry.record {
             Record::Open { id, plan } => {
@@ -122,74 +175,12 @@ impl Narrator {
         }
     }
 
-    /// The record by which the rollout that is told of was opened. A narrator that begins there says the same.
-    #[must_use]
-    pub fn opened(&self) -> Option<Seq> {
-        self.told.as_ref().map(|told| told.opened)
-    }
-
-    /// As [`tell`](Self::tell), of a record that cannot be read.
-    pub fn cannot_read(&mut self, seq: Seq, why: &BoxError) -> Option<Notice> {
+    fn cannot_read(&mut self, seq: Seq, why: &BoxError) -> Option<Notice> {
         self.broke(seq, &why.to_string())
     }
 
-    fn orphaned(&mut self, seq: Seq) -> Option<Notice> {
-        self.broke(seq, "it is about a rollout that was not opened before it")
-    }
-
-    fn broke(&mut self, seq: Seq, why: &str) -> Option<Notice> {
-        if self.broken {
-            return None;
-        }
-        self.broken = true;
-        Some(self.notice(seq, telling::broken(seq, why)))
-    }
-
-    fn notice(&mut self, seq: Seq, telling: Telling) -> Notice {
-        let Telling { kind, severity, text, step, by, reasons, remedy } = telling;
-        let told = self.told.as_ref();
-        let needed = match kind {
-            Kind::Broken => true,
-            Kind::Released => false,
-            // Whoever took the route is at it; it is over when they give it back.
-            Kind::Seized => self.incident,
-            _ => told.is_some_and(|told| needs_somebody(&told.rollout)),
-        };
-        let incident = match (self.incident, needed) {
-            (false, true) => Some(Incident::Opens),
-            (true, true) if severity >= Severity::Error => Some(Incident::Opens),
-            (true, false) => Some(Incident::Resolves),
-            _ => None,
-        };
-        self.incident = needed;
-        let plan = told.map(|told| told.rollout.plan());
-        let step = step.zip(plan).and_then(|(step, plan)| {
-            let of = plan.steps.len();
-            plan.steps.get(step).map(|at| Place {
-                number: step + 1,
-                of,
-                weight: at.weight,
-                mirror: at.mirror,
-            })
-        });
-        let reasons = reasons.into_iter().take(Self::REASONS);
-        Notice {
-            id: Notice::id_of(&self.route, seq),
-            at: self.latest,
-            kind,
-            severity,
-            summary: cut(&format!("{}: {text}", self.route), Self::LENGTH),
-            route: self.route.clone(),
-            seq,
-            rollout: told.map(|told| told.id.clone()),
-            stable: plan.map(|plan| plan.stable.clone()),
-            candidate: plan.map(|plan| plan.candidate.clone()),
-            step,
-            by: by.map(|by| cut(&by, Self::LENGTH)),
-            reasons: reasons.map(|reason| cut(&reason, Self::LENGTH)).collect(),
-            remedy,
-            incident,
-        }
+    fn opened(&self) -> Option<Seq> {
+        self.told.as_ref().map(|told| told.opened)
     }
 }
 

@@ -3,19 +3,20 @@
 use std::{fmt, time::SystemTime};
 
 use serde::Serialize;
-use tidegate_registry::Seq;
+use tidegate_registry::{LogKey, Seq};
 
-use super::id;
+use super::{id, kind::Kind, text::cut};
 use crate::{Release, RolloutId, RouteId, Weight};
 
-/// What a line of a route's journal means for people and machines. As JSON it is what a
+/// What a line of a journal means for people and machines. As JSON it is what a
 /// [`Webhook`](super::Webhook) sends; fields may be added to it, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Notice {
     /// What makes it this message and no other: `route/<route>/<record>`, where the route is percent-encoded but for
-    /// letters, digits, `-`, `_`, `~` and `/`. Whoever gets an id for the second time has got the notice already.
+    /// letters, digits, `-`, `_`, `~` and `/`; of the journals of its watches and rollbacks `watch/…` and
+    /// `rollback/…`. Whoever gets an id for the second time has got the notice already.
     pub id: String,
     /// When it happened, by the clock of whoever wrote it down.
     #[serde(with = "humantime_serde")]
@@ -28,15 +29,21 @@ pub struct Notice {
     pub summary: String,
     /// The route.
     pub route: RouteId,
-    /// The record of its journal that says so.
+    /// The record of the journal that says so.
     pub seq: Seq,
     /// The rollout, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutId>,
-    /// What was in service before the rollout.
+    /// The watch, where it is about one, or about a rollback that one has ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<RolloutId>,
+    /// The rollback, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RolloutId>,
+    /// What was in service before the rollout; or where a rollback goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable: Option<Release>,
-    /// What is rolled out.
+    /// What is rolled out, watched, or left by a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Release>,
     /// The step that it is about.
@@ -51,7 +58,7 @@ pub struct Notice {
     /// What a person must do now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// What it does to the incident of its rollout. There is at most one at a time.
+    /// What it does to the incident of its [subject](Self::subject). There is at most one at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
 }
@@ -72,63 +79,6 @@ pub struct Place {
     pub mirror: Weight,
 }
 
-/// What happened. Names are for ever; more may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// Somebody asked for something that no other kind tells.
-    Asked,
-    /// The promoted version is being watched.
-    Baking,
-    /// A line of the journal cannot be read or does not follow from those before it.
-    Broken,
-    /// An end: both sides are compared.
-    Compared,
-    /// Somebody had changed the traffic, and it was put right.
-    Drifted,
-    /// A gate has opened.
-    GateOpened,
-    /// A step went well, and gates have to open.
-    GateWaits,
-    /// A rollout has begun.
-    Opened,
-    /// It does not go on, although it could.
-    Paused,
-    /// The channel says that the candidate is what is in service.
-    Promoted,
-    /// The steps are over, and the candidate is being promoted.
-    Promoting,
-    /// The candidate runs, still without traffic.
-    Ready,
-    /// Whoever had taken the route gave it back.
-    Released,
-    /// Another plan has taken the place of the one before.
-    Replaced,
-    /// It goes on again.
-    Resumed,
-    /// All traffic is back on stable.
-    Returned,
-    /// Traffic is to go back to stable.
-    Returning,
-    /// An end: all traffic is on stable and the candidate is gone.
-    RolledBack,
-    /// Somebody promotes the candidate without further proof.
-    Rushed,
-    /// Somebody took the route.
-    Seized,
-    /// The end that was wanted: promoted, baked and settled.
-    Settled,
-    /// The traffic of a step is in force.
-    StepBegun,
-    /// An end for a person.
-    Stuck,
-    /// Nobody can say what traffic is in force. Of windows in a row, the first is told.
-    Unseen,
-    /// An end: promoted, but the bake went badly.
-    Unsettled,
-}
-
 /// How bad it is, from nothing to the worst.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,7 +95,7 @@ pub enum Severity {
     Critical,
 }
 
-/// What a notice does to the incident of its rollout.
+/// What a notice does to the incident of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::exhaustive_enums, reason = "an incident is open or it is not")]
@@ -157,57 +107,94 @@ pub enum Incident {
 }
 
 impl Notice {
-    /// The name of what it may be an incident of: its rollout, or its route where it is about none.
+    const REASONS: usize = 20;
+    const LENGTH: usize = 1_000;
+
+    /// A notice of record `seq` of `journal`, about `route`, for a narrator of your own: `text` is the rest of a
+    /// sentence that begins with the route. What can be said besides is empty.
+    #[must_use]
+    pub fn new(journal: &LogKey, seq: Seq, at: SystemTime, route: RouteId, kind: Kind, text: &str) -> Self {
+        Self {
+            id: format!("{}/{}/{seq}", journal.kind(), id::encoded(journal.id())),
+            at,
+            kind,
+            severity: Severity::Info,
+            summary: cut(&format!("{route}: {text}"), Self::LENGTH),
+            route,
+            seq,
+            rollout: None,
+            watch: None,
+            rollback: None,
+            stable: None,
+            candidate: None,
+            step: None,
+            by: None,
+            reasons: Vec::new(),
+            remedy: None,
+            incident: None,
+        }
+    }
+
+    /// This notice, of that severity.
+    #[must_use]
+    pub const fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// This notice, by that person or system; as much of its name as there is room for.
+    #[must_use]
+    pub fn with_by(mut self, by: &str) -> Self {
+        self.by = Some(cut(by, Self::LENGTH));
+        self
+    }
+
+    /// This notice, for these reasons; as many and as much of each as there is room for.
+    #[must_use]
+    pub fn with_reasons<T: AsRef<str>>(mut self, reasons: impl IntoIterator<Item = T>) -> Self {
+        let reasons = reasons.into_iter().take(Self::REASONS);
+        self.reasons = reasons.map(|reason| cut(reason.as_ref(), Self::LENGTH)).collect();
+        self
+    }
+
+    /// This notice, with what a person must do now.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// This notice, with what it does to an incident that `was` open or not, where somebody is `needed` from now on or
+    /// is not: one that is bad is told to an open incident, too.
+    #[must_use]
+    pub fn with_incident(mut self, was: bool, needed: bool) -> Self {
+        self.incident = match (was, needed) {
+            (false, true) => Some(Incident::Opens),
+            (true, true) if self.severity >= Severity::Error => Some(Incident::Opens),
+            (true, false) => Some(Incident::Resolves),
+            _ => None,
+        };
+        self
+    }
+
+    /// What it is about, besides the route: `watch w-1`, `rollback w-1/5`.
+    pub(super) fn parties(&self) -> impl Iterator<Item = (&'static str, &RolloutId)> {
+        let Self { rollout, watch, rollback, .. } = self;
+        let parties = [("rollout", rollout), ("watch", watch), ("rollback", rollback)];
+        parties.into_iter().filter_map(|(what, id)| Some((what, id.as_ref()?)))
+    }
+
+    /// The name of what it may be an incident of: its rollout, its watch, its rollback where no watch has ordered it, or
+    /// its route where it is about none.
     #[must_use]
     pub fn subject(&self) -> String {
-        match &self.rollout {
-            Some(rollout) => format!("{}/{rollout}", self.route),
-            None => self.route.to_string(),
+        let Self { route, rollout, watch, rollback, .. } = self;
+        match (rollout, watch, rollback) {
+            (Some(rollout), _, _) => format!("{route}/{rollout}"),
+            (None, Some(watch), _) => format!("{route}/watch/{watch}"),
+            (None, None, Some(rollback)) => format!("{route}/rollback/{rollback}"),
+            (None, None, None) => route.to_string(),
         }
-    }
-
-    pub(super) fn id_of(route: &RouteId, seq: Seq) -> String {
-        format!("route/{}/{seq}", id::encoded(route.as_str()))
-    }
-}
-
-impl Kind {
-    /// Its name, as machines know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Asked => "asked",
-            Self::Baking => "baking",
-            Self::Broken => "broken",
-            Self::Compared => "compared",
-            Self::Drifted => "drifted",
-            Self::GateOpened => "gate-opened",
-            Self::GateWaits => "gate-waits",
-            Self::Opened => "opened",
-            Self::Paused => "paused",
-            Self::Promoted => "promoted",
-            Self::Promoting => "promoting",
-            Self::Ready => "ready",
-            Self::Released => "released",
-            Self::Replaced => "replaced",
-            Self::Resumed => "resumed",
-            Self::Returned => "returned",
-            Self::Returning => "returning",
-            Self::RolledBack => "rolled-back",
-            Self::Rushed => "rushed",
-            Self::Seized => "seized",
-            Self::Settled => "settled",
-            Self::StepBegun => "step-begun",
-            Self::Stuck => "stuck",
-            Self::Unseen => "unseen",
-            Self::Unsettled => "unsettled",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
 
 /// A service of PagerDuty, over its [Events API v2].
 ///
-/// It gets what opens or resolves an incident and nothing else: one incident a rollout, under the key
-/// `tidegate/<route>/<rollout>` (or its hash, where that is longer than 255 bytes). By that key PagerDuty takes what
+/// It gets what opens or resolves an incident and nothing else: one incident a rollout, watch or
+/// rollback, under the key `tidegate/<subject>` with the notice's [subject](Notice::subject) (or its hash, where that is longer than 255 bytes). By that key PagerDuty takes what
 /// comes twice for what it is.
 ///
 /// [Events API v2]: https://developer.pagerduty.com/docs/events-api-v2-overview

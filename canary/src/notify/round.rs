@@ -9,9 +9,9 @@ use super::{
     Notice, Undelivered,
     courier::Courier,
     cursor::{Cursor, Delivery, decode},
-    narrator::Narrator,
+    narrate::Narrate,
 };
-use crate::{Entry, Error, patience::chain};
+use crate::{Error, patience::chain};
 
 /// How long a recipient may take for one notice.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -30,11 +30,11 @@ pub(super) struct Trouble {
 }
 
 /// One reading of the journal.
-pub(super) struct Round<'a> {
-    courier: &'a Courier,
+pub(super) struct Round<'a, N> {
+    courier: &'a Courier<N>,
     trouble: &'a mut Trouble,
     cursor: Cursor,
-    narrator: Narrator,
+    narrator: N,
     /// The next record to read.
     next: Seq,
     /// The first record that is to be told; those before it are only read.
@@ -50,11 +50,11 @@ pub(super) enum Course {
     SetBack,
 }
 
-impl<'a> Round<'a> {
+impl<'a, N: Narrate> Round<'a, N> {
     /// From where the cursor stands.
-    pub(super) fn new(courier: &'a Courier, trouble: &'a mut Trouble, cursor: Cursor) -> Self {
+    pub(super) fn new(courier: &'a Courier<N>, trouble: &'a mut Trouble, cursor: Cursor) -> Self {
         let (from, due) = cursor.last().map_or((Seq::FIRST, Seq::FIRST), |last| (last.from(), last.next()));
-        let narrator = Narrator::new(courier.route.clone());
+        let narrator = courier.narrator.clone();
         Self { courier, trouble, cursor, narrator, next: from, due, batch: 1 }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Round<'a> {
                 self.batch = 1;
                 return Ok(Course::Holds);
             }
-            self.batch = (2 * self.batch).min(Courier::MOST);
+            self.batch = (2 * self.batch).min(Courier::<N>::MOST);
         }
     }
 
@@ -103,8 +103,7 @@ impl<'a> Round<'a> {
 
     async fn take(&mut self, bytes: &Bytes) -> Result<Course, Error> {
         let seq = self.next;
-        let key = self.courier.route.log_key();
-        let notice = match decode::<Entry>(&key, seq, bytes) {
+        let notice = match decode::<N::Line>(&self.courier.journal, seq, bytes) {
             Ok(entry) => self.narrator.tell(seq, &entry),
             // A later version of this program may know what it says; it is for that one to tell.
             Err(error @ registry::Error::TooNew { .. }) => return Err(Error::Journal(error)),
@@ -224,7 +223,7 @@ pub(super) async fn note(cursor: &mut Cursor, delivery: &Delivery, at: SystemTim
     Ok(())
 }
 
-fn late(courier: &Courier) -> Undelivered {
+fn late<N>(courier: &Courier<N>) -> Undelivered {
     let why = format!("it did not answer within {:?}", ANSWER_WITHIN);
     Undelivered::Unavailable { recipient: courier.key.id().to_owned(), retry_after: None, source: why.into() }
 }

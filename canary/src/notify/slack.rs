@@ -82,8 +82,8 @@ fn message(notice: &Notice) -> Value {
     }
     let at = humantime::format_rfc3339_seconds(notice.at);
     let mut origin = format!("{} · {at} · {}", notice.kind, quoted(&notice.id, 1_000));
-    if let Some(rollout) = &notice.rollout {
-        origin = format!("rollout {} · {origin}", quoted(&rollout.to_string(), 900));
+    for (what, id) in notice.parties() {
+        origin = format!("{what} {} · {origin}", quoted(&id.to_string(), 850));
     }
     blocks.push(json!({"type": "context", "elements": [text(&origin)]}));
     json!({"text": quoted(&notice.summary, MOST), "blocks": blocks})

@@ -69,8 +69,8 @@ fn message(notice: &Notice) -> Value {
         body.push(block(vec![label, run(clipped(remedy, 280))]));
     }
     let at = humantime::format_rfc3339_seconds(notice.at);
-    let rollout = notice.rollout.as_ref().map(|rollout| format!("rollout {rollout} · ")).unwrap_or_default();
-    let origin = clipped(&format!("{rollout}{} · {at} · {}", notice.kind, notice.id), 1_000);
+    let parties: String = notice.parties().map(|(what, id)| format!("{what} {id} · ")).collect();
+    let origin = clipped(&format!("{parties}{} · {at} · {}", notice.kind, notice.id), 1_000);
     body.push(block(vec![json!({"type": "TextRun", "text": origin, "isSubtle": true, "size": "small"})]));
     json!({
         "type": "message",

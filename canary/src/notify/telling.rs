@@ -3,8 +3,9 @@
 use tidegate_registry::Seq;
 
 use super::{
+    kind::Kind,
     narrator::{Before, is_bad},
-    notice::{Kind, Severity},
+    notice::Severity,
 };
 use crate::{Cause, Event, Pause, Plan, Request, Rollout, State, Step, Weight};
 
@@ -178,7 +179,7 @@ fn arrived(before: &Before, event: &Event, rollout: &Rollout) -> Option<Telling>
         State::Stuck { during, why, remedy } => {
             let text = format!("the rollout of {new} got stuck while {during}: {why}; {remedy}");
             let telling = Telling::new(Kind::Stuck, Severity::Critical, text).since(why);
-            Telling { remedy: Some((*remedy).to_owned()), ..telling }
+            Telling { remedy: Some(remedy.to_string()), ..telling }
         }
         State::Unsettled { cause } => {
             let text = format!("{new} was promoted, but failed its bake: {cause}");
@@ -223,7 +224,7 @@ fn paused(before: &Before, event: &Event, rollout: &Rollout) -> Option<Telling> 
         _ => telling,
     };
     Some(match event {
-        Event::Drifted { why } | Event::Frozen { why } | Event::Unready { why, .. } => telling.since(why),
+        Event::Drifted { why } | Event::Frozen { why, .. } | Event::Unready { why, .. } => telling.since(why),
         Event::Opened { by, .. } => telling.by(by),
         Event::Ask(Request::Override { .. }) => {
             let severity = telling.severity.max(Severity::Warning);
@@ -276,7 +277,8 @@ fn happened(before: &Before, event: &Event, rollout: &Rollout) -> Option<Telling
             Telling::new(Kind::Unseen, Severity::Warning, text).since(why)
         }
         // These are told by where they lead, or lead nowhere yet.
-        Event::Checked
+        Event::Barred { .. }
+        | Event::Checked
         | Event::Elapsed
         | Event::Failed { .. }
         | Event::Frozen { .. }

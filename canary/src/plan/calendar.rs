@@ -85,13 +85,6 @@ impl Calendar {
             Kind::Once { .. } => Now { inside: false, changes: None },
         }
     }
-
-    /// What several say together: an instant is inside if any of them says so.
-    pub(crate) fn any<'a>(calendars: impl IntoIterator<Item = &'a Self>, at: SystemTime) -> Now {
-        let all: Vec<Now> = calendars.into_iter().map(|calendar| calendar.now(at)).collect();
-        let changes = all.iter().filter_map(|now| now.changes).min();
-        Now { inside: all.iter().any(|now| now.inside), changes }
-    }
 }
 
 impl Cron {
@@ -130,6 +123,40 @@ impl Cron {
             }
         }
         Now { inside: over.is_some(), changes: over.or(begins) }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Calendar {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Calendar".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let span = generator.subschema_for::<tidegate_metrics::schema::Span>();
+        schemars::json_schema!({
+            "description": "A time that comes again, a crontab line of five fields with its time zone and how long it lasts each time, or one that comes once, between two instants.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "cron": { "type": "string", "maxLength": 200, "examples": ["0 16 * * FRI Europe/Berlin"] },
+                        "lasts": span,
+                    },
+                    "required": ["cron", "lasts"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "from": { "type": "string", "format": "date-time" },
+                        "until": { "type": "string", "format": "date-time" },
+                    },
+                    "required": ["from", "until"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }
 

@@ -211,8 +211,11 @@ impl PlanSpec {
 
     /// Whether what the criteria ask for can be found out, and is asked before it is promoted.
     fn check_proof(&self) -> Result<(), InvalidPlan> {
+        // Where telling sides apart is all that is wanted, those who are sent by exception are compared, too.
+        let chosen = self.finish == Finish::Compare
+            && self.exceptions.iter().any(|exception| exception.to == Slot::Candidate);
         let both = |step: &Step| {
-            step.mirror > Weight::NONE || (step.weight > Weight::NONE && step.weight < Weight::FULL)
+            chosen || step.mirror > Weight::NONE || (step.weight > Weight::NONE && step.weight < Weight::FULL)
         };
         let compares = self.criteria.iter().position(Criterion::needs_baseline);
         if let (false, Some(index)) = (self.steps.iter().any(both), compares) {
@@ -233,8 +236,9 @@ impl PlanSpec {
         {
             return Err(InvalidPlan::PromotesUndecided);
         }
-        let proven =
-            |step: &Step| step.weight.max(step.mirror) > Weight::NONE && step.require == Require::Pass;
+        let proven = |step: &Step| {
+            (chosen || step.weight.max(step.mirror) > Weight::NONE) && step.require == Require::Pass
+        };
         if self.unproven.is_none() && !self.steps.iter().any(proven) {
             return Err(InvalidPlan::NothingProven);
         }

@@ -8,6 +8,7 @@ use super::Calendar;
 
 /// What has to open after a step, before the next one begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Gate {

@@ -17,7 +17,7 @@ pub use self::{
     check::{InvalidPlan, LONGEST},
     gate::Gate,
 };
-use crate::{Exception, Key, Release, RouteId, Traffic, Weight};
+use crate::{Exception, Key, Release, RouteId, Slot, Traffic, Weight};
 
 /// A plan that was checked: each step shows more to the candidate than the one before, it ends with all traffic
 /// on it or with a comparison, and nothing is promoted that no criterion has passed, unless the plan says why.
@@ -32,6 +32,7 @@ pub struct Plan(PlanSpec);
 /// [`all_at_once`](Self::all_at_once)), change what is different, and [`build`](Self::build) it. All of them are
 /// steps of the same kind, so they can be mixed: a canary may begin with a shadow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author changes single fields")]
 pub struct PlanSpec {
@@ -84,6 +85,7 @@ pub struct PlanSpec {
 
 /// One step of a plan: how much traffic, and what it takes to go on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author writes it as a literal")]
 pub struct Step {
@@ -95,6 +97,7 @@ pub struct Step {
     /// It lasts at least this long. At 100 % that is how long the version before goes on running, ready to take
     /// everything back at once.
     #[serde(default, with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub soak: Duration,
     /// It lasts until the candidate has answered this many requests of the step.
     #[serde(default)]
@@ -109,6 +112,7 @@ pub struct Step {
 
 /// What the criteria must say for a step to end well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Require {
@@ -121,6 +125,7 @@ pub enum Require {
 
 /// What happens when a step has reached the horizon undecided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AtHorizon {
@@ -135,6 +140,7 @@ pub enum AtHorizon {
 
 /// What happens when somebody else has changed the traffic, or the router has forgotten it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OnDrift {
@@ -149,6 +155,7 @@ pub enum OnDrift {
 
 /// What comes after the last step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Finish {
@@ -162,33 +169,42 @@ pub enum Finish {
 /// The durations of a plan. The defaults look every 30 s, give a step 15 min, and watch stable for a minute after
 /// traffic has returned to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a plan's author changes single fields")]
 pub struct Timing {
     /// How long promotion is watched before the version counts as a last known good.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub bake: Duration,
     /// How long requests in flight may take to end before their side is removed.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub drain: Duration,
     /// How long a step may stay undecided, if it does not soak longer.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub horizon: Duration,
     /// How long after the end of a window its observations are complete: a scrape interval, or nothing.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub lag: Duration,
     /// How long a side may take to become ready, and a router to obey.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub patience: Duration,
     /// How long stable is watched by the criteria of the bake after traffic has returned to it; nothing to trust
     /// that it is well.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub verify: Duration,
     /// How long a ready candidate runs before traffic, to fill its caches.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub warm_up: Duration,
     /// The length of a window: how often there is a look.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "tidegate_metrics::schema::Span"))]
     pub window: Duration,
 }
 
@@ -218,10 +234,12 @@ impl Plan {
         weight.max(mirror)
     }
 
-    /// Whether requests of step `step` say something of the candidate, and something is asked of them.
+    /// Whether requests of step `step` say something of the candidate, and something is asked of them. Those that
+    /// reach it by exception alone speak against it, but it does not wait for them.
     #[must_use]
     pub(crate) fn observes(&self, step: usize) -> bool {
-        self.share(step) > Weight::NONE && !self.0.criteria.is_empty()
+        let previews = self.0.exceptions.iter().any(|exception| exception.to == Slot::Candidate);
+        (self.share(step) > Weight::NONE || previews) && !self.0.criteria.is_empty()
     }
 
     /// The traffic of step `step`.

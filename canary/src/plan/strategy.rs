@@ -80,8 +80,8 @@ impl PlanSpec {
     /// An A/B test: half of the users, told apart by `user`, stay on the candidate for at least an hour, beside
     /// users who stay on stable. It ends with a comparison, not a promotion, whichever side is better.
     ///
-    /// Users who are worth comparing may be chosen by an [exception](Self::exceptions) instead; their requests are
-    /// no sample of the traffic, and the embedded router does not count them.
+    /// Users may be chosen by an [exception](Self::exceptions) instead, with a weight of none: then whoever sends
+    /// the header or cookie is compared with everybody else. Who they are is part of what is compared.
     #[must_use]
     pub fn ab_test(route: RouteId, stable: Release, candidate: Release, user: Key) -> Self {
         let mut spec = Self::canary(route, stable, candidate);

@@ -43,6 +43,7 @@ mod keeper;
 mod linux;
 mod log;
 mod probe;
+mod program;
 mod room;
 mod setup;
 mod spec;
@@ -69,7 +70,7 @@ use self::{
     setup::Setup,
 };
 use crate::{
-    ActuatorError, BoxError, Deployer, Fence, Readiness, Release, Slot, Workload,
+    ActuatorError, BoxError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload,
     memory::{admit, lock},
 };
 
@@ -275,6 +276,14 @@ impl Deployer for LocalProcesses {
             Ok(())
         })
         .await
+    }
+
+    /// Whether the program is there and may be executed. Files are not fetched for it.
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        let (setup, wanted) = (Arc::clone(&self.inner.setup), workload.clone());
+        let tried = blocking(move || setup.prepared.rehearse(&wanted));
+        let target = || self.inner.berth(workload.slot).to_string();
+        tried.await.map_err(|why| ActuatorError::Refused { target: target(), source: why.into() })
     }
 
     /// Asks the server itself: whoever does not answer now is not ready.

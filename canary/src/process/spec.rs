@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::template::{Filling, Place, StrayBrace, Template};
-use crate::{LONGEST, Slot};
+use crate::{ActuatorError, BoxError, LONGEST, Rehearsed, Slot, Workload};
 
 /// How the server of a slot is started and looked after. The same for every slot.
 ///
@@ -146,10 +146,10 @@ pub(super) enum InvalidSpec {
 /// A spec that was checked, ready to be filled in.
 pub(super) struct Prepared {
     pub(super) spec: ServerSpec,
-    program: Template,
+    pub(super) program: Template,
     args: Vec<Template>,
-    env: Vec<(String, Template)>,
-    directory: Option<Template>,
+    pub(super) env: Vec<(String, Template)>,
+    pub(super) directory: Option<Template>,
     ready: Template,
 }
 
@@ -166,6 +166,21 @@ impl ServerSpec {
             logs: logs(),
             pace: Pace::default(),
         }
+    }
+
+    /// Whether the server of `workload` could be started, as [`LocalProcesses`](crate::LocalProcesses) tells by
+    /// [`rehearse`](crate::Deployer::rehearse), without taking a state directory. Blocks for as long as files are looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`ActuatorError::Refused`] when the spec is not valid, or the program is not there or may not be executed.
+    pub fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        let refused = |source: BoxError| ActuatorError::Refused {
+            target: format!("the server of the {} slot", workload.slot),
+            source,
+        };
+        let prepared = self.clone().prepare().map_err(|invalid| refused(invalid.into()))?;
+        prepared.rehearse(workload).map_err(|why| refused(why.into()))
     }
 
     pub(super) fn prepare(self) -> Result<Prepared, InvalidSpec> {

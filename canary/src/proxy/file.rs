@@ -69,6 +69,12 @@ impl Turn {
         Ok(Self { path, lock })
     }
 
+    /// What keeps the turn for work that goes on when whoever waits for it goes away.
+    #[cfg(feature = "gitops")]
+    pub(crate) fn held(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
+    }
+
     /// What is in the file, if there is one.
     pub(crate) async fn read(&self) -> io::Result<Option<Vec<u8>>> {
         read(&self.path).await

@@ -114,8 +114,8 @@ fn chances(alpha: f64, beta: f64) -> String {
     }
 }
 
-/// What was counted on each side, as a table of two rows at most.
-pub(super) fn counts(criterion: &Criterion, judgement: &Judgement) -> Markup {
+/// What was counted on the `judged` side and on the one it is compared with, as a table of two rows at most.
+pub(super) fn counts(judged: &str, criterion: &Criterion, judgement: &Judgement) -> Markup {
     let (hits, trials) = match &criterion.rule {
         Rule::Limit(Limit { statistic: Statistic::Quantile(_), .. }) => ("beyond", "values"),
         Rule::CompareMeans(_) | Rule::CompareRanks(_) | Rule::CompareScores(_) => ("", "values"),
@@ -142,7 +142,7 @@ pub(super) fn counts(criterion: &Criterion, judgement: &Judgement) -> Markup {
                 @if !hits.is_empty() { th scope="col" { (hits) } th scope="col" { "share" } }
                 th scope="col" { (trials) }
             }
-            (side("candidate", judgement.candidate))
+            (side(judged, judgement.candidate))
             @if let Some(baseline) = judgement.baseline { (side("stable", baseline)) }
         }
     }

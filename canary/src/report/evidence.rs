@@ -8,15 +8,15 @@ use tidegate_metrics::{
 
 use super::{criterion, words};
 
-/// A section with a card for each criterion. The pictures of all share one time axis.
-pub(super) fn section(name: &str, criteria: &[Criterion], evidence: &[Evidence]) -> Markup {
+/// A section with a card for each criterion on `side`. The pictures of all share one time axis.
+pub(super) fn section(name: &str, side: &str, criteria: &[Criterion], evidence: &[Evidence]) -> Markup {
     html! {
         section {
             h3 { (name) }
             @if let Some(time) = TimeAxis::of(evidence) {
                 (plot::legend())
                 div.cards {
-                    @for (criterion, evidence) in criteria.iter().zip(evidence) { (card(criterion, evidence, time)) }
+                    @for (criterion, evidence) in criteria.iter().zip(evidence) { (card(side, criterion, evidence, time)) }
                 }
             } @else {
                 p.muted { "No window was observed." }
@@ -25,7 +25,7 @@ pub(super) fn section(name: &str, criteria: &[Criterion], evidence: &[Evidence])
     }
 }
 
-fn card(criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> Markup {
+fn card(side: &str, criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> Markup {
     let judgement = judge(criterion, evidence);
     let picture = plot::judged(criterion, evidence, time);
     html! {
@@ -39,7 +39,7 @@ fn card(criterion: &Criterion, evidence: &Evidence, time: TimeAxis) -> Markup {
                 p.rule.muted { (criterion::rule(criterion)) }
             }
             div { (picture) }
-            (criterion::counts(criterion, &judgement))
+            (criterion::counts(side, criterion, &judgement))
             p.judgement { bdi { (words::clip(&judgement, 600)) } }
             div { (criterion::reasons(picture.gaps())) }
         }

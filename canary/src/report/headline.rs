@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tidegate_metrics::{Evidence, plot::calendar};
 
 use super::{story::Story, words};
-use crate::{Cause, State};
+use crate::{Cause, Pause, Rollout, State};
 
 pub(super) fn headline(story: &Story<'_>) -> Markup {
     let plan = story.plan;
@@ -14,7 +14,7 @@ pub(super) fn headline(story: &Story<'_>) -> Markup {
     html! {
         header {
             p.muted { bdi { (plan.candidate.model.name()) } " on " bdi { (plan.route) } }
-            h2 { (versions(story)) " " (badge(story)) }
+            h2 { (versions(story)) " " (badge(&story.rollout)) }
             (outcome(story))
             dl.facts {
                 div { dt { "Rollout" } dd { bdi { (story.id) } } }
@@ -38,17 +38,29 @@ pub(super) fn versions(story: &Story<'_>) -> Markup {
 }
 
 /// How it ended, or that it has not, in a word.
-pub(super) fn badge(story: &Story<'_>) -> Markup {
-    let paused = !story.rollout.pauses().is_empty();
-    let (class, word) = match story.rollout.state() {
+pub(super) fn badge(rollout: &Rollout) -> Markup {
+    let pauses = rollout.pauses();
+    let (class, word) = match rollout.state() {
         State::Compared { .. } => ("pass", "compared"),
         State::Promoted => ("pass", "promoted"),
         State::RolledBack { .. } => ("fail", "rolled back"),
         State::Seized { .. } => ("seized", "seized"),
         State::Stuck { .. } => ("fail", "stuck"),
         State::Unsettled { .. } => ("fail", "unsettled"),
+        _ if !pauses.is_empty() && pauses.iter().all(|pause| *pause == Pause::Frozen) => {
+            ("waiting", "frozen")
+        }
+        _ if !pauses.is_empty() => ("waiting", "paused"),
         State::Gate { .. } => ("waiting", "at a gate"),
-        _ if paused => ("waiting", "paused"),
+        State::Restore { cause, .. }
+        | State::Retreat { cause, .. }
+        | State::Verify { cause, .. }
+        | State::Ebb { cause, .. }
+        | State::Withdraw { cause, .. }
+            if !matches!(cause, Cause::Compared { .. }) =>
+        {
+            ("fail", "returning")
+        }
         _ => ("running", "under way"),
     };
     html! { span.badge.(class) { (word) } }
@@ -59,7 +71,7 @@ fn outcome(story: &Story<'_>) -> Markup {
         @match story.rollout.state() {
             State::Compared { verdict, judgements } => {
                 p { "Both sides were compared: " b { (verdict) } ". All traffic is on stable, and the candidate is gone." }
-                ul.why { @for judgement in judgements { li { bdi { (judgement) } } } }
+                ul.why.(verdict) { @for judgement in judgements { li { bdi { (judgement) } } } }
             }
             State::Promoted => p { "The new version was promoted, baked and settled." },
             State::RolledBack { cause } => {
@@ -77,6 +89,9 @@ fn outcome(story: &Story<'_>) -> Markup {
             }
             state => {
                 p { "The rollout is " (state.doing()) "." }
+                @for (_, gate) in story.rollout.closed_gates() {
+                    p { "It waits for " bdi { (gate) } "." }
+                }
                 @for pause in story.rollout.pauses() {
                     p { "It does not go on, since " (pause) "." }
                 }

@@ -9,7 +9,7 @@ use tidegate_metrics::{
 
 use super::{
     criterion,
-    story::{Line, Phase, Story},
+    story::{Line, Phase, Story, Watch},
     words,
 };
 use crate::{Event, Record, Request, Sample, State};
@@ -22,10 +22,10 @@ pub(super) fn table(story: &Story<'_>) -> Markup {
     let bake = Course::of(&story.plan.bake_criteria, story.rollout.bake_evidence());
     let recovery = Course::of(&story.plan.bake_criteria, story.rollout.recovery_evidence());
     let row = |line: &Line<'_>| {
-        let course = match Phase::of(&line.state) {
-            _ if line.state.is_bake() => &bake,
-            Phase::Retreat if matches!(line.state, State::Verify { .. }) => &recovery,
-            _ => &steps,
+        let course = match line.watch {
+            Watch::Bake => &bake,
+            Watch::Recovery => &recovery,
+            Watch::Trial => &steps,
         };
         row(story, course, line)
     };
@@ -41,7 +41,7 @@ pub(super) fn table(story: &Story<'_>) -> Markup {
                             summary.line {
                                 (when(story, run[0].at))
                                 span {
-                                    (words::counted(run.len(), "window")) " observed, until "
+                                    (words::counted(run.len(), "window")) @if says_nothing(&run[0]) { " said nothing, until " } @else { " observed, until " }
                                     (calendar::time_of_day(run[run.len() - 1].at))
                                 }
                                 (state(&run[0]))
@@ -90,14 +90,20 @@ fn place(state: &State) -> String {
     }
 }
 
-/// Whether two lines say no more than that windows were observed, in one place.
+/// Whether two lines say no more than that windows were observed, or could not be, in one place.
 fn are_one_watch(a: &Line<'_>, b: &Line<'_>) -> bool {
-    is_watch(a) && is_watch(b) && a.paused == b.paused && place(&a.state) == place(&b.state)
+    let alike = (is_watch(a) && is_watch(b)) || (says_nothing(a) && says_nothing(b));
+    alike && a.paused == b.paused && place(&a.state) == place(&b.state)
 }
 
 /// Whether it says no more than that a window was observed.
 fn is_watch(line: &Line<'_>) -> bool {
     line.refused.is_none() && !line.undecided && matches!(line.record, Record::Happen(Event::Observed { .. }))
+}
+
+/// Whether it says that nothing is known of a window.
+fn says_nothing(line: &Line<'_>) -> bool {
+    line.refused.is_none() && matches!(line.record, Record::Happen(Event::Unseen { .. }))
 }
 
 /// A record in words.
@@ -110,10 +116,11 @@ pub(super) fn what(record: &Record) -> String {
         Record::Happen(event) => match event {
             Event::Ask(Request::Abort { by, reason }) => format!("{by} aborted: {reason}"),
             Event::Ask(Request::Approve { by, digest }) => format!("{by} approved {}", &digest.hex()[..12]),
+            Event::Barred { why } => format!("the channel does not let it in any more: {why}"),
             Event::Checked => "the plan fits the world".to_owned(),
             Event::Drifted { why } => format!("the route was mended, and what was seen says nothing: {why}"),
             Event::Elapsed => "time was up".to_owned(),
-            Event::Frozen { why } => format!("a freeze began: {why}"),
+            Event::Frozen { why, .. } => format!("a freeze is on: {why}"),
             Event::Failed { why } => format!("this could not be done: {why}"),
             Event::Ask(Request::Hold { by }) => format!("{by} asked to hold"),
             Event::Observed { window, .. } => {
@@ -136,7 +143,7 @@ pub(super) fn what(record: &Record) -> String {
             Event::Settled => "the channel has the end of the bake".to_owned(),
             Event::Shut { by, reason, .. } => format!("{by} keeps the gate shut: {reason}"),
             Event::Ask(Request::Skip { by, reason }) => format!("{by} skipped the step: {reason}"),
-            Event::Thawed => "the freeze is over".to_owned(),
+            Event::Thawed => "no freeze is on any more".to_owned(),
             Event::Unseen { why } => format!("a window says nothing: {why}"),
             Event::Unready { slot, why } => format!("the {slot} slot is not ready: {why}"),
         },

@@ -7,13 +7,15 @@ mod journal;
 mod plan;
 mod story;
 mod weights;
-mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use tidegate_metrics::plot::{self, calendar};
+use tidegate_metrics::{
+    Criterion,
+    plot::{self, calendar, words},
+};
 
 use self::story::{Chapter, Story};
-use crate::{Entry, Record};
+use crate::{Entry, Record, Rollout};
 
 /// A journal as one HTML page: for every rollout how it ended and why, the traffic over time, the evidence of each
 /// criterion against what it takes to decide, the plan, and every line; the newest rollout first.
@@ -29,7 +31,6 @@ use crate::{Entry, Record};
 /// ```
 #[must_use]
 pub fn html(title: &str, entries: &[Entry]) -> String {
-    let chapters = story::chapters(entries);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,25 +41,57 @@ pub fn html(title: &str, entries: &[Entry]) -> String {
                 // Escaping keeps the journal's text from being markup; this keeps a mistake in that from mattering.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 title { (title) }
-                style { (PreEscaped(plot::style())) (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(style())) }
             }
             body {
-                (plot::patterns())
                 header.page { h1 { bdi { (title) } } p.muted { (extent(entries)) } }
-                @if chapters.len() > 1 { (contents(&chapters)) }
-                main {
-                    @for (n, chapter) in numbered(&chapters) {
-                        @match chapter {
-                            Chapter::Rollout(story) => (rollout(n, story)),
-                            Chapter::Aside(entry) => (aside(n, entry)),
-                        }
-                    }
-                }
-                footer.muted { (plot::primer()) }
+                main { (PreEscaped(fragment(entries))) }
             }
         }
     };
     page.into_string().replace(words::is_deceptive, "\u{fffd}")
+}
+
+/// What [`html()`] shows below its title, for a page of one's own whose sheet begins with [`style`]. Once a page.
+#[must_use]
+pub fn fragment(entries: &[Entry]) -> String {
+    let chapters = story::chapters(entries);
+    let fragment = html! {
+        (plot::patterns())
+        @if chapters.len() > 1 { (contents(&chapters)) }
+        @for (n, chapter) in numbered(&chapters) {
+            @match chapter {
+                Chapter::Rollout(story) => (rollout(n, story)),
+                Chapter::Aside(entry) => (aside(n, entry)),
+            }
+        }
+        footer.muted { (plot::primer()) }
+    };
+    fragment.into_string().replace(words::is_deceptive, "\u{fffd}")
+}
+
+/// How a rollout ended, or that it has not, in a word: an element for the sheet of [`style`].
+#[must_use]
+pub fn badge(rollout: &Rollout) -> String {
+    headline::badge(rollout).into_string()
+}
+
+/// The style sheet of [`html()`], for light and dark, narrow and wide, and paper.
+#[must_use]
+pub fn style() -> String {
+    plot::style() + include_str!("style.css")
+}
+
+/// What a line of a journal says, in words: `bob aborted: alerts fire`.
+#[must_use]
+pub fn sentence(record: &Record) -> String {
+    journal::what(record)
+}
+
+/// What a criterion asks for, in words: `at most 5%`, `p95 at most 5 s`, `against stable`.
+#[must_use]
+pub fn demand(criterion: &Criterion) -> String {
+    criterion::brief(criterion)
 }
 
 /// Newest first, numbered by age, so that a link to a rollout outlives the rollouts after it.
@@ -86,7 +119,7 @@ fn contents(chapters: &[Chapter<'_>]) -> Markup {
                         Chapter::Rollout(story) => {
                             span.when { (calendar::time(story.start())) }
                             span.what { (headline::versions(story)) " " bdi.muted { (words::clip(story.id, 60)) } }
-                            (headline::badge(story))
+                            (headline::badge(&story.rollout))
                         }
                         Chapter::Aside(entry) => {
                             span.when { (calendar::time(entry.at)) }
@@ -104,12 +137,12 @@ fn rollout(n: usize, story: &Story<'_>) -> Markup {
         article id=(n) {
             (headline::headline(story))
             section { h3 { "Traffic" } (weights::chart(story)) }
-            (evidence::section("Evidence", &story.plan.criteria, story.rollout.evidence()))
+            (evidence::section("Evidence", "candidate", &story.plan.criteria, story.rollout.evidence()))
             @if !story.rollout.recovery_evidence().iter().all(tidegate_metrics::Evidence::is_empty) {
-                (evidence::section("Stable, after the return", &story.plan.bake_criteria, story.rollout.recovery_evidence()))
+                (evidence::section("Stable, after the return", "stable", &story.plan.bake_criteria, story.rollout.recovery_evidence()))
             }
             @if !story.rollout.bake_evidence().iter().all(tidegate_metrics::Evidence::is_empty) {
-                (evidence::section("Bake", &story.plan.bake_criteria, story.rollout.bake_evidence()))
+                (evidence::section("Bake", "promoted", &story.plan.bake_criteria, story.rollout.bake_evidence()))
             }
             section { h3 { "Plan" } (plan::table(story.plan)) }
             section { h3 { "Journal" } (journal::table(story)) }

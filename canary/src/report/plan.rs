@@ -29,8 +29,8 @@ pub(super) fn table(plan: &Plan) -> Markup {
                 @if plan.baseline { div { dt { "baseline" } dd { "of the candidate's size" } } }
                 @if plan.on_drift != OnDrift::default() { div { dt { "at drift" } dd { (on_drift(plan.on_drift)) } } }
                 @if plan.finish == Finish::Compare { div { dt { "at the end" } dd { "a comparison" } } }
-                @for freeze in &plan.freeze { div { dt { "freeze" } dd { bdi { (freeze) } } } }
-                @if let Some(reason) = &plan.unproven { div { dt { "unproven" } dd { bdi { (reason) } } } }
+                @for freeze in &plan.freeze { div.long { dt { "freeze" } dd { bdi { (freeze) } } } }
+                @if let Some(reason) = &plan.unproven { div.long { dt { "unproven" } dd { bdi { (reason) } } } }
                 @if let Some(key) = &plan.sticky { div { dt { "users by" } dd { (place(key)) } } }
                 div { dt { "stable" } dd { code title=(plan.stable.digest) { (plan.stable.digest.hex()[..12]) } } }
                 div { dt { "candidate" } dd { code title=(plan.candidate.digest) { (plan.candidate.digest.hex()[..12]) } } }

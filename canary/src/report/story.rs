@@ -33,8 +33,23 @@ pub(super) struct Line<'a> {
     pub(super) undecided: bool,
     /// The new version's share of traffic after it, wherever that version ran.
     pub(super) share: Weight,
+    /// Whether that is a share of copies, whose answers nobody sees.
+    pub(super) copied: bool,
+    /// What was being watched before it.
+    pub(super) watch: Watch,
     /// Why it could not have happened.
     pub(super) refused: Option<String>,
+}
+
+/// Whose windows are observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// The candidate's, in the steps.
+    Trial,
+    /// Stable's, after traffic had returned to it.
+    Recovery,
+    /// The promoted version's.
+    Bake,
 }
 
 /// What a rollout is about for a while.
@@ -83,6 +98,8 @@ impl<'a> Story<'a> {
             paused: false,
             undecided: false,
             share: Weight::NONE,
+            copied: false,
+            watch: Watch::Trial,
             refused: None,
         };
         Self { id, plan, rollout, next: None, lines: vec![line] }
@@ -109,10 +126,11 @@ impl<'a> Story<'a> {
             self.rollout = ended;
             return self.next;
         }
-        let mut share = self.lines.last().map_or(Weight::NONE, |line| line.share);
+        let mut share = self.lines.last().map_or((Weight::NONE, false), |line| (line.share, line.copied));
         if let (Ok(()), Record::Happen(event)) = (&result, &entry.record) {
             share = self.share_after(&before, event).unwrap_or(share);
         }
+        let (share, copied) = share;
         self.lines.push(Line {
             at: entry.at,
             record: &entry.record,
@@ -120,16 +138,22 @@ impl<'a> Story<'a> {
             paused: !self.rollout.pauses().is_empty(),
             undecided: !was_undecided && self.rollout.pauses().contains(&Pause::Undecided),
             share,
+            copied,
+            watch: Watch::of(&before),
             refused: result.err().map(|error| error.to_string()),
         });
         None
     }
 
-    fn share_after(&self, before: &State, event: &Event) -> Option<Weight> {
+    fn share_after(&self, before: &State, event: &Event) -> Option<(Weight, bool)> {
         match (before, event) {
-            (State::Shift { step, .. }, Event::Routed) => Some(self.plan.steps[*step].weight),
-            (State::Rush { .. }, Event::Routed) => Some(Weight::FULL),
-            (State::Retreat { .. }, Event::Routed) => Some(Weight::NONE),
+            (State::Shift { step, .. }, Event::Routed) => {
+                let step = &self.plan.steps[*step];
+                let copied = !step.mirror.is_none();
+                Some((if copied { step.mirror } else { step.weight }, copied))
+            }
+            (State::Rush { .. }, Event::Routed) => Some((Weight::FULL, false)),
+            (State::Retreat { .. }, Event::Routed) => Some((Weight::NONE, false)),
             // After promotion the stable slot runs the new version, so moving traffic there changes nothing.
             _ => None,
         }
@@ -154,6 +178,16 @@ impl<'a> Story<'a> {
     pub(super) fn stretches(&self) -> impl Iterator<Item = (&Line<'a>, SystemTime)> {
         let ends = self.lines.iter().skip(1).map(|line| line.at).chain([self.end()]);
         self.lines.iter().zip(ends)
+    }
+}
+
+impl Watch {
+    const fn of(state: &State) -> Self {
+        match state {
+            State::Verify { .. } => Self::Recovery,
+            state if state.is_bake() => Self::Bake,
+            _ => Self::Trial,
+        }
     }
 }
 

@@ -67,13 +67,13 @@ pub(super) fn chart(story: &Story<'_>) -> Markup {
 
 /// A step line with the area under it, each step's weight where there is room for it, and hatching while it waited.
 fn shares(story: &Story<'_>, time: &TimeAxis, bottom: f64) -> Markup {
-    let mut levels: Vec<(f64, f64, Weight)> = Vec::new();
+    let mut levels: Vec<(f64, f64, Weight, bool)> = Vec::new();
     for (line, end) in story.stretches() {
         let from = levels.last().map_or_else(|| time.place(line.at), |last| last.1);
         let to = time.place(end).max(from);
         match levels.last_mut() {
-            Some(last) if last.2 == line.share => last.1 = to,
-            _ => levels.push((from, to, line.share)),
+            Some(last) if (last.2, last.3) == (line.share, line.copied) => last.1 = to,
+            _ => levels.push((from, to, line.share, line.copied)),
         }
     }
     let y = |weight: Weight| bottom - HEIGHT * f64::from(weight.as_basis_points()) / 1e4;
@@ -85,14 +85,14 @@ fn shares(story: &Story<'_>, time: &TimeAxis, bottom: f64) -> Markup {
             @let width = percent((to - from).max(0.0));
             rect.hatched x=(percent(from)) width=(width) y=(px(bottom - HEIGHT)) height=(px(HEIGHT)) {}
         }
-        @for (&(from, to, weight), before) in levels.iter().zip(before) {
+        @for (&(from, to, weight, copied), before) in levels.iter().zip(before) {
             rect.share x=(percent(from)) width=(percent(to - from)) y=(px(y(weight))) height=(px(bottom - y(weight))) {}
             line.share x1=(percent(from)) x2=(percent(from)) y1=(px(y(before))) y2=(px(y(weight))) {}
-            line.share x1=(percent(from)) x2=(percent(to)) y1=(px(y(weight))) y2=(px(y(weight))) {}
+            line.share.copied[copied] x1=(percent(from)) x2=(percent(to)) y1=(px(y(weight))) y2=(px(y(weight))) {}
             @if to - from > 0.08 && weight > Weight::NONE {
                 // Under the line where there is no room above it.
                 @let dy = if y(weight) < bottom - HEIGHT + 16.0 { 16.0 } else { -6.0 };
-                text.note.strong x=(percent(from)) dx="6" y=(px(y(weight) + dy)) { (weight) }
+                text.note.strong x=(percent(from)) dx="6" y=(px(y(weight) + dy)) { (weight) @if copied { " copied" } }
             }
         }
     }
@@ -129,7 +129,7 @@ fn legend(story: &Story<'_>) -> Markup {
             @for (phase, length) in phases {
                 li { i.swatch.phase.(phase.name()) {} (phase.name()) " " span.muted { (words::duration(length)) } }
             }
-            @if waited { li { i.swatch.hatched {} "waiting for a person" } }
+            @if waited { li { i.swatch.hatched {} "waiting" } }
         }
     }
 }
@@ -150,11 +150,15 @@ fn notable<'a>(before: &Line<'_>, line: &'a Line<'a>) -> Option<Notable<'a>> {
     let told = || journal::what(line.record);
     let (tone, text) = match (line.record, &line.state) {
         _ if line.refused.is_some() => return None,
+        (_, State::Stuck { during, .. }) if !before.state.is_end() => {
+            ("bad", format!("stuck while {during}"))
+        }
         (_, State::Promoted) if before.state != State::Promoted => {
             ("good", "promoted and settled".to_owned())
         }
         (Record::Happen(Event::Recorded { .. }), _) => ("good", "promoted".to_owned()),
         (Record::Happen(Event::Observed { .. }), State::Retreat { cause, .. }) => match cause {
+            Cause::Compared { .. } => ("good", "both sides are compared, so traffic returns".to_owned()),
             Cause::Undecided => ("bad", "undecided at the horizon, so traffic returns".to_owned()),
             _ => ("bad", "the evidence is against the candidate, so traffic returns".to_owned()),
         },
@@ -167,6 +171,7 @@ fn notable<'a>(before: &Line<'_>, line: &'a Line<'a>) -> Option<Notable<'a>> {
             _,
         ) => ("bad", told()),
         (Record::Seize { .. } | Record::Happen(Event::Seize { .. }), _) => ("bad", told()),
+        (Record::Happen(Event::Frozen { .. } | Event::Thawed), _) => ("person", told()),
         (Record::Resume { .. } | Record::Happen(Event::Ask(_)), _) => ("person", told()),
         _ => return None,
     };

@@ -59,7 +59,7 @@ impl Rollout {
             Request::Reject { by, reason } if matches!(self.state, State::Gate { .. }) => {
                 State::Retreat { since, cause: Cause::Rejected { by: by.clone(), reason: reason.clone() } }
             }
-            Request::Hold { .. } if early => {
+            Request::Hold { .. } if early && !matches!(self.state, State::Rush { .. }) => {
                 self.pauses.insert(Pause::Held);
                 return Ok(());
             }
@@ -80,7 +80,7 @@ impl Rollout {
             }
             Request::Override { .. } if early && self.pauses.contains(&Pause::Frozen) => {
                 self.pauses.remove(&Pause::Frozen);
-                self.thawed = true;
+                self.overridden = self.freezes.clone();
                 self.proceed(at)
             }
             Request::Skip { .. } => {
@@ -128,7 +128,7 @@ pub(super) fn remedy(state: &State, event: &Event) -> &'static str {
         _ if state.is_end() => "it is over; open a new one",
         Event::Ask(request) => remedy_of(state, request),
         Event::Opened { .. } | Event::Shut { .. } => "it does not stand before that gate",
-        Event::Frozen { .. } => "it knows that already, or no freeze holds it up any more",
+        Event::Frozen { .. } => "it knows that already, or no freeze holds it up here",
         _ => "that is not what is owed",
     }
 }
@@ -142,7 +142,7 @@ fn remedy_of(state: &State, request: &Request) -> &'static str {
         Request::Approve { .. } | Request::Reject { .. } => {
             "there is no gate to open here; wait until it asks for approval"
         }
-        Request::Hold { .. } => "nothing is left that could be held",
+        Request::Hold { .. } => "what it does now is not left half done; abort it, or let it come to its end",
         Request::Override { .. } => "no freeze is on",
         Request::Promote { .. } => "the candidate does not run yet, or has everything already",
         Request::Resume { .. } => "nobody has paused it; what else holds it up ends by itself",

@@ -6,7 +6,7 @@ use tidegate_metrics::Window;
 use tidegate_registry::Seq;
 
 use super::{Pause, Rollout, State};
-use crate::{Release, Side, Slot, Traffic, Weight, Workload};
+use crate::{Finish, Release, Side, Slot, Traffic, Weight, Workload};
 
 /// What is owed in a state, and the event that says it was done.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +16,16 @@ pub enum Duty {
     Await,
     /// Check the plan against the world: `Checked` or `Failed`.
     Check,
-    /// Make `workloads` run: `Ready`, or `Failed` after `until`.
+    /// Make `workloads` run: `Ready`, or `Failed` after `until`; `Barred` if the candidate had to be permitted and
+    /// is not any more.
     Ensure {
         /// What is to run.
         workloads: Vec<Workload>,
         /// The traffic that must be in force before, and what carries it, where the workloads must not have
         /// any.
         behind: Option<(Traffic, Workload)>,
+        /// Whether the channel has to let the candidate in.
+        permitted: bool,
         /// When to give up.
         until: SystemTime,
     },
@@ -92,6 +95,8 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
     let weigh = |step: usize, from: SystemTime| {
         let traffic = plan.traffic(step);
         let compared = match () {
+            // Those who look at a preview ask otherwise than users do, unless telling them apart is the point.
+            () if plan.share(step).is_none() && plan.finish == Finish::Promote => None,
             () if traffic.weight(Slot::Baseline) > Weight::NONE => Some(Slot::Baseline),
             () if traffic.weight(Slot::Stable) > Weight::NONE => Some(Slot::Stable),
             () => None,
@@ -118,7 +123,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
         State::Preflight if !rollout.pauses.is_empty() => Duty::Await,
         State::Preflight => Duty::Check,
         State::Provision { since } => {
-            Duty::Ensure { workloads: beside(0), behind: None, until: patience(since) }
+            Duty::Ensure { workloads: beside(0), behind: None, permitted: false, until: patience(since) }
         }
         State::Warm { .. } if !rollout.pauses.is_empty() => Duty::Await,
         State::Warm { since } => Duty::Wait { until: *since + timing.warm_up },
@@ -149,7 +154,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
             let carrier = workload(Slot::Candidate, &candidate, Weight::FULL);
             let workloads = vec![workload(Slot::Stable, &candidate, Weight::FULL)];
             let behind = Some((Traffic::split(Weight::FULL), carrier));
-            Duty::Ensure { workloads, behind, until: patience(since) }
+            Duty::Ensure { workloads, behind, permitted: true, until: patience(since) }
         }
         State::Return { since } => Duty::Route {
             traffic: Traffic::stable(),
@@ -168,7 +173,7 @@ pub(super) fn of(rollout: &Rollout) -> Duty {
             let carrier = workload(Slot::Candidate, &candidate, Weight::FULL);
             let workloads = vec![workload(Slot::Stable, &stable, Weight::FULL)];
             let behind = Some((Traffic::split(Weight::FULL), carrier));
-            Duty::Ensure { workloads, behind, until: patience(since) }
+            Duty::Ensure { workloads, behind, permitted: false, until: patience(since) }
         }
         State::Verify { from, .. } => observe(*from, side(Slot::Stable, &stable), None, Traffic::stable()),
         State::Retreat { since, .. } => Duty::Route {

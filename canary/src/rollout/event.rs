@@ -1,5 +1,7 @@
 //! What can happen to a rollout, and what can be asked of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tidegate_metrics::{Measurement, Window};
 use tidegate_registry::{Digest, Seq};
@@ -11,6 +13,11 @@ use crate::{Plan, Slot};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Event {
+    /// The channel does not let the candidate in any more.
+    Barred {
+        /// Why.
+        why: String,
+    },
     /// The plan fits the world: the router can do it, the candidate exists, the channel is where the plan says.
     Checked,
     /// The route was not as it was owed; where the plan wants it, it is again. What was seen up to now says
@@ -21,9 +28,11 @@ pub enum Event {
     },
     /// The time that was waited for has come.
     Elapsed,
-    /// A freeze of the plan has begun.
+    /// Other freezes of the plan are on than before.
     Frozen {
-        /// Which, in words.
+        /// Which are on now, by their places in the plan's list.
+        on: BTreeSet<usize>,
+        /// The same in words.
         why: String,
     },
     /// What was owed cannot be done; repeating it did not help.
@@ -69,7 +78,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// The freeze is over.
+    /// No freeze is on any more.
     Thawed,
     /// Nobody could say what traffic was in force. What was seen in that window says nothing.
     Unseen {
@@ -128,7 +137,7 @@ pub enum Request {
         /// Who asks.
         by: String,
     },
-    /// To take the freeze that is on for none.
+    /// To take the freezes that are on for none. One that begins later counts.
     Override {
         /// Who asks.
         by: String,
@@ -210,6 +219,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Ask(request) => request.name(),
+            Self::Barred { .. } => "barred",
             Self::Checked => "checked",
             Self::Drifted { .. } => "drifted",
             Self::Elapsed => "elapsed",

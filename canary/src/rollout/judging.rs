@@ -18,19 +18,26 @@ impl Rollout {
             return State::Retreat { since: at, cause: self.failed(&self.trial) };
         }
         let here = State::Analyse { step, since, from: from.max(window.end()) };
-        if self.pauses.contains(&Pause::Frozen) || self.pauses.iter().any(|pause| pause.is_for_a_person()) {
+        let waits = |pause: &Pause| pause.is_for_a_person() && *pause != Pause::Undecided;
+        if self.pauses.contains(&Pause::Frozen) || self.pauses.iter().any(waits) {
             return here;
         }
         // By the window's end and not by the clock: a driver that was away has not been watching.
         let now = window.end();
-        // What is wrong with the world ends by itself, or the horizon comes.
-        let sound = self.pauses.is_empty();
+        // What is wrong with the world ends by itself, or the horizon comes; and so may what is undecided.
+        let sound = self.pauses.iter().all(|pause| *pause == Pause::Undecided);
         let wanted = &self.plan.steps[step];
         let proven = wanted.require == Require::NoFailure || verdict == Verdict::Pass;
-        // At least one request, whatever the plan says: without evidence no step ends well.
-        let seen = self.trial.trials() >= wanted.min_trials.max(1);
+        // At least one request, whatever the plan says: without evidence no step ends well. But nobody may be
+        // looking at a preview.
+        let least = if self.plan.share(step).is_none() { 0 } else { 1 };
+        let seen = self.trial.trials() >= wanted.min_trials.max(least);
         if sound && now >= since + wanted.soak && seen && proven {
+            self.pauses.clear();
             return self.after_step(step, at);
+        }
+        if self.pauses.contains(&Pause::Undecided) {
+            return here;
         }
         if now < since + self.plan.timing.horizon.max(wanted.soak) {
             return here;
@@ -72,8 +79,12 @@ impl Rollout {
             unreachable!("only called while verifying");
         };
         let cause = cause.clone();
-        self.recovery.take(window, samples);
-        let stuck = |why, remedy| State::Stuck { during: self.state.doing(), why, remedy };
+        self.recovery.take(&self.plan.bake_criteria, window, samples);
+        let stuck = |why, remedy: &'static str| State::Stuck {
+            during: self.state.doing().into(),
+            why,
+            remedy: remedy.into(),
+        };
         let enough = since + self.plan.timing.verify;
         match self.recovery.verdict() {
             Verdict::Fail => stuck(
@@ -94,7 +105,7 @@ impl Rollout {
         let State::Bake { since, from, promoted } = self.state else {
             unreachable!("only called while baking");
         };
-        self.bake.take(window, samples);
+        self.bake.take(&self.plan.bake_criteria, window, samples);
         let enough = since + self.plan.timing.bake;
         match self.bake.verdict() {
             Verdict::Fail => State::Unsettled { cause: self.failed(&self.bake) },
@@ -110,7 +121,8 @@ impl Rollout {
     pub(super) fn finish(&self, at: SystemTime) -> State {
         match self.plan.finish {
             Finish::Compare => {
-                let judgements = self.trial.judgements().iter().map(ToString::to_string).collect();
+                let judgements =
+                    self.trial.judgements(&self.plan.criteria).iter().map(ToString::to_string).collect();
                 let cause = Cause::Compared { verdict: self.trial.verdict(), judgements };
                 State::Retreat { since: at, cause }
             }
@@ -120,7 +132,8 @@ impl Rollout {
 
     /// Takes in what was seen of the candidate in `step`.
     fn hear(&mut self, step: usize, window: Window, samples: &[Sample]) -> Verdict {
-        let out = self.trial.is_out(samples);
+        // Where it does not wait for requests, it does not wait for news of them either.
+        let out = !self.plan.share(step).is_none() && Hearing::is_out(&self.plan.criteria, samples);
         self.pause_while(Pause::Outage, out);
         if let (Some(share), Some((candidate, compared))) = (self.fair_share(step), Hearing::sides(samples)) {
             let misrouted = self.split.take(share, candidate, compared).is_some();
@@ -130,14 +143,14 @@ impl Rollout {
             // There is nothing to compare with; what has limits of its own still counts.
             let alone = |sample: &Sample| Sample { candidate: sample.candidate.clone(), baseline: None };
             let samples: Vec<Sample> = samples.iter().map(alone).collect();
-            self.trial.take(window, &samples);
+            self.trial.take(&self.plan.criteria, window, &samples);
         } else {
-            self.trial.take(window, samples);
+            self.trial.take(&self.plan.criteria, window, samples);
         }
         self.trial.verdict()
     }
 
-    fn pause_while(&mut self, pause: Pause, holds: bool) {
+    pub(super) fn pause_while(&mut self, pause: Pause, holds: bool) {
         if holds {
             self.pauses.insert(pause);
         } else {

@@ -6,14 +6,16 @@ mod event;
 mod hearing;
 mod judging;
 mod next;
+mod outline;
 mod pause;
 mod state;
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use tidegate_metrics::{Evidence, Judgement, Verdict, statistics::Split};
+use tidegate_metrics::{Criterion, Evidence, Judgement, Verdict, statistics::Split};
 
 use self::hearing::Hearing;
+pub(crate) use self::outline::Outline;
 pub use self::{
     duty::Duty,
     event::{Event, Request, Sample},
@@ -38,8 +40,10 @@ pub struct Rollout {
     bake: Hearing,
     /// Whether the router keeps to the weights of the step.
     split: Split,
-    /// Whether somebody has said that the freeze which is on does not count.
-    thawed: bool,
+    /// The freezes that are on, by their places in the plan's list.
+    freezes: BTreeSet<usize>,
+    /// Those of them that somebody has said do not count.
+    overridden: BTreeSet<usize>,
     /// The plan to go on with once traffic is back.
     next: Option<Box<Plan>>,
     promoted: bool,
@@ -65,7 +69,8 @@ impl Rollout {
             recovery: Hearing::new(&plan.bake_criteria),
             bake: Hearing::new(&plan.bake_criteria),
             split: Split::new(),
-            thawed: false,
+            freezes: BTreeSet::new(),
+            overridden: BTreeSet::new(),
             next: None,
             promoted: false,
             plan,
@@ -96,7 +101,8 @@ impl Rollout {
         let mut bare = Self {
             state: self.state.clone(),
             pauses: self.pauses.clone(),
-            thawed: self.thawed,
+            freezes: self.freezes.clone(),
+            overridden: self.overridden.clone(),
             next: self.next.clone(),
             ..Self::new(self.plan.clone())
         };
@@ -125,10 +131,10 @@ impl Rollout {
         gates.iter().enumerate().filter(move |(place, _)| open.is_some_and(|open| !open.contains(place)))
     }
 
-    /// Whether the freeze that is on has been taken down, as a pause or as one that does not count.
+    /// The freezes that it knows to be on, by their places in the plan's list, overridden or not.
     #[must_use]
-    pub fn knows_of_freeze(&self) -> bool {
-        self.thawed || self.pauses.contains(&Pause::Frozen)
+    pub const fn freezes(&self) -> &BTreeSet<usize> {
+        &self.freezes
     }
 
     /// What is owed now.
@@ -182,17 +188,18 @@ impl Rollout {
     /// What the evidence says, one for each criterion of the plan; of the bake, once that has begun.
     #[must_use]
     pub fn judgements(&self) -> Vec<Judgement> {
-        self.hearing().judgements()
+        let (hearing, criteria) = self.hearing();
+        hearing.judgements(criteria)
     }
 
     /// What all of it says together.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.hearing().verdict()
+        self.hearing().0.verdict()
     }
 
-    fn hearing(&self) -> &Hearing {
+    fn hearing(&self) -> (&Hearing, &[Criterion]) {
         let baking = self.state.is_bake() || !self.bake.is_empty();
-        if baking { &self.bake } else { &self.trial }
+        if baking { (&self.bake, &self.plan.bake_criteria) } else { (&self.trial, &self.plan.criteria) }
     }
 }

@@ -10,7 +10,7 @@ use crate::{Slot, Weight, plan::OnDrift};
 use tidegate_metrics::Window;
 
 /// The start of the year 9000. Up to here every time that a plan can lead to has a window of its own.
-const LAST: Duration = Duration::from_secs(221_845_392_000);
+pub(super) const LAST: Duration = Duration::from_secs(221_845_392_000);
 
 impl Rollout {
     /// Changes nothing before it is sure that the event is possible.
@@ -49,6 +49,9 @@ impl Rollout {
             }
             (State::Rush { .. }, Event::Routed) => State::Renew { since },
             (State::Renew { .. }, Event::Ready) => State::Return { since },
+            (State::Renew { .. }, Event::Barred { why }) => {
+                State::Restore { since, cause: Cause::Broken { why: why.clone() } }
+            }
             (State::Return { .. }, Event::Routed) => State::Record { since },
             (State::Record { .. }, &Event::Recorded { seq }) => {
                 self.promoted = true;
@@ -124,13 +127,14 @@ impl Rollout {
                 self.state = self.in_new_window(at);
                 self.proceed(at)
             }
-            (state, Event::Frozen { .. }) if state.is_before_promotion() && !self.knows_of_freeze() => {
-                self.pauses.insert(Pause::Frozen);
-                return Ok(());
+            (state, Event::Frozen { on, .. })
+                if state.is_before_promotion() && *on != self.freezes && !on.is_empty() =>
+            {
+                self.freeze(on.clone());
+                self.proceed(at)
             }
-            (_, Event::Thawed) if self.knows_of_freeze() => {
-                self.thawed = false;
-                self.pauses.remove(&Pause::Frozen);
+            (_, Event::Thawed) if !self.freezes.is_empty() => {
+                self.freeze(BTreeSet::new());
                 self.proceed(at)
             }
 
@@ -152,6 +156,14 @@ impl Rollout {
             (state, event) => return Err(illegal(event, state, remedy(state, event))),
         };
         Ok(())
+    }
+
+    /// Other freezes are on. What was said of one that has ended is not said of the next.
+    fn freeze(&mut self, on: BTreeSet<usize>) {
+        self.overridden.retain(|freeze| on.contains(freeze));
+        let counts = !on.is_subset(&self.overridden);
+        self.freezes = on;
+        self.pause_while(Pause::Frozen, counts);
     }
 
     /// The traffic of a step is in force.
@@ -201,7 +213,11 @@ impl Rollout {
     fn after_failure(&self, why: &str, at: SystemTime) -> Option<State> {
         let since = at;
         let cause = Cause::Broken { why: why.to_owned() };
-        let stuck = |remedy| State::Stuck { during: self.state.doing(), why: why.to_owned(), remedy };
+        let stuck = |remedy: &'static str| State::Stuck {
+            during: self.state.doing().into(),
+            why: why.to_owned(),
+            remedy: remedy.into(),
+        };
         Some(match self.state {
             State::Preflight => State::RolledBack { cause },
             State::Provision { .. } => State::Withdraw { since, cause },
@@ -242,9 +258,10 @@ impl Rollout {
                 State::Unsettled { cause: Cause::Broken { why: why.to_owned() } }
             }
             State::Verify { since, .. } if at >= since + verify + horizon => State::Stuck {
-                during: self.state.doing(),
+                during: self.state.doing().into(),
                 why: why.to_owned(),
-                remedy: "see to it that all traffic is on stable, then remove the candidate's slot by hand",
+                remedy: "see to it that all traffic is on stable, then remove the candidate's slot by hand"
+                    .into(),
             },
             _ => self.in_new_window(at),
         }

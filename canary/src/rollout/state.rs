@@ -1,12 +1,14 @@
 //! Where a rollout can be.
 
-use std::{collections::BTreeSet, fmt, time::SystemTime};
+use std::{borrow::Cow, collections::BTreeSet, fmt, time::SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tidegate_metrics::Verdict;
 use tidegate_registry::Seq;
 
 /// Where a rollout is, in the order of a life. Each state knows only what it needs and owes one [`Duty`](crate::Duty).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum State {
     /// The plan is to be checked against the world. Nothing has moved.
@@ -157,11 +159,11 @@ pub enum State {
     /// An end for a person: something could not be done that must not be left undone.
     Stuck {
         /// What it was doing.
-        during: &'static str,
+        during: Cow<'static, str>,
         /// Why that did not work.
         why: String,
         /// What a person must do now.
-        remedy: &'static str,
+        remedy: Cow<'static, str>,
     },
     /// An end: promoted, but the bake went badly. The version is not a last known good; roll it back.
     Unsettled {
@@ -171,7 +173,8 @@ pub enum State {
 }
 
 /// Why a rollout did not end well.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Cause {
     /// Something that was owed could not be done.

@@ -31,6 +31,7 @@ macro_rules! deployer_conformance {
             ensuring_again_changes_nothing
             of_racing_drivers_the_latest_wins
             ready_is_never_said_of_a_predecessor
+            rehearsing_changes_nothing
             removing_an_empty_slot_succeeds
             removing_empties_the_slot_alone
             slots_are_apart
@@ -62,6 +63,26 @@ pub async fn ensuring_again_changes_nothing<D: Deployer>(make: impl AsyncFn() ->
         let ready = Readiness::Ready { release: slots.releases[0].clone() };
         assert_eq!(slots.status(Slot::Candidate).await, ready, "it was ready before it was ensured again");
     }
+}
+
+/// What can run is not refused in a rehearsal, and does not run because of it; neither is anybody fenced off by it.
+pub async fn rehearsing_changes_nothing<D: Deployer>(make: impl AsyncFn() -> Slots<D>) {
+    let slots = make().await;
+    let rehearse = async |release: usize| {
+        let workload = workload(Slot::Candidate, &slots.releases[release]);
+        let answer = patiently(async || slots.deployer.rehearse(&workload).await).await;
+        answer.unwrap_or_else(|error| panic!("a rehearsal was answered {error:?}"));
+    };
+    rehearse(0).await;
+    assert_eq!(slots.status(Slot::Candidate).await, Readiness::Absent);
+    slots.ensure(Slot::Candidate, 0, 1).await;
+    slots.becomes_ready(Slot::Candidate, 0).await;
+    rehearse(1).await;
+    rehearse(0).await;
+    let ready = Readiness::Ready { release: slots.releases[0].clone() };
+    assert_eq!(slots.status(Slot::Candidate).await, ready, "another was only rehearsed");
+    slots.ensure(Slot::Candidate, 1, 1).await;
+    slots.becomes_ready(Slot::Candidate, 1).await;
 }
 
 /// Once another release was ensured, its predecessor is not ready any more, whether or not it still runs.

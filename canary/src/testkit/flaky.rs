@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use tidegate_metrics::{self as metrics, Measurement, Metric, MetricsSource, Selector, Window};
 
 use crate::{
-    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, RouteId, Slot, Traffic, TrafficRouter,
-    Workload,
+    ActuatorError, Capabilities, Deployer, Fence, Observed, Readiness, Rehearsed, RouteId, Slot, Traffic,
+    TrafficRouter, Workload,
 };
 
 /// A router, deployer or metrics source in front of another, on which some calls meet a [`Fault`].
@@ -128,8 +128,16 @@ impl<T: TrafficRouter> TrafficRouter for Flaky<T> {
 
 #[async_trait]
 impl<T: Deployer> Deployer for Flaky<T> {
+    fn in_place(&self) -> bool {
+        self.inner.in_place()
+    }
+
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         self.meet(self.inner.ensure(workload, fence), lost("the flaky deployer")).await
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        self.meet(self.inner.rehearse(workload), lost("the flaky deployer")).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {

@@ -10,7 +10,8 @@ use super::Cluster;
 const DRAIN: usize = 4;
 
 impl Cluster {
-    /// Runs every pod until the future is dropped; those whose image ends with `-bad` cannot be pulled.
+    /// Runs every pod until the future is dropped; those whose image ends with `-bad` cannot be pulled, those
+    /// with `-crash` end again and again.
     pub(crate) async fn run_pods(&self) {
         let mut ending: BTreeMap<String, usize> = BTreeMap::new();
         loop {
@@ -42,7 +43,9 @@ impl Cluster {
             });
             self.http.post(format!("{at}/binding")).json(&binding)
         } else if pod["status"]["containerStatuses"].is_null() {
-            let good = !container["image"].as_str().unwrap().ends_with("-bad");
+            let image = container["image"].as_str().unwrap();
+            let crashes = image.ends_with("-crash");
+            let good = !image.ends_with("-bad") && !crashes;
             let since = "2020-01-01T00:00:00Z";
             let status = |kind: &str| {
                 json!({
@@ -50,12 +53,18 @@ impl Cluster {
                 })
             };
             let running = json!({"running": {"startedAt": since}});
-            let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}});
+            let waiting = match crashes {
+                true => json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}}),
+                false => json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}}),
+            };
+            let ended = json!({"terminated": {"exitCode": 139, "reason": "Error"}});
             let status = json!({"status": {
                 "phase": if good { "Running" } else { "Pending" },
                 "conditions": [status("Ready"), status("ContainersReady")],
                 "containerStatuses": [{
-                    "name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0,
+                    "name": container["name"], "image": container["image"], "imageID": "",
+                    "restartCount": if crashes { 5 } else { 0 },
+                    "lastState": if crashes { ended } else { json!({}) },
                     "ready": good, "state": if good { running } else { waiting },
                 }],
             }});

@@ -7,8 +7,10 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+mod definitions;
 mod kubelet;
 mod processes;
+pub(crate) mod rights;
 
 use std::{
     sync::{
@@ -39,6 +41,8 @@ pub(crate) struct Cluster {
     url: String,
     http: reqwest::Client,
     processes: Processes,
+    /// How many requests were told that there are too many of them.
+    throttled: Arc<AtomicUsize>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -57,16 +61,17 @@ struct Relay {
     http: reqwest::Client,
     way: Way,
     count: Arc<AtomicUsize>,
+    throttled: Arc<AtomicUsize>,
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let alone = ALONE.lock().await;
         let (processes, url) = Processes::start();
-        let cluster = Self { url, http: reqwest::Client::new(), processes, _alone: alone };
+        let cluster =
+            Self { url, http: reqwest::Client::new(), processes, throttled: Arc::default(), _alone: alone };
         cluster.answers("readyz").await;
-        cluster.create("apis/apiextensions.k8s.io/v1/customresourcedefinitions", &httproutes()).await;
-        cluster.answers(&format!("{HTTPROUTES}/httproutes")).await;
+        definitions::define(&cluster).await;
         cluster.answers("api/v1/namespaces/default").await;
         cluster
     }
@@ -102,8 +107,34 @@ impl Cluster {
     }
 
     pub(crate) fn client_by(&self, way: Way) -> kube::Client {
-        let relay = Relay { url: self.url.clone(), http: self.http.clone(), way, count: Arc::default() };
+        let relay = Relay {
+            url: self.url.clone(),
+            http: self.http.clone(),
+            way,
+            count: Arc::default(),
+            throttled: Arc::clone(&self.throttled),
+        };
         kube::Client::new(Router::new().fallback(pass_on).with_state(relay), "default")
+    }
+
+    /// How many requests have been told that there are too many of them.
+    pub(crate) fn throttled(&self) -> usize {
+        self.throttled.load(Ordering::Relaxed)
+    }
+
+    /// The path of a kubeconfig for the account `name` of a service in `namespace`, over TLS.
+    pub(crate) async fn kubeconfig(&self, namespace: &str, name: &str) -> String {
+        let path = format!("api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.http.post(format!("{}/{path}", self.url)).json(&request).send().await.unwrap();
+        let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
+        self.processes.kubeconfig(name, answer["status"]["token"].as_str().unwrap())
+    }
+
+    /// What accounts of services have asked for since the start: user, verb and resource of each request that was
+    /// answered.
+    pub(crate) fn asked(&self) -> Vec<Value> {
+        self.processes.audit().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Runs `kubectl` against the cluster and returns what it prints.
@@ -118,18 +149,31 @@ impl Cluster {
 
     pub(crate) async fn create(&self, path: &str, object: &Value) {
         let url = format!("{}/{path}?fieldManager=ada", self.url);
-        self.http.post(url).json(object).send().await.unwrap().error_for_status().unwrap();
+        accepted(self.http.post(url).json(object).send().await.unwrap()).await;
     }
 
     pub(crate) async fn merge(&self, path: &str, patch: &Value) {
         let request = self.http.patch(format!("{}/{path}?fieldManager=ada", self.url));
         let request = request.header("content-type", "application/merge-patch+json").json(patch);
-        request.send().await.unwrap().error_for_status().unwrap();
+        accepted(request.send().await.unwrap()).await;
     }
 
-    pub(crate) async fn create_route(&self, object: &Value) {
-        let namespace = object["metadata"]["namespace"].as_str().unwrap();
-        self.create(&format!("{HTTPROUTES}/namespaces/{namespace}/httproutes"), object).await;
+    pub(crate) async fn delete(&self, path: &str) {
+        accepted(self.http.delete(format!("{}/{path}", self.url)).send().await.unwrap()).await;
+    }
+
+    /// Changes an object as somebody who reads it, edits it and writes all of it back.
+    pub(crate) async fn edit(&self, path: &str, change: impl Fn(&mut Value)) {
+        loop {
+            let mut object = self.get(path).await;
+            change(&mut object);
+            let url = format!("{}/{path}?fieldManager=ada", self.url);
+            let answer = self.http.put(url).json(&object).send().await.unwrap();
+            // Somebody was faster.
+            if answer.status() != 409 {
+                return accepted(answer).await;
+            }
+        }
     }
 
     /// Reports every HTTPRoute as accepted, soon after it has changed, until the future is dropped.
@@ -141,10 +185,17 @@ impl Cluster {
                 if object["status"]["parents"][0]["conditions"][0]["observedGeneration"] == *seen {
                     continue;
                 }
-                let conditions = ["Accepted", "ResolvedRefs"].map(
-                    |condition| json!({"type": condition, "status": "True", "observedGeneration": seen}),
-                );
-                let status = json!({"status": {"parents": [{"conditions": conditions}]}});
+                let conditions = ["Accepted", "ResolvedRefs"].map(|condition| {
+                    json!({
+                        "type": condition, "status": "True", "observedGeneration": seen,
+                        "reason": condition, "message": "by a stand-in", "lastTransitionTime": "2020-01-01T00:00:00Z",
+                    })
+                });
+                let parent = json!({
+                    "parentRef": {"name": "public"}, "controllerName": "gateway.example/controller",
+                    "conditions": conditions,
+                });
+                let status = json!({"status": {"parents": [parent]}});
                 let [namespace, name] =
                     ["namespace", "name"].map(|key| object["metadata"][key].as_str().unwrap());
                 self.merge(&format!("{}/status", route_at(&format!("{namespace}/{name}"))), &status).await;
@@ -166,6 +217,11 @@ impl Cluster {
     }
 }
 
+async fn accepted(answer: reqwest::Response) {
+    let (status, url) = (answer.status(), answer.url().clone());
+    assert!(status.is_success(), "{url} answers {status}: {}", answer.text().await.unwrap());
+}
+
 /// The path of an HTTPRoute.
 pub(crate) fn route_at(route: &str) -> String {
     let (namespace, name) = route.split_once('/').unwrap();
@@ -175,7 +231,11 @@ pub(crate) fn route_at(route: &str) -> String {
 async fn pass_on(State(relay): State<Relay>, request: Request) -> Response {
     let count = relay.count.fetch_add(1, Ordering::Relaxed) + 1;
     if relay.way.throttled.is_some_and(|every| count.is_multiple_of(every)) {
-        let status = json!({"kind": "Status", "status": "Failure", "code": 429, "reason": "TooManyRequests"});
+        relay.throttled.fetch_add(1, Ordering::Relaxed);
+        let status = json!({
+            "kind": "Status", "status": "Failure", "code": 429, "reason": "TooManyRequests",
+            "details": {"retryAfterSeconds": 1},
+        });
         return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], Json(status)).into_response();
     }
     let (parts, body) = request.into_parts();
@@ -197,39 +257,4 @@ async fn pass_on(State(relay): State<Relay>, request: Request) -> Response {
         response.headers_mut().insert("content-type", kind);
     }
     response
-}
-
-/// The kind HTTPRoute with as much of its schema as matters for weights. The upstream definition asks for
-/// rules (CEL) that older API servers do not know.
-fn httproutes() -> Value {
-    let open = |properties: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": properties});
-    let list = |items: Value| json!({"type": "array", "maxItems": 16, "items": items});
-    let backend = open(json!({
-        "name": {"type": "string", "minLength": 1, "maxLength": 253},
-        "weight": {"type": "integer", "format": "int32", "minimum": 0, "maximum": 1_000_000, "default": 1},
-    }));
-    let rule = open(json!({"name": {"type": "string"}, "backendRefs": list(backend)}));
-    let schema = open(json!({"spec": open(json!({"rules": list(rule)})), "status": open(json!({}))}));
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": "httproutes.gateway.networking.k8s.io",
-            "annotations": {
-                "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/2466",
-            },
-        },
-        "spec": {
-            "group": "gateway.networking.k8s.io",
-            "scope": "Namespaced",
-            "names": {"kind": "HTTPRoute", "plural": "httproutes"},
-            "versions": [{
-                "name": "v1",
-                "served": true,
-                "storage": true,
-                "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": schema},
-            }],
-        },
-    })
 }

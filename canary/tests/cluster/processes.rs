@@ -2,14 +2,18 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use tempfile::TempDir;
 
+use crate::ports::free_port;
+
 const TOKEN: &str = "test-token";
+/// What accounts of services ask for is written down.
+const AUDIT: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}]}"#;
 
 /// Running programs, in the order in which they end.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ impl Processes {
         let [etcd, peer, api] = [(); 3].map(|()| free_port());
         let (etcd_url, peer_url) = (format!("http://127.0.0.1:{etcd}"), format!("http://127.0.0.1:{peer}"));
         std::fs::write(file("tokens.csv"), format!("{TOKEN},admin,1,\"system:masters\"\n")).unwrap();
+        std::fs::write(file("audit.yaml"), AUDIT).unwrap();
         let made = command("openssl").args(["genrsa", "-out", &file("sa.key"), "2048"]).status().unwrap();
         assert!(made.success());
         let etcd_process = spawn(command("etcd").args([
@@ -94,29 +99,44 @@ impl Processes {
             format!("--service-account-key-file={}", self.file("sa.key")),
             format!("--service-account-signing-key-file={}", self.file("sa.key")),
             format!("--token-auth-file={}", self.file("tokens.csv")),
+            format!("--audit-policy-file={}", self.file("audit.yaml")),
+            format!("--audit-log-path={}", self.file("audit.log")),
             "--authorization-mode=RBAC".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ])));
     }
 
-    /// Starts the controllers that Deployments need.
+    /// Starts the controllers that Deployments and StatefulSets need.
     pub(super) fn control(&mut self) {
-        let config = format!(
-            r#"{{"apiVersion": "v1", "kind": "Config", "current-context": "t",
-                "clusters": [{{"name": "t", "cluster": {{"server": "https://127.0.0.1:{}", "insecure-skip-tls-verify": true}}}}],
-                "users": [{{"name": "t", "user": {{"token": "{TOKEN}"}}}}],
-                "contexts": [{{"name": "t", "context": {{"cluster": "t", "user": "t"}}}}]}}"#,
-            self.api
-        );
-        std::fs::write(self.file("kubeconfig"), config).unwrap();
+        let config = self.kubeconfig("controllers", TOKEN);
         self.controllers = Some(spawn(command("kube-controller-manager").args([
-            format!("--kubeconfig={}", self.file("kubeconfig")),
+            format!("--kubeconfig={config}"),
             format!("--cert-dir={}", self.file("certificates")),
             format!("--secure-port={}", free_port()),
             "--bind-address=127.0.0.1".to_owned(),
-            "--controllers=deployment,replicaset,garbagecollector,namespace".to_owned(),
+            "--controllers=deployment,replicaset,statefulset,garbagecollector,namespace".to_owned(),
             "--leader-elect=false".to_owned(),
         ])));
+    }
+
+    /// The path of a kubeconfig for who has `token`, over TLS.
+    pub(super) fn kubeconfig(&self, name: &str, token: &str) -> String {
+        let authority = self.file("certificates/apiserver.crt");
+        let config = format!(
+            r#"{{"apiVersion": "v1", "kind": "Config", "current-context": "t",
+                "clusters": [{{"name": "t", "cluster": {{"server": "https://127.0.0.1:{}", "certificate-authority": "{authority}"}}}}],
+                "users": [{{"name": "t", "user": {{"token": "{token}"}}}}],
+                "contexts": [{{"name": "t", "context": {{"cluster": "t", "user": "t"}}}}]}}"#,
+            self.api
+        );
+        let path = self.file(&format!("{name}.kubeconfig"));
+        std::fs::write(&path, config).unwrap();
+        path
+    }
+
+    /// What accounts of services have asked for, a line each.
+    pub(super) fn audit(&self) -> String {
+        std::fs::read_to_string(self.file("audit.log")).unwrap()
     }
 
     fn file(&self, name: &str) -> String {
@@ -146,8 +166,4 @@ fn command(program: &str) -> Command {
 
 fn spawn(command: &mut Command) -> Process {
     Process(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

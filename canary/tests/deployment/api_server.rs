@@ -209,6 +209,10 @@ fn asked(query: Option<String>) -> HashMap<String, String> {
     url.query_pairs().into_owned().collect()
 }
 
+fn is_dry(asked: &HashMap<String, String>) -> bool {
+    asked.get("dryRun").is_some_and(|dry| dry == "All")
+}
+
 async fn read(State(server): State<ApiServer>, Path((plural, name)): Named) -> Response {
     if let Err(answer) = server.meet("GET", &plural).await {
         return answer;
@@ -240,6 +244,7 @@ async fn list(
 async fn create(
     State(server): State<ApiServer>,
     Path(plural): Path<String>,
+    RawQuery(query): RawQuery,
     Json(object): Json<Value>,
 ) -> Response {
     let lost = match server.meet("POST", &plural).await {
@@ -250,6 +255,9 @@ async fn create(
     let mut inner = server.lock();
     if inner.objects.contains_key(&key) {
         return failure(409, "already exists");
+    }
+    if is_dry(&asked(query)) {
+        return (StatusCode::CREATED, Json(object)).into_response();
     }
     let object = inner.write(&key, object);
     if lost { failure(504, "timed out") } else { (StatusCode::CREATED, Json(object)).into_response() }
@@ -305,6 +313,9 @@ async fn patch(
     };
     if let Some(why) = invalid(&plural, live.as_ref(), &merged) {
         return failure(422, why);
+    }
+    if is_dry(&asked) {
+        return Json(merged).into_response();
     }
     inner.owners.insert(key.clone(), owners);
     let object = inner.write(&key, merged);

@@ -79,7 +79,18 @@ impl Owners {
     }
 
     pub(crate) fn managed_fields(&self) -> Value {
-        self.0.keys().map(|manager| json!({"manager": manager, "operation": "Apply"})).collect()
+        let entry = |(manager, owned): (&String, &BTreeSet<Path>)| {
+            let mut fields = json!({});
+            for path in owned {
+                let leaf = path.iter().fold(&mut fields, |fields, step| match step {
+                    Step::Item(name) => &mut fields[format!("k:{{\"name\":\"{name}\"}}")],
+                    Step::Key(key) => &mut fields[format!("f:{key}")],
+                });
+                *leaf = json!({});
+            }
+            json!({"manager": manager, "operation": "Apply", "fieldsV1": fields})
+        };
+        self.0.iter().map(entry).collect()
     }
 }
 

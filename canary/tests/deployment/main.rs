@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use axum::http::Method;
 use serde_json::{Value, json};
 use tidegate_canary::{
-    ActuatorError, Deployer, Readiness, Release, Slot, WallClock, Weight, Workload,
+    ActuatorError, Deployer, Readiness, Rehearsed, Release, Slot, WallClock, Weight, Workload,
     kubernetes::{Deployments, FENCE, InferenceServices},
     testkit::{deployer::Slots, deployer_conformance, fence},
 };
@@ -155,7 +155,8 @@ async fn what_is_made_says_what_it_runs_and_has_one_manager() {
     };
     assert_eq!(object["metadata"]["annotations"], with(says.clone(), FENCE, "7"));
     assert_eq!(object["metadata"]["labels"], with(labels.clone(), "team", "risk"));
-    assert_eq!(object["metadata"]["managedFields"], json!([{"manager": "tidegate", "operation": "Apply"}]));
+    let managers = object["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.len() == 1 && managers[0]["manager"] == "tidegate", "{managers:?}");
     let env = json!([
         {"name": "TIDEGATE_MODEL", "value": "fraud"}, {"name": "TIDEGATE_VERSION", "value": "1.5.0+cu12"},
         {"name": "TIDEGATE_DIGEST", "value": digest},
@@ -186,6 +187,41 @@ async fn replicas_are_what_the_share_takes_and_one_at_least() {
         let object = server.object("deployments", CANDIDATE).unwrap();
         assert_eq!(object["spec"]["replicas"], replicas, "{percent} %");
     }
+}
+
+#[tokio::test]
+async fn replicas_are_the_ratios_once_there_are_some() {
+    let server = ApiServer::new();
+    let deployer = deployer(&server).with_replicas_by_ratio();
+    let replicas = || server.object("deployments", CANDIDATE).unwrap()["spec"]["replicas"].clone();
+    let scale = |by: &str, to: u32| {
+        server.edit("deployments", CANDIDATE, by, |object| {
+            object["spec"]["replicas"] = to.into();
+            if by == "ratio" {
+                object["metadata"]["annotations"]["tidegate.dev/replicas"] = to.to_string().into();
+            }
+        });
+    };
+    ready(&server, &deployer, &workload(Slot::Candidate, "fraud@1.4.0", 40), 1).await;
+    assert_eq!(replicas(), 2);
+    // Nobody else has set it yet, and what its owner does not apply is gone.
+    ready(&server, &deployer, &workload(Slot::Candidate, "fraud@1.4.0", 100), 1).await;
+    assert_eq!(replicas(), 2);
+    for (n, to) in [(2, 4), (3, 1), (4, 0), (5, 3)] {
+        scale("ratio", to);
+        // Another release, then nothing new.
+        for _ in 0..2 {
+            let next = workload(Slot::Candidate, &format!("fraud@1.4.{n}"), 100);
+            ready(&server, &deployer, &next, n).await;
+            assert_eq!(replicas(), to);
+        }
+    }
+    // Somebody who is no ratio has emptied it.
+    scale("ada", 0);
+    server.run(40);
+    assert_eq!(deployer.status(Slot::Candidate).await.unwrap(), Readiness::Absent);
+    ready(&server, &deployer, &workload(Slot::Candidate, "fraud@1.4.5", 60), 5).await;
+    assert_eq!(replicas(), 3);
 }
 
 #[tokio::test]
@@ -560,4 +596,47 @@ async fn an_inference_service_template_must_choose_a_mode_that_tells_what_is_rea
     let error =
         InferenceServices::new(client, "serving", &template, "s3://m/{version}").unwrap_err().to_string();
     assert!(error.contains("serving.kserve.io/deploymentMode"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rehearsal_is_a_dry_run_of_all_that_would_be_written() {
+    let server = ApiServer::new();
+    let deployer = deployer(&server);
+    let wanted = workload(Slot::Candidate, "fraud@1.5.0", 100);
+    assert_eq!(deployer.rehearse(&wanted).await.unwrap(), Rehearsed::Accepted);
+    assert_eq!(server.object("deployments", CANDIDATE), None);
+    assert_eq!(server.object("configmaps", "fraud-tidegate"), None);
+    ready(&server, &deployer, &workload(Slot::Candidate, "fraud@1.4.0", 10), 7).await;
+    server.sleep(true);
+    let before = server.object("deployments", CANDIDATE);
+    assert_eq!(deployer.rehearse(&wanted).await.unwrap(), Rehearsed::Accepted);
+    assert_eq!(server.object("deployments", CANDIDATE), before);
+    // Who may not write, is told so.
+    for (method, plural) in
+        [(Method::PATCH, "deployments"), (Method::PATCH, "configmaps"), (Method::GET, "deployments")]
+    {
+        server.fail(&method, plural, [Fault::Answer(403)]);
+        refused(&deployer.rehearse(&wanted).await.unwrap_err(), &["grant", plural]);
+    }
+    server.fail(&Method::PATCH, "deployments", [Fault::Hang]);
+    let error = deployer.rehearse(&wanted).await.unwrap_err();
+    assert!(error.is_transient(), "{}", said(&error));
+    assert_eq!(server.object("deployments", CANDIDATE), before);
+}
+
+#[tokio::test]
+async fn a_rehearsal_finds_fields_of_others_and_what_is_invalid() {
+    let server = ApiServer::new();
+    let adopted = adopt(&server);
+    say(&server, "fraud@1.4.0");
+    let before = server.object("deployments", "fraud");
+    let error = adopted.rehearse(&workload(Slot::Stable, "fraud@1.5.0", 100)).await.unwrap_err();
+    refused(&error, &["helm", "hand the object over"]);
+    let mut template = template();
+    template["spec"]["template"]["spec"]["containers"][0]["image"] = "".into();
+    let invalid = Deployments::new(server.client(), "serving", &template).unwrap();
+    let error = invalid.rehearse(&workload(Slot::Candidate, "fraud@1.5.0", 100)).await.unwrap_err();
+    refused(&error, &["image: required"]);
+    assert_eq!(server.object("deployments", "fraud"), before);
+    assert_eq!(server.object("deployments", CANDIDATE), None);
 }

@@ -11,7 +11,11 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
+mod ratio;
 mod rights;
+mod rollout;
 mod whole;
 
 use std::{
@@ -22,7 +26,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate_canary::{
-    ActuatorError, Deployer, Readiness, Release, Slot, Weight, Workload,
+    ActuatorError, Deployer, Readiness, Rehearsed, Release, Slot, Weight, Workload,
     kubernetes::Deployments,
     testkit::{
         deployer::{self, Slots},
@@ -31,7 +35,7 @@ use tidegate_canary::{
 };
 use tidegate_registry::Digest;
 
-use crate::cluster::{Cluster, Way};
+use crate::cluster::{Cluster, Way, rights::said};
 
 const OWNER: &str = "app.kubernetes.io/managed-by";
 
@@ -57,6 +61,7 @@ async fn a_real_kube_apiserver_keeps_the_contract() {
             deployer::of_racing_drivers_the_latest_wins(make).await;
         }
         deployer::ready_is_never_said_of_a_predecessor(make).await;
+        deployer::rehearsing_changes_nothing(make).await;
         deployer::removing_an_empty_slot_succeeds(make).await;
         deployer::removing_empties_the_slot_alone(make).await;
         deployer::slots_are_apart(make).await;
@@ -73,6 +78,7 @@ async fn a_real_kube_apiserver_tells_failures_and_whose_a_field_is() {
         what_is_made_has_one_manager_and_is_kept(&cluster).await;
         fields_of_others_are_not_seized_until_they_are_handed_over(&cluster).await;
         a_slot_is_absent_only_when_its_pods_are_gone(&cluster).await;
+        a_rehearsal_finds_what_would_be_refused(&cluster).await;
     })
     .await;
 }
@@ -176,6 +182,47 @@ async fn fields_of_others_are_not_seized_until_they_are_handed_over(cluster: &Cl
     assert_eq!((&spec["replicas"], &spec["minReadySeconds"]), (&json!(3), &json!(1)));
 }
 
+async fn a_rehearsal_finds_what_would_be_refused(cluster: &Cluster) {
+    let rehearsed = deployer(cluster.client(), "rehearsed", 60);
+    let wanted = workload(Slot::Candidate, "fraud@1.5.0", 100);
+    assert_eq!(rehearsed.rehearse(&wanted).await.unwrap(), Rehearsed::Accepted);
+    assert_eq!(rehearsed.status(Slot::Candidate).await.unwrap(), Readiness::Absent);
+    let maps = cluster.get("api/v1/namespaces/serving/configmaps").await;
+    let names = maps["items"].as_array().unwrap().iter().map(|map| &map["metadata"]["name"]);
+    assert!(!names.into_iter().any(|name| name == "rehearsed-tidegate"), "{maps}");
+
+    let nobody = Way { user: Some("system:serviceaccount:serving:nobody"), throttled: None };
+    let denied = deployer(cluster.client_by(nobody), "rehearsed", 60).rehearse(&wanted).await.unwrap_err();
+    refused(&denied, &["may not `get`", "deployments.apps"]);
+
+    let server = json!({"name": "server", "image": "r.example/fraud", "ports": [{"containerPort": 70_000}]});
+    let template = json!({
+        "metadata": {"name": "rehearsed"},
+        "spec": {"template": {"spec": {"containers": [server]}}},
+    });
+    let invalid = Deployments::new(cluster.client(), "serving", &template).unwrap();
+    refused(&invalid.rehearse(&wanted).await.unwrap_err(), &["containerPort"]);
+
+    let quotas = "api/v1/namespaces/serving/resourcequotas";
+    let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"count/deployments.apps": "0"}}});
+    cluster.create(quotas, &quota).await;
+    // No controller counts here, and what is not counted is not enforced.
+    let none = json!({"count/deployments.apps": "0"});
+    cluster.merge(&format!("{quotas}/few/status"), &json!({"status": {"hard": none, "used": none}})).await;
+    let error = loop {
+        match rehearsed.rehearse(&wanted).await {
+            // Admission takes a moment to know of it.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => break error,
+        }
+    };
+    refused(&error, &["its admission refuses this", "quota: few"]);
+    cluster.delete(&format!("{quotas}/few")).await;
+    while rehearsed.rehearse(&wanted).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn a_slot_is_absent_only_when_its_pods_are_gone(cluster: &Cluster) {
     let deployer = deployer(cluster.client(), "ending", 60);
     becomes_ready(&deployer, &workload(Slot::Candidate, "fraud@1.5.0", 100), 1).await;
@@ -264,12 +311,6 @@ async fn is_ready(deployer: &Deployments, workload: &Workload) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("{} did not become ready within a minute", workload.release);
-}
-
-/// The error and its causes as one text.
-fn said(error: &ActuatorError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn refused(error: &ActuatorError, words: &[&str]) {

@@ -1,27 +1,20 @@
 //! Whole rollouts on a cluster, with the rights and the objects of the examples.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tidegate_canary::{
-    Deployer, Driver, Gatekeepers, PlanSpec, Readiness, Release, Slot, State, Timing, Traffic, TrafficRouter,
-    WallClock, Weight, Workload, World,
+    Deployer, Readiness, Release, Slot, State, Traffic, TrafficRouter,
     kubernetes::HttpRoute,
-    metrics::{
-        self, Criterion, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Statistic,
-        Window,
-    },
+    metrics::{self, Measurement, Metric, MetricsSource, Missing, Observation, Selector, Window},
     testkit::fence,
-};
-use tidegate_registry::{
-    Cause, Channel, Channels, Content, Draft, Expect, InMemory, ModelRef, ModelStore, Stamp,
 };
 
 use crate::{
     cluster::{Cluster, route_at},
-    insist,
     rights::{deployer, router, with_examples},
+    rollout::Ground,
 };
 
 /// 10 000 requests a window, split as the route says, of which so many in a thousand fail on the candidate.
@@ -65,7 +58,7 @@ impl fmt::Display for Requests {
 #[tokio::test]
 #[ignore = "needs kube-apiserver and kube-controller-manager (KUBEBUILDER_ASSETS)"]
 async fn whole_canaries_on_a_kube_apiserver_promote_and_roll_back() {
-    let cluster = with_examples().await;
+    let cluster = with_examples(&["rbac.yaml", "services.yaml", "route.yaml"]).await;
     tokio::select! {
         () = rollouts(&cluster) => {}
         () = cluster.run_pods() => {}
@@ -74,63 +67,19 @@ async fn whole_canaries_on_a_kube_apiserver_promote_and_roll_back() {
 }
 
 async fn rollouts(cluster: &Cluster) {
-    let store = InMemory::default();
-    let at = WallClock::system().now();
-    let publish = async |model: &str| {
-        let model: ModelRef = model.parse().unwrap();
-        let content = Content::bytes([("weights.bin".parse().unwrap(), model.to_string().into())]);
-        let draft = Draft::new(model, Stamp { by: "ada".to_owned(), at });
-        Release::from(&store.publish(draft, content, &()).await.unwrap())
-    };
-    let first = publish("fraud@1.0.0").await;
-    let (second, third) = (publish("fraud@1.1.0").await, publish("fraud@1.2.0").await);
-    let channels = Channels::new(Arc::new(store.clone()));
-    let (production, stamp) = (Channel::production(), Stamp { by: "ada".to_owned(), at });
-    let moved =
-        channels.promote(&first.model, &production, &Expect::Absent, Cause::Promote, stamp.clone()).await;
-    channels.settle(first.model.name(), &production, moved.unwrap().seq, stamp).await.unwrap();
-    let stable = Workload { slot: Slot::Stable, release: first.clone(), share: Weight::FULL };
-    insist(&deployer(cluster), &stable, 1).await;
+    let ground = Ground::new(cluster, Arc::new(router(cluster)));
+    let first = ground.first("fraud@1.0.0").await;
+    let (second, third) = (ground.publish("fraud@1.1.0").await, ground.publish("fraud@1.2.0").await);
+    let requests = |failing| Requests { router: router(cluster), failing };
 
-    let end = drive(cluster, &store, 1, "ci-1", &first, &second).await;
-    assert_eq!(end, State::Promoted);
+    let (driver, _handle) = ground.open("ci-1", &first, &second, requests(1)).await;
+    assert_eq!(driver.run().await.unwrap(), State::Promoted);
     rests_on(cluster, &second, &[10_000, 0]).await;
 
-    let end = drive(cluster, &store, 300, "ci-2", &second, &third).await;
+    let (driver, _handle) = ground.open("ci-2", &second, &third, requests(300)).await;
+    let end = driver.run().await.unwrap();
     assert!(matches!(end, State::RolledBack { .. }), "{end}");
     rests_on(cluster, &second, &[10_000, 0]).await;
-}
-
-async fn drive(
-    cluster: &Cluster,
-    store: &InMemory,
-    failing: u64,
-    id: &str,
-    stable: &Release,
-    candidate: &Release,
-) -> State {
-    let mut spec = PlanSpec::canary("serving/fraud".parse().unwrap(), stable.clone(), candidate.clone());
-    spec.criteria = vec![Criterion::at_most(Metric::errors(), Statistic::Share, 0.05)];
-    spec.bake_criteria = spec.criteria.clone();
-    spec.steps.iter_mut().for_each(|step| step.soak = Duration::ZERO);
-    spec.timing = Timing {
-        bake: Duration::from_secs(1),
-        drain: Duration::from_millis(500),
-        window: Duration::from_millis(500),
-        patience: Duration::from_secs(60),
-        ..spec.timing
-    };
-    let world = World {
-        store: Arc::new(store.clone()),
-        log: Arc::new(store.clone()),
-        metrics: Arc::new(Requests { router: router(cluster), failing }),
-        router: Arc::new(router(cluster)),
-        deployer: Arc::new(deployer(cluster)),
-        gates: Gatekeepers::default(),
-        clock: WallClock::system(),
-    };
-    let (driver, _handle) = Driver::open(world, id.parse().unwrap(), spec.build().unwrap()).await.unwrap();
-    driver.run().await.unwrap()
 }
 
 /// Only stable runs, and all traffic goes there.

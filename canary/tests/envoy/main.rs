@@ -9,6 +9,8 @@
 mod fake;
 mod ground;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod server;
 
 use tempfile::TempDir;

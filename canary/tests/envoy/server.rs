@@ -1,7 +1,6 @@
 //! A real Envoy. It ends with the value.
 
 use std::{
-    net::TcpListener,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
@@ -10,7 +9,10 @@ use std::{
 use tempfile::TempDir;
 use tidegate_canary::{Envoy, RouteId};
 
-use crate::ground::{SLOTS, Sides};
+use crate::{
+    ground::{SLOTS, Sides},
+    ports::free_port,
+};
 
 /// The text in the documentation, which must work as it stands there.
 const LISTENER: &str = include_str!("../../src/envoy/listener.yaml");
@@ -115,8 +117,4 @@ fn spawn(config: &str, log: &str) -> Ends {
     });
     start.recv().unwrap().expect("ENVOY_BIN is the Envoy to test against");
     Ends(Some(end), Some(thread))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod runtime_api;
 mod server;
 
@@ -16,7 +18,10 @@ use tidegate_canary::{
     testkit::{fence, router::Routes, router_conformance},
 };
 
-use crate::runtime_api::{Fault, Inner, RuntimeApi};
+use crate::{
+    ports::free_port,
+    runtime_api::{Fault, Inner, RuntimeApi},
+};
 
 const FRAUD: &str = "/maps/serving/fraud.map";
 const SPAM: &str = "/maps/serving/spam.map";
@@ -247,8 +252,7 @@ async fn nobody_at_the_socket_is_unavailable() {
     let api = api();
     let gone = format!("{}x", api.socket());
     unavailable(&HaProxy::new(&gone, "/maps").unwrap().observe(&route()).await, "check its address");
-    // The port of a listener that is gone.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let tcp = HaProxyWeights::new(&format!("127.0.0.1:{port}"), "stable", "candidate").unwrap();
     unavailable(&tcp.apply(&backend(), &split(10), fence(1)).await, "check its address");
 }
@@ -457,7 +461,7 @@ async fn weights_are_observed_as_they_are() {
     assert_eq!(seen.fence, Some(fence(7)));
     let shares = [Slot::Stable, Slot::Baseline, Slot::Candidate]
         .map(|slot| seen.traffic.weight(slot).as_basis_points());
-    assert_eq!(shares, [3_332, 3_334, 3_334]);
+    assert_eq!(shares, [3_333, 3_333, 3_334]);
     set("set server fraud/candidate state drain");
     let seen = router.observe(&backend()).await.unwrap().traffic;
     assert_eq!(seen.weight(Slot::Candidate), Weight::NONE);

@@ -3,7 +3,6 @@
 
 use std::{
     fmt::Write,
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -17,6 +16,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
 };
+
+use crate::ports::free_port;
 
 /// A running HAProxy.
 pub(crate) struct Server {
@@ -233,8 +234,4 @@ async fn ask(socket: &str, command: &str) -> Option<String> {
 
 fn signal(name: &str, target: &str) {
     let _sent = Command::new("kill").args([&format!("-{name}"), "--", target]).stderr(Stdio::null()).status();
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -221,7 +221,7 @@ async fn what_others_did_to_the_weights_is_seen_and_mended() {
             .for_each(|(backend, weight)| backend["weight"] = weight.into());
     });
     let seen = router.observe(&route()).await.unwrap();
-    assert_eq!(seen.traffic.weight(Slot::Candidate), Weight::basis_points(3_334).unwrap());
+    assert_eq!(seen.traffic.weight(Slot::Candidate), Weight::basis_points(3_333).unwrap());
     router.apply(&route(), &split(10), fence(7)).await.unwrap();
     assert_eq!(router.observe(&route()).await.unwrap(), Observed::new(split(10), Some(fence(7))));
 }

@@ -239,7 +239,7 @@ async fn weights_of_others_are_read_as_ingress_nginx_means_them() {
         ("25", None, 2_500),
         ("0", None, 0),
         ("700", None, 10_000),
-        ("1", Some("3"), 3_334),
+        ("1", Some("3"), 3_333),
         ("0", Some("0"), 0),
     ];
     for (weight, total, expected) in cases {
@@ -256,4 +256,14 @@ async fn weights_of_others_are_read_as_ingress_nginx_means_them() {
         let seen = router.observe(&FRAUD.parse().unwrap()).await.unwrap().traffic;
         assert_eq!(seen.weight(Slot::Candidate).as_basis_points(), expected, "{weight} of {total:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_canary_is_no_route() {
+    let Case { router, server, .. } = case();
+    router.apply(&FRAUD.parse().unwrap(), &split(10), fence(7)).await.unwrap();
+    server.remove(FRAUD);
+    let error = router.observe(&FRAUD.parse().unwrap()).await.unwrap_err();
+    assert!(matches!(error, ActuatorError::Refused { .. }), "{error:?}");
+    assert!(server.holds(CANARY));
 }

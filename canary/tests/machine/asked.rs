@@ -66,7 +66,8 @@ fn every_gate_of_a_step_has_to_open() {
 
 #[test]
 fn a_freeze_stops_the_beginning_and_each_step_and_never_an_abort() {
-    let frozen = || Event::Frozen { why: "holidays".to_owned() };
+    let these = |on: &[usize]| Event::Frozen { on: on.iter().copied().collect(), why: "holidays".to_owned() };
+    let frozen = || these(&[0]);
     let mut fresh = Rollout::new(canary());
     let now = BEGIN + Duration::from_secs(1_000_000);
     fresh.apply(&frozen(), now).unwrap();
@@ -85,6 +86,11 @@ fn a_freeze_stops_the_beginning_and_each_step_and_never_an_abort() {
     assert!(rollout.apply(&resume(), now).is_err(), "a freeze is not resumed from by accident");
     rollout.apply(&ask(Request::Override { by: by(), reason: "it is urgent".to_owned() }), now).unwrap();
     assert!(rollout.apply(&frozen(), now).is_err(), "this freeze does not count any more");
+    let mut another = rollout.clone();
+    another.apply(&these(&[0, 1]), now).unwrap();
+    assert!(another.pauses().contains(&Pause::Frozen), "but one that begins while it is on does");
+    another.apply(&frozen(), now).unwrap();
+    assert!(another.pauses().is_empty(), "until it is over");
     rollout.apply(&approve(&rollout.clone()), now).unwrap();
     rollout.apply(&Event::Thawed, now).unwrap();
     rollout.apply(&frozen(), now).unwrap();
@@ -182,4 +188,40 @@ fn another_plan_of_another_route_is_refused() {
     let other = PlanSpec { route: "serving/spam".parse().unwrap(), ..spec() }.build().unwrap();
     let refused = rollout.apply(&ask(Request::Replace { by: by(), plan: Box::new(other) }), now).unwrap_err();
     assert!(refused.to_string().contains("rollout of its own"), "{refused}");
+}
+
+#[test]
+fn what_was_undecided_goes_on_by_itself_once_it_is_decided() {
+    let (mut rollout, mut now) = at(canary(), |state| matches!(state, State::Analyse { .. }));
+    while rollout.pauses().is_empty() {
+        let tidegate_canary::Duty::Observe { window, due, .. } = rollout.duty() else { panic!() };
+        let candidate = crate::walk::seen(0, 2);
+        let samples = vec![tidegate_canary::Sample { candidate, baseline: None }];
+        rollout.apply(&Event::Observed { window, samples }, due).unwrap();
+        now = due;
+    }
+    assert_eq!(rollout.pauses(), &[Pause::Undecided].into());
+    let many = {
+        let tidegate_canary::Duty::Observe { window, .. } = rollout.duty() else { panic!() };
+        let samples =
+            vec![tidegate_canary::Sample { candidate: crate::walk::seen(0, 5_000), baseline: None }];
+        Event::Observed { window, samples }
+    };
+    let mut held = rollout.clone();
+    held.apply(&ask(Request::Hold { by: by() }), now).unwrap();
+    held.apply(&many, when(&held, now)).unwrap();
+    assert!(matches!(held.state(), State::Analyse { .. }), "but not past a person: {}", held.state());
+    rollout.apply(&many, when(&rollout, now)).unwrap();
+    assert!(matches!(rollout.state(), State::Gate { .. }), "{}", rollout.state());
+    assert!(rollout.pauses().is_empty());
+}
+
+#[test]
+fn a_rush_is_not_held_half_way() {
+    let (mut rollout, now) = at(canary(), |state| matches!(state, State::Analyse { .. }));
+    rollout.apply(&ask(Request::Promote { by: by(), reason: "now".to_owned() }), now).unwrap();
+    let refused = rollout.apply(&ask(Request::Hold { by: by() }), now).unwrap_err();
+    assert!(refused.to_string().contains("abort it"), "{refused}");
+    rollout.apply(&ask(Request::Abort { by: by(), reason: "no".to_owned() }), now).unwrap();
+    assert!(matches!(rollout.state(), State::Retreat { .. }));
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tidegate_canary::{
-    Duty, Key, Plan, PlanSpec, Rollout, Slot, State, Weight, Workload,
-    metrics::{Criterion, Metric, Statistic, Verdict},
+    Duty, Event, Exception, Key, Plan, PlanSpec, Rollout, Sample, Slot, State, Weight, Workload,
+    metrics::{Criterion, Measurement, Metric, Missing, Statistic, Verdict, Window},
 };
 
-use crate::walk::{BEGIN, good, release, when};
+use crate::walk::{BEGIN, good, release, seen, when};
 
 /// What is told to router and deployer on the way, and the end.
 fn told(plan: Plan) -> (Vec<String>, State) {
@@ -156,4 +156,53 @@ fn a_canary_may_begin_with_a_shadow() {
     assert_eq!(end, State::Promoted);
     assert!(told[1].starts_with("100% stable, 0% candidate, 10% of stable mirrored"), "{told:?}");
     assert!(told[2].starts_with("90% stable, 10% candidate on"), "{told:?}");
+}
+
+/// Those who send the header, at their risk.
+fn testers() -> Exception {
+    let key = Key::Header("x-preview".to_owned());
+    Exception { key, value: "yes".to_owned(), to: Slot::Candidate }
+}
+
+#[test]
+fn a_preview_is_watched_but_not_waited_for() {
+    let mut spec = PlanSpec::blue_green(route(), release("1.0.0"), release("1.1.0"));
+    spec.exceptions = vec![testers()];
+    let mut rollout = Rollout::new(with_errors(spec));
+    let mut at = BEGIN + Duration::from_secs(1_000_000);
+    while !matches!(rollout.state(), State::Gate { step: 0, .. }) {
+        // Nobody looks at it.
+        let event = match rollout.duty() {
+            Duty::Observe { window, compared, .. } => {
+                assert_eq!(compared, None, "testers are not compared with users");
+                observed(window, Measurement::Missing(Missing::NoData))
+            }
+            _ => good(&rollout),
+        };
+        at = when(&rollout, at);
+        rollout.apply(&event, at).unwrap();
+        assert!(rollout.pauses().is_empty(), "{:?}", rollout.pauses());
+    }
+    // Now somebody does, and sees nothing but errors.
+    let Duty::Observe { window, .. } = rollout.duty() else { panic!("{:?}", rollout.duty()) };
+    rollout.apply(&observed(window, seen(200, 200)), when(&rollout, at)).unwrap();
+    assert!(matches!(rollout.state(), State::Retreat { .. }), "{}", rollout.state());
+}
+
+fn observed(window: Window, candidate: Measurement) -> Event {
+    Event::Observed { window, samples: vec![Sample { candidate, baseline: None }] }
+}
+
+#[test]
+fn an_ab_test_may_compare_those_who_send_a_header() {
+    let mut spec = PlanSpec::shadow(route(), release("1.0.0"), release("1.1.0"));
+    spec.steps[0].mirror = Weight::NONE;
+    spec.criteria = vec![Criterion::compare(Metric::errors())];
+    spec.bake_criteria.clear();
+    spec.timing.bake = Duration::ZERO;
+    assert!(spec.clone().build().is_err(), "the candidate has no requests at all");
+    spec.exceptions = vec![testers()];
+    let (told, end) = told(spec.build().unwrap());
+    assert!(matches!(end, State::Compared { verdict: Verdict::Pass, .. }), "{end}");
+    assert!(told[1].starts_with("100% stable, 0% candidate"), "{told:?}");
 }

@@ -109,11 +109,13 @@ pub(crate) fn events(rollout: &Rollout) -> Vec<Event> {
     let mut events = vec![
         abort(),
         approve(rollout),
+        Event::Barred { why: reason() },
         Event::Checked,
         Event::Drifted { why: reason() },
         Event::Elapsed,
         Event::Failed { why: reason() },
-        Event::Frozen { why: reason() },
+        Event::Frozen { on: [0].into(), why: reason() },
+        Event::Frozen { on: [0, 1].into(), why: reason() },
         Event::Ask(Request::Hold { by: by() }),
         Event::Opened { gate: 0, by: by() },
         Event::Ask(Request::Override { by: by(), reason: reason() }),
@@ -191,7 +193,7 @@ fn shape(rollout: &Rollout, age: u32) -> String {
         _ => String::new(),
     };
     let (name, verdict) = (name(rollout.state()), rollout.verdict());
-    format!("{name}{place} {:?} {} {verdict:?} {age}", rollout.pauses(), rollout.knows_of_freeze())
+    format!("{name}{place} {:?} {:?} {verdict:?} {age}", rollout.pauses(), rollout.freezes())
 }
 
 pub(crate) struct Edge {

@@ -11,6 +11,8 @@ mod fake;
 #[path = "../envoy/ground.rs"]
 mod ground;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod server;
 
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! A real nginx. It ends with the value.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use tidegate_canary::{Nginx, RouteId};
 
-use crate::ground::{SLOTS, Sides};
+use crate::{
+    ground::{SLOTS, Sides},
+    ports::free_port,
+};
 
 /// The text in the documentation, which must work as it stands there.
 const SERVER: &str = include_str!("../../src/nginx/server.conf");
@@ -37,8 +37,7 @@ impl Server {
     pub(crate) async fn start(sides: &Sides, another: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let file = |name: &str| directory.path().join(name).display().to_string();
-        let [port, state] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, state] = [port, state].map(|listener| listener.local_addr().unwrap().port());
+        let [port, state] = [(); 2].map(|()| free_port());
         std::fs::create_dir(file("tidegate")).unwrap();
         let location =
             SERVER.split_inclusive("    location").last().unwrap().trim_end().trim_end_matches('}');

@@ -15,7 +15,7 @@ use tidegate_canary::{
     notify::{Format, Recipient, Sns, Undelivered, Webhook},
 };
 
-use crate::{bad, client, promoted, server::Server, webhook::SECRET};
+use crate::{bad, client, ports::free_port, promoted, server::Server, webhook::SECRET};
 
 #[expect(
     clippy::disallowed_methods,
@@ -51,7 +51,7 @@ impl Drop for MiniStack {
 
 impl MiniStack {
     async fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap();
         let shell = Command::new("sh")
             .args(["-c", SHELL, "sh"])

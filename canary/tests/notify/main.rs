@@ -14,6 +14,8 @@ mod live;
 mod narrator;
 mod outside;
 mod pagerduty;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod server;
 mod sns;
 #[path = "../machine/walk.rs"]

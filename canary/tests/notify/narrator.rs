@@ -8,7 +8,7 @@ use std::{
 use tidegate_canary::{
     AtHorizon, Entry, Event, OnDrift, Plan, Record, Request, Rollout, State,
     metrics::{Measurement, Observation},
-    notify::{Incident, Kind, Narrator, Notice, Severity, notices},
+    notify::{Incident, Kind, Narrate as _, Narrator, Notice, Severity, notices},
 };
 use tidegate_registry::Seq;
 

@@ -5,6 +5,8 @@
 
 mod crashing;
 mod logs;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod recovery;
 mod replacing;
 mod rollout;
@@ -15,7 +17,7 @@ mod stopping;
 
 use async_trait::async_trait;
 use tidegate_canary::{
-    ActuatorError, Deployer, Fence, LocalProcesses, Readiness, Slot, Workload,
+    ActuatorError, Deployer, Fence, LocalProcesses, Readiness, Rehearsed, Slot, Workload,
     testkit::{deployer::Slots, deployer_conformance},
 };
 
@@ -32,6 +34,10 @@ struct Guarded {
 impl Deployer for Guarded {
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         self.servers.ensure(workload, fence).await
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        self.servers.rehearse(workload).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
@@ -53,7 +59,7 @@ async fn fixed_slots() -> Slots<Guarded> {
     let stage = Stage::new();
     let mut spec = stage.spec();
     for slot in [Slot::Stable, Slot::Baseline, Slot::Candidate] {
-        spec.ports.insert(slot, stage::free_port());
+        spec.ports.insert(slot, ports::free_port());
     }
     let deployer = Guarded { servers: stage.open_with(spec).await.unwrap(), _stage: stage };
     Slots { deployer, releases: [release("1.0.0"), release("1.1.0")] }

@@ -12,10 +12,10 @@ use tidegate_canary::{ActuatorError, Deployer, Readiness, Slot, testkit::fence};
 use tidegate_registry::Digest;
 
 use crate::{
+    ports::free_port,
     server::Behaviour,
     stage::{
-        self, Stage, TOKEN, becomes_absent, becomes_ready, fails, free_port, get, lives, release, until, who,
-        workload,
+        self, Stage, TOKEN, becomes_absent, becomes_ready, fails, get, lives, release, until, who, workload,
     },
 };
 

@@ -1,13 +1,13 @@
 //! What is wrong with a spec is said before anything is started.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, os::unix::fs::PermissionsExt, time::Duration};
 
 use tidegate_canary::{
-    ActuatorError, Slot,
+    ActuatorError, Deployer, Rehearsed, Slot,
     process::{Command, ServerSpec},
 };
 
-use crate::stage::{SLOTS, Stage, TOKEN, command};
+use crate::stage::{SLOTS, Stage, TOKEN, command, workload};
 
 #[tokio::test]
 async fn a_spec_that_does_not_hold_up_starts_nothing() {
@@ -81,4 +81,57 @@ fn a_spec_is_data() {
     {
         serde_json::from_str::<ServerSpec>(wrong).unwrap_err();
     }
+}
+
+#[tokio::test]
+async fn a_rehearsal_finds_a_program_that_could_not_be_started_and_starts_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().canonicalize().unwrap();
+    let file = |name: &str, mode| {
+        let path = folder.join(name);
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, plain) = (file("serve-fraud", 0o755), file("plain", 0o644));
+    let folder = folder.to_str().unwrap();
+    let rehearsed = async |change: &dyn Fn(&mut Command)| {
+        let stage = Stage::new();
+        let mut spec = stage.spec();
+        change(&mut spec.command);
+        let servers = stage.open_with(spec).await.unwrap();
+        let answer = servers.rehearse(&workload(Slot::Candidate, "1.1.0")).await;
+        assert_eq!(servers.status(Slot::Candidate).await.unwrap(), tidegate_canary::Readiness::Absent);
+        stage.end(servers).await;
+        answer.map_err(|error| error.source().unwrap().to_string())
+    };
+    let program = |text: &str| {
+        let text = text.to_owned();
+        move |command: &mut Command| command.program.clone_from(&text)
+    };
+    let accepted = Ok(Rehearsed::Accepted);
+    assert_eq!(rehearsed(&|_| ()).await, accepted);
+    assert_eq!(rehearsed(&program(&good)).await, accepted);
+    assert_eq!(rehearsed(&program("sh")).await, accepted, "it is in the PATH that this test has");
+    assert_eq!(rehearsed(&program("{directory}/serve")).await, Ok(Rehearsed::Unknown));
+    assert_eq!(rehearsed(&program("./serve")).await, Ok(Rehearsed::Unknown), "it begins among the files");
+    for path in [plain, format!("{folder}/gone"), folder.to_owned()] {
+        let why = rehearsed(&program(&path)).await.unwrap_err();
+        assert!(why.contains(&path) && why.contains("command.program"), "{why}");
+    }
+    let why = rehearsed(&program("serve-fraud")).await.unwrap_err();
+    assert!(why.starts_with("there is no program `serve-fraud`"), "{why}");
+    let beside = |command: &mut Command| {
+        command.program = "serve-fraud".to_owned();
+        command.env.insert("PATH".to_owned(), format!("/nowhere:{folder}"));
+    };
+    assert_eq!(rehearsed(&beside).await, accepted, "a server has the PATH of its spec");
+    let elsewhere = |command: &mut Command| command.directory = Some(format!("{folder}/gone"));
+    let why = rehearsed(&elsewhere).await.unwrap_err();
+    assert!(why.contains("command.directory"), "{why}");
+    let within = |command: &mut Command| {
+        command.program = "./serve-fraud".to_owned();
+        command.directory = Some(folder.to_owned());
+    };
+    assert_eq!(rehearsed(&within).await, accepted);
 }

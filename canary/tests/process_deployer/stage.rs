@@ -1,11 +1,10 @@
 //! A state directory, releases, and the promise that no process is left.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU16, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -56,16 +55,6 @@ pub(crate) fn command() -> Command {
         .with_env("TOKEN", TOKEN);
     command.directory = Some("{directory}".to_owned());
     command
-}
-
-/// A port that is nobody's and stays so: neither the system nor a supervisor gives out those below 10 000.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = 4_000 + u16::try_from(std::process::id() % 50).unwrap() * 100;
-    let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    std::iter::repeat_with(|| own + NEXT.fetch_add(1, Ordering::SeqCst) % 100)
-        .find(|port| free(*port))
-        .unwrap()
 }
 
 pub(crate) fn workload(slot: Slot, version: &str) -> Workload {

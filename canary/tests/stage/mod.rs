@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,6 +28,9 @@ use tidegate_registry::{
 };
 
 pub(crate) const BEGIN: SystemTime = SystemTime::UNIX_EPOCH;
+
+/// So often a driver keeps snapshots in tests, which then begin with one and go on with what followed.
+pub(crate) const OFTEN: NonZeroU64 = NonZeroU64::new(3).unwrap();
 
 pub(crate) struct Stage {
     pub(crate) store: InMemory,
@@ -168,7 +172,7 @@ impl Stage {
 
     pub(crate) async fn run(&self) -> Result<State, Error> {
         let (driver, _handle) = Driver::open(self.world(), id(), self.plan()).await?;
-        driver.run().await
+        driver.snapshot_every(OFTEN).run().await
     }
 }
 

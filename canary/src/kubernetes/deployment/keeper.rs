@@ -15,21 +15,19 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
 };
 use serde_json::{Value, json};
+use tidegate_registry::Seq;
 
-use super::{
-    ledger::Ledger,
-    names::Names,
-    request::{Collection, Conflict, fence},
-};
+use super::{conflict::Conflict, ledger::Ledger, names::Names};
 use crate::{
-    ActuatorError, BoxError, Fence, Slot, Workload,
-    kubernetes::{FENCE, failure::Failure},
+    ActuatorError, BoxError, Fence, Rehearsed, Slot, Workload,
+    kubernetes::{
+        FENCE,
+        failure::Failure,
+        head::fence,
+        request::{Collection, MANAGED_BY, MANAGER, rehearsed},
+    },
 };
 
-/// The field manager, and what [`MANAGED_BY`] says of objects that are ours.
-pub(in crate::kubernetes) const MANAGER: &str = "tidegate";
-/// The label that says whose an object is.
-pub(in crate::kubernetes) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The field manager of claims.
 const CLAIMER: &str = "tidegate-claim";
 /// How often a change is planned again because somebody else wrote the object in between. Controllers do, a
@@ -129,7 +127,7 @@ impl Keeper {
 
     /// The object of `slot`, if there is one.
     pub(in crate::kubernetes) async fn read(&self, slot: Slot) -> Result<Option<Live>, ActuatorError> {
-        let read = self.objects.ask("get", self.objects.api.get_opt(self.names.of(slot))).await;
+        let read = self.objects.ask("get", || self.objects.api.get_opt(self.names.of(slot))).await;
         let read = read.map_err(|failure| failure.of(&self.target(slot)))?;
         read.map(|object| Live::of(object).map_err(|why| self.refused(slot, why))).transpose()
     }
@@ -189,6 +187,40 @@ impl Keeper {
         }
     }
 
+    /// Whether `workload` could be made what the object of its slot says: the very same apply, as a dry run.
+    pub(in crate::kubernetes) async fn rehearse<K: Recipe>(
+        &self,
+        recipe: &K,
+        workload: &Workload,
+    ) -> Result<Rehearsed, ActuatorError> {
+        let slot = workload.slot;
+        let live = self.read(slot).await?;
+        if live.as_ref().is_some_and(Live::ending) {
+            return Err(Failure::Later(Let::Ending.into(), None).of(&self.target(slot)));
+        }
+        // Nobody acts with it.
+        let fence = live.as_ref().and_then(|live| live.fence).unwrap_or(Fence::new(Seq::FIRST));
+        self.ledger.rehearse(fence).await?;
+        let tried = match &live {
+            None => {
+                let place = Place { name: self.names.of(slot), live: None, ours: true };
+                let wanted = self.wanted(recipe, workload, fence, &place);
+                self.apply("create` and `patch", place.name, &dry(by(MANAGER, false)), &wanted)
+                    .await
+                    .map(drop)
+            }
+            Some(live) => self.put(recipe, workload, fence, live, dry).await,
+        };
+        rehearsed(tried).map_err(|failure| match failure {
+            Failure::Conflict(conflict) => match Conflict::of(conflict) {
+                Conflict::Fields(held) => self.refused(slot, Let::Held(held)),
+                Conflict::Invalid(why) => self.refused(slot, why),
+                Conflict::Stale(why) => Failure::Later(why, None).of(&self.target(slot)),
+            },
+            failure => failure.of(&self.target(slot)),
+        })
+    }
+
     /// Removes the object of `slot`; it is gone when everything that it owns is.
     pub(in crate::kubernetes) async fn remove(
         &self,
@@ -239,7 +271,7 @@ impl Keeper {
         let mut wanted = self.wanted(recipe, workload, offered, &place);
         K::lull(&mut wanted);
         // Servers do not say which of the two is missing.
-        self.apply("create` and `patch", place.name, CLAIMER, false, &wanted).await
+        self.apply("create` and `patch", place.name, &by(CLAIMER, false), &wanted).await
     }
 
     async fn fill<K: Recipe>(
@@ -249,27 +281,46 @@ impl Keeper {
         offered: Fence,
         live: &Live,
     ) -> Result<(), Failure> {
-        let place = Place { name: self.names.of(workload.slot), live: Some(&live.object), ours: live.ours() };
-        let mut wanted = self.wanted(recipe, workload, offered, &place);
-        wanted["metadata"]["uid"] = live.uid.clone().into();
-        wanted["metadata"]["resourceVersion"] = live.version.clone().into();
-        self.apply("patch", place.name, MANAGER, place.ours, &wanted).await?;
+        self.put(recipe, workload, offered, live, |params| params).await?;
         if live.claimed() {
             // Without the `uid` it would make what somebody has removed meanwhile.
+            let name = self.names.of(workload.slot);
             let nothing = json!({
-                "apiVersion": self.objects.kind.api_version,
+                "apiVersion": self.objects.kind.api_version(),
                 "kind": self.objects.kind.kind,
-                "metadata": {"name": place.name, "uid": live.uid},
+                "metadata": {"name": name, "uid": live.uid},
             });
-            self.apply("patch", place.name, CLAIMER, false, &nothing).await?;
+            self.apply("patch", name, &by(CLAIMER, false), &nothing).await?;
         }
         Ok(())
     }
 
+    /// Applies what is wanted over `live`, in earnest or not, as `how` says.
+    async fn put<K: Recipe>(
+        &self,
+        recipe: &K,
+        workload: &Workload,
+        offered: Fence,
+        live: &Live,
+        how: fn(PatchParams) -> PatchParams,
+    ) -> Result<(), Failure> {
+        let place = Place { name: self.names.of(workload.slot), live: Some(&live.object), ours: live.ours() };
+        let mut wanted = self.wanted(recipe, workload, offered, &place);
+        wanted["metadata"]["uid"] = live.uid.clone().into();
+        wanted["metadata"]["resourceVersion"] = live.version.clone().into();
+        match self.apply("patch", place.name, &how(by(MANAGER, place.ours)), &wanted).await {
+            // A router by replicas has put its fence here.
+            Err(Failure::Conflict(conflict)) if Conflict::is_with_ourselves(&conflict) => {
+                self.apply("patch", place.name, &how(by(MANAGER, true)), &wanted).await.map(drop)
+            }
+            applied => applied.map(drop),
+        }
+    }
+
     fn wanted<K: Recipe>(&self, recipe: &K, workload: &Workload, offered: Fence, place: &Place<'_>) -> Value {
         let mut wanted = recipe.wanted(workload, place);
-        wanted["apiVersion"] = self.objects.kind.api_version.clone().into();
-        wanted["kind"] = self.objects.kind.kind.clone().into();
+        wanted["apiVersion"] = self.objects.kind.api_version().into();
+        wanted["kind"] = self.objects.kind.kind.into();
         wanted["metadata"]["name"] = place.name.into();
         wanted["metadata"]["namespace"] = self.objects.namespace.clone().into();
         if self.stamps {
@@ -285,13 +336,11 @@ impl Keeper {
         &self,
         verb: &'static str,
         name: &str,
-        manager: &str,
-        force: bool,
+        params: &PatchParams,
         object: &Value,
     ) -> Result<DynamicObject, Failure> {
-        let params = PatchParams { field_manager: Some(manager.to_owned()), force, ..PatchParams::default() };
         let patch = Patch::Apply(object);
-        self.objects.ask(verb, self.objects.api.patch(name, &params, &patch)).await
+        self.objects.ask(verb, || self.objects.api.patch(name, params, &patch)).await
     }
 
     async fn delete(&self, slot: Slot, live: &Live) -> Result<(), Failure> {
@@ -303,8 +352,18 @@ impl Keeper {
             }),
             ..DeleteParams::default()
         };
-        self.objects.ask("delete", self.objects.api.delete(self.names.of(slot), &params)).await.map(drop)
+        self.objects.ask("delete", || self.objects.api.delete(self.names.of(slot), &params)).await.map(drop)
     }
+}
+
+/// An apply in the name of `manager`.
+fn by(manager: &str, force: bool) -> PatchParams {
+    PatchParams { field_manager: Some(manager.to_owned()), force, ..PatchParams::default() }
+}
+
+/// The same, as a dry run.
+fn dry(params: PatchParams) -> PatchParams {
+    params.dry_run()
 }
 
 impl Live {

@@ -8,13 +8,15 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    keeper::MANAGER,
-    request::{Collection, Conflict, fence},
-};
+use super::conflict::Conflict;
 use crate::{
-    ActuatorError, Fence,
-    kubernetes::{FENCE, failure::Failure},
+    ActuatorError, Fence, Rehearsed,
+    kubernetes::{
+        FENCE,
+        failure::Failure,
+        head::fence,
+        request::{Collection, Kind, MANAGED_BY, MANAGER, rehearsed},
+    },
 };
 
 /// How often the ConfigMap is read again because another driver wrote it in between.
@@ -31,7 +33,7 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(client: Client, namespace: &str, base: &str) -> Self {
         let name = format!("{base}-tidegate");
-        let maps = Collection::new(client, namespace, ["", "v1", "ConfigMap", "configmaps"]);
+        let maps = Collection::new(client, &Kind::CONFIG_MAP, namespace);
         let target = maps.target(&name);
         Self { maps, name, target }
     }
@@ -48,7 +50,7 @@ impl Ledger {
         let mut found = None;
         let mut attempts = ATTEMPTS;
         loop {
-            let kept = self.maps.ask("get", self.maps.api.get_opt(&self.name)).await.map_err(failed)?;
+            let kept = self.maps.ask("get", || self.maps.api.get_opt(&self.name)).await.map_err(failed)?;
             let held = match &kept {
                 Some(kept) => fence(kept).map_err(|no_fence| failed(Failure::Never(no_fence.into())))?,
                 None => match found {
@@ -61,8 +63,8 @@ impl Ledger {
             }
             let written = match &kept {
                 Some(_) if held == Some(offered) => return Ok(()),
-                Some(kept) => self.raise(kept, offered).await,
-                None => self.begin(offered).await,
+                Some(kept) => self.raise(kept, offered, false).await,
+                None => self.begin(offered, false).await,
             };
             attempts -= 1;
             match written {
@@ -78,28 +80,40 @@ impl Ledger {
         }
     }
 
-    async fn begin(&self, offered: Fence) -> Result<(), Failure> {
+    /// Whether a fence could be remembered: the same write, as a dry run.
+    pub(super) async fn rehearse(&self, fence: Fence) -> Result<Rehearsed, ActuatorError> {
+        let failed = |failure: Failure| failure.of(&self.target);
+        let kept = self.maps.ask("get", || self.maps.api.get_opt(&self.name)).await.map_err(failed)?;
+        let tried = match &kept {
+            Some(kept) => self.raise(kept, fence, true).await,
+            None => self.begin(fence, true).await,
+        };
+        rehearsed(tried).map_err(failed)
+    }
+
+    async fn begin(&self, offered: Fence, dry_run: bool) -> Result<(), Failure> {
         let object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
                 "name": self.name,
-                "labels": {"app.kubernetes.io/managed-by": MANAGER},
+                "labels": {MANAGED_BY: MANAGER},
                 "annotations": {FENCE: offered.get().to_string()},
             },
         });
         let object = serde_json::from_value(object).expect("it is an object");
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        self.maps.ask("create", self.maps.api.create(&params, &object)).await.map(drop)
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), dry_run };
+        self.maps.ask("create", || self.maps.api.create(&params, &object)).await.map(drop)
     }
 
-    async fn raise(&self, kept: &DynamicObject, offered: Fence) -> Result<(), Failure> {
+    async fn raise(&self, kept: &DynamicObject, offered: Fence, dry_run: bool) -> Result<(), Failure> {
         let patch = json!({"metadata": {
             "resourceVersion": kept.metadata.resource_version,
             "annotations": {FENCE: offered.get().to_string()},
         }});
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(MANAGER.to_owned()), dry_run, ..PatchParams::default() };
         let patch = Patch::Merge(&patch);
-        self.maps.ask("patch", self.maps.api.patch(&self.name, &params, &patch)).await.map(drop)
+        self.maps.ask("patch", || self.maps.api.patch(&self.name, &params, &patch)).await.map(drop)
     }
 }

@@ -1,12 +1,12 @@
 //! Slots that are Deployments.
 
+mod conflict;
 pub(super) mod keeper;
 mod ledger;
 pub(super) mod names;
-pub(super) mod pattern;
 pub(super) mod pods;
-pub(super) mod request;
 pub(super) mod rollout;
+mod scale;
 pub(super) mod template;
 
 use std::fmt;
@@ -21,15 +21,17 @@ use tidegate_registry::Invalid;
 
 use self::{
     keeper::Keeper,
-    pattern::Pattern,
-    request::Collection,
     rollout::{Unfit, readiness},
     template::{INSTANCE, SLOT, Template},
 };
-use super::failure::Failure;
-use crate::{ActuatorError, Deployer, Fence, Readiness, Release, Slot, Workload};
+use super::{
+    failure::Failure,
+    request::{Collection, Kind},
+};
+use crate::{
+    ActuatorError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload, pattern::Pattern,
+};
 
-const PODS: [&str; 4] = ["", "v1", "Pod", "pods"];
 /// How many pods are asked for what they say.
 const ASKED: u32 = 50;
 
@@ -73,7 +75,9 @@ const ASKED: u32 = 50;
 /// All of it is applied by server-side apply as the manager `tidegate`. The highest fence is kept in the
 /// ConfigMap `NAME-tidegate`, and on each object in the annotation [`FENCE`](super::FENCE).
 ///
-/// An autoscaler must not act on the slots: how many replicas there are is ensured here.
+/// An autoscaler must not act on the slots: how many replicas there are is ensured here. **With the router
+/// [`ReplicaRatio`](super::ReplicaRatio), whose weights are numbers of replicas, it must not be**: without
+/// [`with_replicas_by_ratio`](Self::with_replicas_by_ratio) the two undo each other's work.
 ///
 /// # Deployments that were there before
 ///
@@ -92,6 +96,13 @@ const ASKED: u32 = 50;
 /// Deployment whose `progressDeadlineSeconds` have passed has failed, with what its pods say as the reason;
 /// set these below the plan's patience. One that is being removed has failed as well, until it and its pods
 /// are gone: they end within their `terminationGracePeriodSeconds`, and then the slot is absent.
+///
+/// # A rehearsal
+///
+/// [`rehearse`](Deployer::rehearse) is the same apply and the same write of the fence, as server-side dry runs: it finds
+/// rights that are missing, what admission refuses, a quota of objects, fields of others and invalid objects, and not
+/// whether there is room for the pods or whether their images can be pulled. Where a webhook does not say that it has no
+/// side effects, a server refuses every dry run, and nothing is known.
 ///
 /// # Errors
 ///
@@ -120,9 +131,8 @@ impl Deployments {
     pub fn new(client: Client, namespace: &str, template: &Value) -> Result<Self, Invalid> {
         let namespace = template::namespace(namespace)?;
         let (template, names) = Template::read(template, &namespace)?;
-        let objects = ["apps", "v1", "Deployment", "deployments"];
-        let objects = Collection::new(client.clone(), &namespace, objects);
-        let pods = Collection::new(client.clone(), &namespace, PODS);
+        let objects = Collection::new(client.clone(), &Kind::DEPLOYMENT, &namespace);
+        let pods = Collection::new(client.clone(), &Kind::POD, &namespace);
         Ok(Self { keeper: Keeper::new(client, objects, names, true), pods, template })
     }
 
@@ -140,6 +150,25 @@ impl Deployments {
         let pattern = Pattern::parse("pattern of an image", pattern)?;
         self.template = self.template.with_image(container, pattern)?;
         Ok(self)
+    }
+
+    /// This deployer, for a route whose router is [`ReplicaRatio`](super::ReplicaRatio): a Deployment without
+    /// replicas gets what its share needs, and from then on how many there are is the router's alone.
+    ///
+    /// The template's `spec.replicas` is best the `total` of the router. All slots are behind one Service, so a
+    /// candidate gets its part of the requests from the moment when its first pods are ready, before the
+    /// first step; the router makes it exact with the step.
+    ///
+    /// Ready is what has the replicas that the router asks for. That is so of a slot that it has emptied, too:
+    /// whether a new release answers there shows when the router asks for some, and it takes none from the other
+    /// side until those are ready.
+    ///
+    /// Until the router has changed the number, the field `spec.replicas` stays the manager `tidegate`'s, at
+    /// the value that it has; then it is left out of what is applied.
+    #[must_use]
+    pub fn with_replicas_by_ratio(mut self) -> Self {
+        self.template = self.template.with_replicas_by_ratio();
+        self
     }
 
     /// This deployer, with `name` for the Deployment of `slot`.
@@ -175,6 +204,10 @@ impl Deployments {
 impl Deployer for Deployments {
     async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
         self.keeper.ensure(&self.template, workload, fence).await
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        self.keeper.rehearse(&self.template, workload).await
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
@@ -224,5 +257,5 @@ pub(super) async fn left(
 pub(super) async fn list(pods: &Collection, selector: &str) -> Result<Vec<DynamicObject>, Failure> {
     let params =
         ListParams { label_selector: Some(selector.to_owned()), limit: Some(ASKED), ..ListParams::default() };
-    Ok(pods.ask("list", pods.api.list(&params)).await?.items)
+    Ok(pods.ask("list", || pods.api.list(&params)).await?.items)
 }

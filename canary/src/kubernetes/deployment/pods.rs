@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use serde::Deserialize;
 
-use super::{request::clip, rollout::release};
-use crate::Release;
+use super::rollout::release;
+use crate::{Release, kubernetes::clip::clip};
 
 /// How many different troubles are told.
 const TROUBLES: usize = 3;
+/// How often a container may end before it is said to crash again and again.
+const RESTARTS: u32 = 3;
 
 /// The few fields of a Pod that matter here.
 #[derive(Default, Deserialize)]
@@ -40,6 +42,7 @@ struct Condition {
 struct Container {
     name: String,
     ready: bool,
+    restart_count: u32,
     state: State,
     last_state: State,
 }
@@ -75,8 +78,13 @@ pub(in crate::kubernetes) fn troubles(pods: &[DynamicObject], wanted: &Release) 
         let annotations = pod.metadata.annotations.as_ref();
         annotations.is_some_and(|annotations| release(annotations).is_ok_and(|runs| runs == *wanted))
     };
+    commonest(pods.iter().filter(runs))
+}
+
+/// The commonest troubles of `pods`, or nothing.
+pub(in crate::kubernetes) fn commonest<'a>(pods: impl Iterator<Item = &'a DynamicObject>) -> Option<String> {
     let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for pod in pods.iter().filter(runs) {
+    for pod in pods {
         let Some((what, message)) = Pod::deserialize(&pod.data).ok().and_then(|pod| pod.trouble()) else {
             continue;
         };
@@ -91,6 +99,25 @@ pub(in crate::kubernetes) fn troubles(pods: &[DynamicObject], wanted: &Release) 
     });
     let told: Vec<_> = told.collect();
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// Whether a container of `pod` has crashed again and again, and waits to be started once more.
+pub(in crate::kubernetes) fn crashes(pod: &DynamicObject) -> bool {
+    Pod::deserialize(&pod.data).is_ok_and(|pod| {
+        let Status { init_container_statuses, container_statuses, .. } = pod.status;
+        let mut containers = init_container_statuses.into_iter().chain(container_statuses);
+        containers.any(|container| {
+            let waits = container.state.waiting.is_some_and(|waiting| waiting.reason == "CrashLoopBackOff");
+            waits && container.restart_count >= RESTARTS
+        })
+    })
+}
+
+/// Whether `pod` gets requests.
+pub(in crate::kubernetes) fn is_ready(pod: &DynamicObject) -> bool {
+    Pod::deserialize(&pod.data).is_ok_and(|pod| {
+        pod.status.conditions.iter().any(|said| said.r#type == "Ready" && said.status == "True")
+    })
 }
 
 impl Pod {

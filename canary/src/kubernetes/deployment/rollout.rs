@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use serde::Deserialize;
 
-use super::request::clip;
-use crate::{Readiness, Release};
+use super::scale;
+use crate::{Readiness, Release, kubernetes::clip::clip};
 
 /// The annotation of a pod template that says which version its pods run, as `NAME@VERSION`.
 pub(in crate::kubernetes) const RELEASE: &str = "tidegate.dev/release";
@@ -101,17 +101,26 @@ pub(in crate::kubernetes) fn release(annotations: &BTreeMap<String, String>) -> 
 
 /// How far `object` is with what its template says.
 pub(in crate::kubernetes) fn readiness(object: &DynamicObject) -> Result<Readiness, Unfit> {
+    progress(object, release)
+}
+
+/// How far `object` is with the release that `told` finds in the annotations of its template, or elsewhere.
+pub(in crate::kubernetes) fn progress<E: From<Unfit>>(
+    object: &DynamicObject,
+    told: impl FnOnce(&BTreeMap<String, String>) -> Result<Release, E>,
+) -> Result<Readiness, E> {
     let Deployment { spec, status } = Deployment::deserialize(&object.data).map_err(Unfit::Unreadable)?;
-    if spec.replicas <= 0 && status.replicas <= 0 {
+    let emptied = scale::is_emptied_by_ratio(object);
+    if spec.replicas <= 0 && status.replicas <= 0 && !emptied {
         // A claim, or what somebody has scaled to nothing.
         return Ok(Readiness::Absent);
     }
-    let release = release(&spec.template.metadata.annotations)?;
+    let release = told(&spec.template.metadata.annotations)?;
     let failed = |why: String| Ok(Readiness::Failed { release: release.clone(), why });
     if object.metadata.deletion_timestamp.is_some() {
         return failed("it is being removed".to_owned());
     }
-    if spec.replicas <= 0 {
+    if spec.replicas <= 0 && !emptied {
         return failed("somebody has scaled it to 0; give it replicas".to_owned());
     }
     if status.observed_generation < object.metadata.generation.unwrap_or_default() {

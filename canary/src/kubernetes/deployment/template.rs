@@ -9,12 +9,16 @@ use serde_json::{Map, Value, json};
 use tidegate_registry::Invalid;
 
 use super::{
-    keeper::{MANAGED_BY, MANAGER, Place, Recipe},
+    keeper::{Place, Recipe},
     names::{Names, label},
-    pattern::Pattern,
     rollout::{DIGEST, RELEASE},
+    scale,
 };
-use crate::{Release, Weight, Workload};
+use crate::{
+    Release, Weight, Workload,
+    kubernetes::request::{MANAGED_BY, MANAGER},
+    pattern::Pattern,
+};
 
 /// The label of objects and pods that says in which slot they are.
 pub(in crate::kubernetes) const SLOT: &str = "tidegate.dev/slot";
@@ -30,6 +34,8 @@ pub(super) struct Template {
     base: String,
     images: BTreeMap<String, Pattern>,
     replicas: u32,
+    /// Whether the numbers of replicas are a router's once there are some.
+    by_ratio: bool,
 }
 
 /// What has to be right about a template.
@@ -126,7 +132,13 @@ impl Template {
             "spec": spec,
         });
         let names = Names::new(&name)?;
-        Ok((Self { object, base: name, images: BTreeMap::new(), replicas }, names))
+        Ok((Self { object, base: name, images: BTreeMap::new(), replicas, by_ratio: false }, names))
+    }
+
+    /// This template, for slots whose numbers of replicas are a router's once there are some.
+    pub(super) fn with_replicas_by_ratio(mut self) -> Self {
+        self.by_ratio = true;
+        self
     }
 
     /// This template, with the image of `container` after `pattern`.
@@ -177,7 +189,13 @@ impl Recipe for Template {
         }
         let spec = &mut object["spec"];
         spec["selector"] = selector;
-        spec["replicas"] = replicas(self.replicas, *share).into();
+        let of_the_ratio = place.live.filter(|live| self.by_ratio && scale::is_set(live));
+        match of_the_ratio {
+            None => spec["replicas"] = replicas(self.replicas, *share).into(),
+            // What its only owner leaves out of an apply is deleted, and then there is one replica.
+            Some(live) if scale::is_ours(live) => spec["replicas"] = live.data["spec"]["replicas"].clone(),
+            Some(_) => {}
+        }
         spec["paused"] = false.into();
         object
     }

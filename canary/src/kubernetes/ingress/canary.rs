@@ -8,17 +8,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{
+    clip::clip,
     exception::{Condition, Wanted},
     head::{Head, annotation_at},
     named::covers,
     object::Change,
-    sides::split_of,
+    request::{MANAGED_BY, MANAGER},
     unfit::Unfit,
 };
-use crate::{Exception, Fence, Key, Slot, Traffic};
+use crate::{Exception, Fence, Key, Slot, Traffic, rounding};
 
 const KIND: &str = "an Ingress of networking.k8s.io/v1";
-const MANAGED: &str = "app.kubernetes.io/managed-by";
 const CLASS: &str = "kubernetes.io/ingress.class";
 const CANARY: &str = "nginx.ingress.kubernetes.io/canary";
 const WEIGHT: &str = "nginx.ingress.kubernetes.io/canary-weight";
@@ -118,14 +118,14 @@ impl Canary {
         read(&json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
-            "metadata": {"name": name, "labels": {MANAGED: "tidegate"}, "annotations": annotations},
+            "metadata": {"name": name, "labels": {MANAGED_BY: MANAGER}, "annotations": annotations},
             "spec": main.spec,
         }))
     }
 
     pub(super) fn read(object: &DynamicObject) -> Result<Self, Unfit> {
-        let managed = object.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED));
-        if managed.is_none_or(|manager| manager != "tidegate") {
+        let managed = object.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
+        if managed.is_none_or(|manager| manager != MANAGER) {
             return Err(Unfit::Foreign);
         }
         Ok(Self { head: Head::read(object)?, spec: object.data["spec"].clone() })
@@ -140,24 +140,25 @@ impl Canary {
         let annotation = |key: &'static str| self.head.annotation(key);
         let number = |key: &'static str, default: u32| {
             annotation(key).map_or(Ok(default), |value| {
-                let value = value.parse().map_err(|_| value.chars().take(40).collect());
+                let value = value.parse().map_err(|_| clip(value, 40));
                 value.map_err(|value| Unfit::Annotation { key, value })
             })
         };
         let canary = annotation(CANARY).unwrap_or_default();
         if canary != "true" {
-            return Err(Unfit::Annotation { key: CANARY, value: canary.chars().take(40).collect() });
+            return Err(Unfit::Annotation { key: CANARY, value: clip(canary, 40) });
         }
         // "The default is 100"; nginx takes a weight above the total for the total.
         let (weight, total) = (number(WEIGHT, 0)?, number(TOTAL, 100)?);
         let weight = weight.min(total);
-        let split = split_of([(total - weight).into(), 0, weight.into()]).unwrap_or_else(Traffic::stable);
+        let weights = [(total - weight).into(), 0, weight.into()];
+        let split = rounding::split_of(weights).unwrap_or_else(Traffic::stable);
         let exception = annotation(HEADER).map(|header| {
             let (header, value) = (header.to_owned(), annotation(VALUE).unwrap_or_default().to_owned());
             let condition = Condition { header, value: Wanted::Exactly(value) };
             condition.exception(Slot::Candidate).ok_or_else(|| Unfit::Annotation {
                 key: VALUE,
-                value: annotation(VALUE).unwrap_or_default().chars().take(40).collect(),
+                value: clip(annotation(VALUE).unwrap_or_default(), 40),
             })
         });
         Ok(split.with_exceptions(exception.transpose()?))

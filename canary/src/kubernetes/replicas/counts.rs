@@ -9,16 +9,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::{
+    clip::clip,
     head::Head,
     object::Change,
-    sides::share,
     unfit::{NotTakenUp, Unfit},
 };
-use crate::{Slot, Traffic, Weight};
+use crate::{Slot, Traffic, Weight, rounding};
 
 /// The annotation that says what was last wanted: of a Service the replicas of stable, baseline and candidate,
 /// as in `8/1/1`; of a Deployment its own.
-const REPLICAS: &str = "tidegate.dev/replicas";
+pub(in crate::kubernetes) const REPLICAS: &str = "tidegate.dev/replicas";
 
 pub(super) const SLOTS: [Slot; 3] = [Slot::Stable, Slot::Baseline, Slot::Candidate];
 
@@ -58,8 +58,8 @@ pub(super) fn granularity(total: NonZeroU16) -> Weight {
 impl Counts {
     /// The replicas of `total` that make `traffic`, a multiple of the [granularity].
     pub(super) fn of(traffic: &Traffic, total: NonZeroU16) -> Self {
-        let of = |slot| share(traffic.weight(slot), total.get().into());
-        Self(SLOTS.map(|slot| u32::try_from(of(slot)).unwrap_or(u32::MAX)))
+        let parts = rounding::parts_of(traffic, total.get().into());
+        Self(parts.map(|part| u32::try_from(part).expect("it is no more than the total")))
     }
 
     pub(super) const fn get(self, slot: Slot) -> u32 {
@@ -164,7 +164,7 @@ impl Scale {
 }
 
 fn unreadable(text: &str) -> Unfit {
-    Unfit::Annotation { key: REPLICAS, value: text.chars().take(40).collect() }
+    Unfit::Annotation { key: REPLICAS, value: clip(text, 40) }
 }
 
 #[derive(Deserialize)]
@@ -190,7 +190,7 @@ struct Status {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::split_of, *};
+    use super::*;
 
     fn total(n: u16) -> NonZeroU16 {
         NonZeroU16::new(n).unwrap()
@@ -227,7 +227,7 @@ mod tests {
             let traffic = Traffic::split(weight(candidate)).with_baseline(weight(baseline)).unwrap();
             let counts = Counts::of(&traffic, total(replicas));
             prop_assert_eq!(counts.0.iter().sum::<u32>(), u32::from(replicas));
-            prop_assert_eq!(split_of(counts.0.map(u64::from)), Some(traffic));
+            prop_assert_eq!(rounding::split_of(counts.0.map(u64::from)), Some(traffic));
         }
 
         #[test]

@@ -1,29 +1,31 @@
 //! The journal of a route: who drives it, by which plan, and everything that happened.
 
-use std::{fmt, str::FromStr, sync::Arc, time::SystemTime};
+mod account;
+mod entry;
+mod keeping;
+mod pen;
+mod snapshot;
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 use tidegate_registry::{self as registry, Invalid, Journal, Log, Seq};
 
-use crate::{BoxError, Error, Event, Fence, Plan, Rollout, RouteId};
+use self::account::Account;
+pub use self::entry::Entry;
+pub(crate) use self::{keeping::Keeping, pen::Pen};
+use crate::{Error, Event, Fence, Plan, Request, Rollout, RouteId, WallClock};
 
 /// The caller's name for a rollout, such as the id of a pipeline run. Opening the same id again continues
 /// the rollout; so it is also what makes a retried pipeline safe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RolloutId(String);
-
-/// One line of a journal: of a route's, unless another kind of record is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Entry<R = Record> {
-    /// When, by the clock of whoever wrote it.
-    #[serde(with = "humantime_serde")]
-    pub at: SystemTime,
-    /// What.
-    #[serde(flatten)]
-    pub record: R,
-}
 
 /// What a line of a route's journal says. Records are for ever: the form of one never changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,16 +58,13 @@ pub enum Record {
     },
 }
 
-/// One writer's view of a route's journal, with what it adds up to.
+/// One writer's view of a route's journal, line by line, with what it adds up to.
 ///
-/// Only the rollout that was opened last is replayed: those before it are over, and a route that was used
-/// for years must not take longer to roll back.
+/// Only the rollout that was opened last is replayed: those before it are over.
 #[derive(Debug)]
 pub struct RouteJournal {
-    journal: Journal<Entry>,
+    pen: Pen,
     entries: Vec<Entry>,
-    latest: Option<(RolloutId, Rollout)>,
-    holder: Option<String>,
 }
 
 impl RouteJournal {
@@ -75,18 +74,8 @@ impl RouteJournal {
     ///
     /// [`Error::Journal`] when it cannot be read, [`Error::JournalBroken`] when it does not replay.
     pub async fn open(log: Arc<dyn Log>, route: &RouteId) -> Result<Self, Error> {
-        let (journal, entries) = Journal::open(log, route.log_key()).await.map_err(Error::Journal)?;
-        let mut this = Self { journal, entries: Vec::new(), latest: None, holder: None };
-        let opened = entries.iter().rposition(|entry| matches!(entry.record, Record::Open { .. }));
-        for (i, entry) in entries.iter().enumerate() {
-            let seq = Seq::FIRST.plus(i);
-            this.hold(&entry.record);
-            if opened.is_none_or(|opened| i >= opened) {
-                this.replay(entry).map_err(|source| Error::JournalBroken { seq, source })?;
-            }
-        }
-        this.entries = entries;
-        Ok(this)
+        let (pen, entries) = Pen::read(log, route).await?;
+        Ok(Self { pen, entries })
     }
 
     /// Takes the route: the rollout that is open, if any, is over, its driver is fenced off, and no other can
@@ -102,13 +91,38 @@ impl RouteJournal {
         Self::add(log, route, Entry { at, record: Record::Seize { by: by.to_owned() } }).await.map(Fence::new)
     }
 
-    /// Gives back a route that `by` had seized. If somebody else has seized it since, it stays with them.
+    /// [Takes the route](Self::seize) as this view shows it: [`Error::Superseded`] when somebody else has written since.
+    ///
+    /// # Errors
+    ///
+    /// That, and [`Error::Journal`].
+    pub async fn take(&mut self, by: &str, at: SystemTime) -> Result<Fence, Error> {
+        let at = self.pen.account().at().map_or(at, |last| at.max(last));
+        let entry = Entry { at, record: Record::Seize { by: by.to_owned() } };
+        self.pen.write(&entry).await?;
+        self.entries.push(entry);
+        Ok(self.fence().expect("it has just written"))
+    }
+
+    /// Gives back a route that `by` had seized. Of one that `by` does not hold any more nothing is written: whoever has
+    /// begun since is not disturbed.
     ///
     /// # Errors
     ///
     /// [`Error::Journal`].
     pub async fn release(log: Arc<dyn Log>, route: &RouteId, by: &str, at: SystemTime) -> Result<(), Error> {
-        Self::add(log, route, Entry { at, record: Record::Release { by: by.to_owned() } }).await.map(|_| ())
+        let entry = Entry { at, record: Record::Release { by: by.to_owned() } };
+        let Ok(mut pen) = Pen::take_up(Arc::clone(&log), route).await else {
+            // Who holds it is not said by a journal that does not replay.
+            return Self::add(log, route, entry).await.map(drop);
+        };
+        while pen.account().holder() == Some(by) {
+            match pen.write(&entry).await {
+                Err(Error::Superseded) => pen.catch_up(|_, _| Ok(())).await?,
+                result => return result,
+            }
+        }
+        Ok(())
     }
 
     async fn add(log: Arc<dyn Log>, route: &RouteId, entry: Entry) -> Result<Seq, Error> {
@@ -122,6 +136,62 @@ impl RouteJournal {
         }
     }
 
+    /// Asks something of the rollout that this view shows, whoever drives it and wherever: its driver takes it in
+    /// when it next [looks](crate::Driver::looking_every); where none runs, whoever opens the rollout again does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Illegal`] when that is not possible now, [`Error::Followed`] when another rollout has been opened since
+    /// this view was read, [`Error::NothingOpened`] when there is no rollout to ask;
+    /// otherwise the journal's errors. Unless it is `Ok` nothing was asked, but for a write whose fate
+    /// [is unknown](registry::Error::CommitUnknown).
+    pub async fn ask(&mut self, request: Request, at: SystemTime) -> Result<(), Error> {
+        let record = Record::Happen(Event::Ask(request));
+        let shown = self.latest().map(|(id, _)| id.clone());
+        loop {
+            self.catch_up().await?;
+            if let (Some(shown), Some((id, _))) = (&shown, self.latest())
+                && shown != id
+            {
+                return Err(Error::Followed { by: id.clone() });
+            }
+            // Clocks differ; a journal does not go back in time for that.
+            let at = self.pen.account().at().map_or(at, |last| at.max(last));
+            let entry = Entry { at, record: record.clone() };
+            match self.pen.write(&entry).await {
+                // Somebody else wrote at this moment. Perhaps it is not possible any more.
+                Err(Error::Superseded) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.entries.push(entry);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Reads what others have written since, and whether that was anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn catch_up(&mut self) -> Result<bool, Error> {
+        let before = self.entries.len();
+        let entries = &mut self.entries;
+        self.pen
+            .catch_up(|entry, _| {
+                entries.push(entry);
+                Ok(())
+            })
+            .await?;
+        Ok(self.entries.len() > before)
+    }
+
+    /// Returns once somebody else has written, looking every so often. A log that does not answer is asked again.
+    pub async fn overtaken(&self, clock: WallClock, every: Duration) {
+        self.pen.overtaken(clock, every).await;
+    }
+
     /// Every line, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -131,80 +201,20 @@ impl RouteJournal {
     /// The rollout that was opened last, with its id.
     #[must_use]
     pub const fn latest(&self) -> Option<&(RolloutId, Rollout)> {
-        self.latest.as_ref()
+        self.pen.latest()
     }
 
     /// Who has seized the route and not released it.
     #[must_use]
     pub fn holder(&self) -> Option<&str> {
-        self.holder.as_deref()
+        self.pen.account().holder()
     }
 
     /// The right of whoever wrote the last line. It rises with every line, so that even an order of the same
     /// driver that was overtaken on its way cannot undo a later one.
     #[must_use]
     pub fn fence(&self) -> Option<Fence> {
-        self.journal.next().previous().map(Fence::new)
-    }
-
-    /// Writes the next line and takes it in. [`Error::Superseded`] when somebody else wrote it.
-    pub(crate) async fn write(&mut self, entry: Entry) -> Result<(), Error> {
-        // Nothing that does not replay may reach the journal.
-        self.admit(&entry)?;
-        let seq = self.journal.append(&entry).await.map_err(|error| match error {
-            registry::Error::SeqTaken { .. } => Error::Superseded,
-            error => Error::Journal(error),
-        })?;
-        self.hold(&entry.record);
-        self.replay(&entry).map_err(|source| Error::JournalBroken { seq, source })?;
-        self.entries.push(entry);
-        Ok(())
-    }
-
-    fn admit(&self, entry: &Entry) -> Result<(), Error> {
-        match (&entry.record, &self.latest) {
-            (Record::Open { .. }, _) if self.holder.is_some() => {
-                Err(Error::Held { by: self.holder.clone().unwrap_or_default() })
-            }
-            (Record::Open { .. }, Some((open, rollout))) if !rollout.state().is_end() => {
-                Err(Error::Busy { id: open.clone() })
-            }
-            (Record::Open { id, .. }, _) if self.knows(id) => Err(Error::IdUsed { id: id.clone() }),
-            (Record::Happen(event), Some((_, rollout))) => Ok(rollout.check(event, entry.at)?),
-            _ => Ok(()),
-        }
-    }
-
-    fn knows(&self, id: &RolloutId) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| matches!(&entry.record, Record::Open { id: known, .. } if known == id))
-    }
-
-    fn hold(&mut self, record: &Record) {
-        match record {
-            Record::Seize { by } => self.holder = Some(by.clone()),
-            Record::Release { by } if self.holder.as_ref() == Some(by) => self.holder = None,
-            _ => {}
-        }
-    }
-
-    fn replay(&mut self, entry: &Entry) -> Result<(), BoxError> {
-        match (&entry.record, &mut self.latest) {
-            (Record::Open { id, plan }, _) => {
-                self.latest = Some((id.clone(), Rollout::new((**plan).clone())))
-            }
-            (Record::Happen(event), Some((_, rollout))) => rollout.apply(event, entry.at)?,
-            (Record::Resume { id }, Some((open, _))) if id == open => {}
-            (Record::Seize { by }, Some((_, rollout))) => {
-                rollout.apply(&Event::Seize { by: by.clone() }, entry.at)?;
-            }
-            (Record::Release { .. } | Record::Seize { .. }, _) => {}
-            (Record::Happen(_) | Record::Resume { .. }, _) => {
-                return Err("it is about a rollout that was not opened before it".into());
-            }
-        }
-        Ok(())
+        self.pen.fence()
     }
 }
 

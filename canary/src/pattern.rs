@@ -6,7 +6,7 @@ use crate::Release;
 
 /// A text with places for the parts of a release.
 #[derive(Clone, Debug)]
-pub(in crate::kubernetes) struct Pattern(Vec<Part>);
+pub(crate) struct Pattern(Vec<Part>);
 
 #[derive(Clone, Debug)]
 enum Part {
@@ -19,7 +19,22 @@ enum Part {
 
 impl Pattern {
     /// Reads `{name}`, `{version}`, `{digest}` (`sha256:…`) and `{hex}` (the digest without its algorithm).
-    pub(in crate::kubernetes) fn parse(what: &'static str, text: &str) -> Result<Self, Invalid> {
+    pub(crate) fn parse(what: &'static str, text: &str) -> Result<Self, Invalid> {
+        let invalid = |why: &str| Invalid::new(what, text, why);
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(invalid("leave out blanks and control characters"));
+        }
+        let this = Self::loose(what, text)?;
+        if !this.0.iter().any(|part| matches!(part, Part::Digest | Part::Hex | Part::Version)) {
+            return Err(invalid(
+                "it is the same for every release; put {version}, {digest} or {hex} into it",
+            ));
+        }
+        Ok(this)
+    }
+
+    /// The same, of a text that may hold blanks and may be the same for every release.
+    pub(crate) fn loose(what: &'static str, text: &str) -> Result<Self, Invalid> {
         let invalid = |why: &str| Invalid::new(what, text, why);
         let mut parts = Vec::new();
         let mut rest = text;
@@ -36,24 +51,16 @@ impl Pattern {
             rest = behind;
         }
         parts.push(Part::Text(rest.to_owned()));
-        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(invalid("leave out blanks and control characters"));
-        }
-        if !parts.iter().any(|part| matches!(part, Part::Digest | Part::Hex | Part::Version)) {
-            return Err(invalid(
-                "it is the same for every release; put {version}, {digest} or {hex} into it",
-            ));
-        }
         Ok(Self(parts))
     }
 
     /// The text for `release`. A `+` in its version becomes `_`, since no tag of an image can hold one.
-    pub(in crate::kubernetes) fn image(&self, release: &Release) -> String {
+    pub(crate) fn image(&self, release: &Release) -> String {
         self.fill(release, release.model.version().to_string().replace('+', "_"))
     }
 
     /// The text for `release`.
-    pub(in crate::kubernetes) fn text(&self, release: &Release) -> String {
+    pub(crate) fn text(&self, release: &Release) -> String {
         self.fill(release, release.model.version().to_string())
     }
 

@@ -1,17 +1,17 @@
 //! Running the caller's commands, within bounds of time and of what they may say.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{io, path::Path, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncReadExt, process::Command};
 
-/// How much of what a command says is kept, in bytes: its end, where nginx names the fault.
+/// How much of what a command says is kept, in bytes: its end, where programs name the fault.
 const KEPT: usize = 1 << 10;
 /// How long it is read on after a command has ended; something that it started may hold its output open.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     #[error("`{command}` ended with {status} and said: {said}")]
     Complained { command: String, status: String, said: String },
     #[error("`{command}` did not end within {within:?}")]
@@ -20,13 +20,21 @@ pub(super) enum Failed {
     NotRun { command: String, source: io::Error },
 }
 
-/// Runs `command`, the program first, and ends it if it takes too long.
-pub(super) async fn run(command: &[String], within: Duration) -> Result<(), Failed> {
+/// Runs `command`, the program first, in `directory` or in that of this process, and ends it if it takes too long.
+pub(crate) async fn run(
+    command: &[String],
+    directory: Option<&Path>,
+    within: Duration,
+) -> Result<(), Failed> {
     let shown = command.join(" ");
     let not_run = |source| Failed::NotRun { command: shown.clone(), source };
     let (program, arguments) =
         command.split_first().ok_or_else(|| not_run(io::ErrorKind::InvalidInput.into()))?;
-    let mut child = Command::new(program)
+    let mut child = Command::new(program);
+    if let Some(directory) = directory {
+        child.current_dir(directory);
+    }
+    let mut child = child
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

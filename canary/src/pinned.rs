@@ -1,0 +1,97 @@
+//! Images that versions need, and whether they are still there.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use tidegate_registry::{ModelStore, OciImage, OciImages};
+
+use crate::{ActuatorError, Deployer, Fence, Readiness, Rehearsed, Slot, Workload};
+
+/// The label of a version that says which container image runs it, by its digest:
+/// `registry.example.com/team/fraud@sha256:…`.
+pub const IMAGE: &str = "tidegate.dev/image";
+
+/// A [`Deployer`] that also knows of images: a release whose [`IMAGE`] its registry has lost is refused in a rehearsal,
+/// before it is needed, and not when it is to be made to run. Everything else is the inner deployer's.
+///
+/// An image of a registry that is not among those given, and one of which its registry says neither yes nor no, is left
+/// to the inner deployer: whatever starts it will see.
+#[derive(Clone)]
+pub struct Pinned<D> {
+    inner: D,
+    store: Arc<dyn ModelStore>,
+    registries: Arc<[OciImages]>,
+}
+
+impl<D> Pinned<D> {
+    /// `inner`, for versions whose labels are in `store` and whose images are in `registries`.
+    #[must_use]
+    pub fn new(
+        inner: D,
+        store: Arc<dyn ModelStore>,
+        registries: impl IntoIterator<Item = OciImages>,
+    ) -> Self {
+        Self { inner, store, registries: registries.into_iter().collect() }
+    }
+}
+
+impl<D: Deployer> Pinned<D> {
+    /// The image of a workload that is lost, if it is.
+    async fn lost(&self, workload: &Workload) -> Result<Option<OciImage>, ActuatorError> {
+        let refused = |source| ActuatorError::Refused { target: workload.release.to_string(), source };
+        let manifest = self.store.manifest(&workload.release.model).await?;
+        let Some(label) = manifest.card.labels.get(IMAGE) else { return Ok(None) };
+        let image: OciImage = label.parse().map_err(|invalid| refused(Box::new(invalid)))?;
+        let Some(registry) = self.registries.iter().find(|registry| registry.holds(&image)) else {
+            return Ok(None);
+        };
+        match registry.has(&image).await {
+            Ok(has) => Ok((!has).then_some(image)),
+            Err(error) => {
+                tracing::warn!(release = %workload.release, %image, %error, "nobody says whether the image is there");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Why a release would not run.
+#[derive(Debug, thiserror::Error)]
+#[error("its image {0} is not in its registry any more; push it there again, or take another version")]
+struct Lost(OciImage);
+
+#[async_trait]
+impl<D: Deployer> Deployer for Pinned<D> {
+    fn in_place(&self) -> bool {
+        self.inner.in_place()
+    }
+
+    async fn ensure(&self, workload: &Workload, fence: Fence) -> Result<(), ActuatorError> {
+        self.inner.ensure(workload, fence).await
+    }
+
+    async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
+        if let Some(image) = self.lost(workload).await? {
+            let target = workload.release.to_string();
+            return Err(ActuatorError::Refused { target, source: Box::new(Lost(image)) });
+        }
+        self.inner.rehearse(workload).await
+    }
+
+    async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
+        self.inner.status(slot).await
+    }
+
+    async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError> {
+        self.inner.remove(slot, fence).await
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for Pinned<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned")
+            .field("inner", &self.inner)
+            .field("registries", &self.registries)
+            .finish_non_exhaustive()
+    }
+}
