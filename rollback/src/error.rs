@@ -9,6 +9,12 @@ use crate::{InvalidOrder, InvalidWatch, NoTarget};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A person holds the watch of this release: another one must not take that back.
+    #[error("a person holds watch {id} of this release; have that one resume, or stop it")]
+    Held {
+        /// The watch.
+        id: RolloutId,
+    },
     /// The id belongs to a rollback that is over and was followed by others. Use a new id for a new rollback.
     #[error("rollback {id} is over and others have followed it; open this one under a new id")]
     IdUsed {
@@ -22,14 +28,21 @@ pub enum Error {
     #[error(transparent)]
     InvalidWatch(#[from] InvalidWatch),
     /// The journal does not replay: it was written by something else, or damaged.
-    #[error(
-        "record {seq} of the rollback's journal does not follow from those before it; restore the journal"
-    )]
+    #[error("record {seq} of the journal does not follow from those before it; restore the journal")]
     JournalBroken {
         /// The first such record.
         seq: registry::Seq,
         /// Why it does not follow.
         source: registry::BoxError,
+    },
+    /// The id is too long to be that of a rollback, too.
+    #[error("the rollback of the watch has no name; give the watch a shorter id")]
+    Name(#[source] registry::Invalid),
+    /// No watch or no rollback was ever opened on this route.
+    #[error("no {kind} was ever opened on this route; check its name, or open one first")]
+    NothingOpened {
+        /// Which of the two.
+        kind: &'static str,
     },
     /// There is nowhere to go back to.
     #[error(transparent)]
@@ -48,6 +61,9 @@ pub enum Error {
         /// What the registry holds.
         found: registry::Digest,
     },
+    /// What was asked makes no sense in the state that it is in.
+    #[error(transparent)]
+    Refused(registry::BoxError),
     /// The registry could not be read or written.
     #[error("the registry cannot be used")]
     Registry(#[source] registry::Error),
@@ -57,6 +73,17 @@ pub enum Error {
     /// Another driver or rollback took the route. This one must not act any more.
     #[error("another driver or rollback has taken the route over; this one has stopped acting")]
     Superseded,
+    /// What is in quarantine could not be read, so any version may be. A person can go on
+    /// [despite that](crate::Order::choose_unsure).
+    #[error(
+        "it cannot be read which content of {name} is in quarantine, and what is gone back to might be: {why}; try again once the registry answers, or go back despite that, which goes on record"
+    )]
+    Unsure {
+        /// The model.
+        name: registry::ModelName,
+        /// Why it cannot.
+        why: String,
+    },
 }
 
 impl Error {
@@ -66,6 +93,7 @@ impl Error {
         match self {
             Self::Registry(error) => error.is_transient(),
             Self::Route(error) => error.is_transient(),
+            Self::Unsure { .. } => true,
             _ => false,
         }
     }

@@ -37,21 +37,44 @@
 //! | the machine | [`Undo`], [`State`], [`Event`], [`Duty`] |
 //! | running it | [`Rollback`] |
 //! | looking after a promoted release | [`Watch`], [`Guard`] |
+//! | writing an incident down | `report` (feature `report`) |
+//! | telling people | `notify` (feature `notify`) |
 
+mod brakes;
+mod drill;
 mod driver;
 mod error;
 mod guard;
+mod ledger;
+mod lookout;
+#[cfg(feature = "notify")]
+pub mod notify;
 mod order;
+mod recovery;
+#[cfg(feature = "report")]
+pub mod report;
+mod search;
+mod survey;
 mod target;
 mod undo;
+mod vigil;
+mod vigilance;
 mod watch;
 
 pub use crate::{
-    driver::{Record, Rollback},
+    brakes::{Braked, Brakes},
+    drill::{Part, Rehearsal, Step, drill},
+    driver::Rollback,
     error::Error,
-    guard::{Guard, Guarded},
+    guard::Guard,
+    ledger::{Ledger, Line, Machine, Record},
+    lookout::Look,
     order::{InvalidOrder, Order},
+    recovery::{Helped, InvalidRecovery, Recovery},
+    survey::{Known, ROLLBACK_SAFE, Survey, Unfit},
     target::{Choice, NoTarget, PassedOver, Target},
-    undo::{Duty, Event, IllegalEvent, State, Undo, Way},
-    watch::{InvalidWatch, Outcome, Watch},
+    undo::{Duty, Event, IllegalEvent, State, Took, Undo, Way},
+    vigil::{IllegalVigilEvent, Vigil, VigilEvent, VigilRequest},
+    vigilance::Vigilance,
+    watch::{Confirm, InvalidWatch, OnBlind, Verification, Watch},
 };

@@ -1,4 +1,4 @@
-//! The way back, killed anywhere, from under a running rollout, and by a watch.
+//! The way back, killed anywhere, and from under a running rollout.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
@@ -8,14 +8,21 @@ mod stage;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use stage::{Killed, Requests, Stage, id};
 use tidegate_canary::{
     ActuatorError, Capabilities, Deployer, Driver, Error as RolloutError, Fence, InMemoryDeployer,
     InMemoryRouter, Observed, Readiness, Release, RouteId, RouteJournal, Slot, State as RolloutState,
     Traffic, TrafficRouter, Weight, Workload, World,
+    testkit::{Fault, Flaky},
 };
-use tidegate_registry::{Cause, Channel, Expect, ModelRef, Stamp};
-use tidegate_rollback::{Error, Guard, Guarded, Order, Outcome, Rollback, State, Target, Watch};
+use tidegate_registry::{
+    self as registry, Cause, Channel, Digest, Expect, InMemory, Lifecycle, Log, LogKey, ModelRef, Seq,
+    Snapshot, Stamp,
+};
+use tidegate_rollback::{
+    Error, Helped, Ledger, NoTarget, Order, PassedOver, Recovery, Rollback, State, Target, Undo, Unfit,
+};
 
 const GOOD: Requests = Requests { stable_errors: 2, candidate_errors: 2 };
 
@@ -61,13 +68,20 @@ async fn it_goes_to_the_last_good_and_back_on_command() {
     assert_serving(&stage, &stage.candidate).await;
 }
 
+/// An order that puts what is left into quarantine, and wants to see that it helped.
+async fn thorough(stage: &Stage) -> Order {
+    let mut recovery = Recovery::new(stage.plan().bake_criteria.clone());
+    recovery.at_most = Duration::from_secs(120);
+    Order { quarantine: true, recovery: Some(recovery), ..order(stage, Target::LastGood).await }
+}
+
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_journal_write_it_arrives_once() {
-    // Its open, its seizure of the route, nine events, and the release.
-    for nth in 0..12 {
+    // Its open, its seizure of the route, twelve events, and the release.
+    for nth in 0..15 {
         for after in [false, true] {
             let stage = promoted(GOOD).await;
-            let order = order(&stage, Target::LastGood).await;
+            let order = thorough(&stage).await;
             let log = Killed { inner: stage.store.clone(), nth, after, count: 0.into() };
             let killed = async {
                 let world = stage.world_on(Arc::new(log));
@@ -77,11 +91,109 @@ async fn killed_at_any_journal_write_it_arrives_once() {
             assert!(matches!(killed, Err(Error::Registry(_) | Error::Route(_))), "write {nth}: {killed:?}");
             let again = Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap();
             let end = again.run().await.unwrap();
-            assert!(matches!(end, State::Done { .. }), "killed at write {nth}, after: {after}: {end}");
+            let proven = matches!(end, State::Done { helped: Helped::Proven, .. });
+            assert!(proven, "killed at write {nth}, after: {after}: {end}");
             assert_serving(&stage, &stage.stable).await;
             assert_eq!(stage.moves().await.len(), 3, "killed at write {nth}, after: {after}: one move back");
+            let quarantines = quarantines(&stage).await;
+            assert_eq!(quarantines, [stage.candidate.digest], "killed at write {nth}, after: {after}");
         }
     }
+}
+
+/// A log that takes no quarantine.
+#[derive(Debug)]
+struct Lenient(InMemory);
+
+#[async_trait]
+impl Log for Lenient {
+    async fn append(&self, key: &LogKey, seq: Seq, record: Bytes) -> registry::Result<()> {
+        if key.kind() == "model" && String::from_utf8_lossy(&record).contains("quarantine") {
+            let (store, source) = ("the log".to_owned(), "nobody may do that".into());
+            return Err(registry::Error::Refused { store, action: "write", source });
+        }
+        self.0.append(key, seq, record).await
+    }
+
+    async fn read(&self, key: &LogKey, from: Seq) -> registry::Result<Vec<Bytes>> {
+        self.0.read(key, from).await
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> registry::Result<Option<Bytes>> {
+        self.0.record(key, seq).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> registry::Result<Option<Snapshot>> {
+        self.0.snapshot(key).await
+    }
+
+    async fn keep(&self, key: &LogKey, snapshot: Snapshot) -> registry::Result<()> {
+        self.0.keep(key, snapshot).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_that_is_refused_keeps_from_nothing_that_follows() {
+    let stage = promoted(GOOD).await;
+    let world = stage.world_on(Arc::new(Lenient(stage.store.clone())));
+    let order = thorough(&stage).await;
+    let rollback = Rollback::open(world, "inc-1".parse().unwrap(), order).await.unwrap();
+    let end = rollback.run().await.unwrap();
+    let State::Stuck { why, remedy, .. } = &end else { panic!("{end}") };
+    assert!(why.contains("nobody may do that"), "{why}");
+    let said =
+        "all traffic is on the target, and that was seen to help; put what was left into quarantine by hand";
+    assert_eq!(remedy, said);
+    assert_serving(&stage, &stage.stable).await;
+    assert!(quarantines(&stage).await.is_empty());
+}
+
+/// `fraud@1.2.0` is tried beside `fraud@1.1.0`, and has some traffic.
+async fn tried(stage: &Stage) -> Release {
+    let next = stage::publish(&stage.store, "fraud@1.2.0", stage.clock.now()).await;
+    let mut spec = stage.spec();
+    (spec.stable, spec.candidate) = (stage.candidate.clone(), next.clone());
+    let (driver, _handle) = Driver::open(stage.world(), id_2(), spec.build().unwrap()).await.unwrap();
+    tokio::spawn(driver.run());
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    next
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_traffic_has_left_is_left_though_the_rollback_got_stuck_after() {
+    let stage = promoted(GOOD).await;
+    let next = tried(&stage).await;
+    let order = Order { quarantine: true, ..order(&stage, Target::LastGood).await };
+    assert_eq!((&order.from, &order.to), (&next, &stage.candidate));
+    let world = stage.world_on(Arc::new(Lenient(stage.store.clone())));
+    let end = Rollback::open(world, "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();
+    assert!(matches!(end, State::Stuck { .. }), "{end}");
+    assert_serving(&stage, &stage.candidate).await;
+    let again = self::order(&stage, Target::LastGood).await;
+    assert_eq!((&again.from, &again.to), (&stage.candidate, &stage.stable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_an_overtaken_rollback_holds_is_given_back() {
+    let stage = promoted(GOOD).await;
+    tried(&stage).await;
+    let order = order(&stage, Target::LastGood).await;
+    // Killed once it has the route, and the next before it has it.
+    drop(Rollback::open(stage.world(), "inc-1".parse().unwrap(), order.clone()).await.unwrap());
+    let log = Killed { inner: stage.store.clone(), nth: 1, after: false, count: 0.into() };
+    let killed = Rollback::open(stage.world_on(Arc::new(log)), "inc-2".parse().unwrap(), order).await;
+    assert!(matches!(killed, Err(Error::Route(_))), "{killed:?}");
+    let (log, route): (Arc<dyn Log>, _) = (Arc::new(stage.store.clone()), stage.plan().route.clone());
+    let holder = async || {
+        let journal = RouteJournal::open(Arc::clone(&log), &route).await.unwrap();
+        journal.holder().map(str::to_owned)
+    };
+    assert_eq!(holder().await.as_deref(), Some("rollback inc-1"));
+    let mut ledger = Ledger::<Undo>::open(Arc::clone(&log), &route).await.unwrap();
+    ledger.abort("ada", "it is the network", stage.clock.now()).await.unwrap();
+    assert_eq!(holder().await, None);
+    let (_, undo) = ledger.latest().unwrap();
+    assert_eq!(undo.took().map(|took| &took.rollout), Some(&id_2()), "{undo:?}");
 }
 
 async fn take_from_a_running_rollout(to: Option<ModelRef>) {
@@ -231,7 +343,7 @@ async fn an_order_that_makes_no_sense_changes_nothing() {
         change(&mut order);
         Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap_err().to_string()
     };
-    let other = tidegate_registry::Digest::of("something else");
+    let other = Digest::of("something else");
     assert!(refused(&|order| order.to.digest = other).await.contains("not sha256:"));
     assert!(refused(&|order| order.to = order.from.clone()).await.contains("name another target"));
     assert!(refused(&|order| order.drain = Duration::MAX).await.contains("longer than a year"));
@@ -240,84 +352,110 @@ async fn an_order_that_makes_no_sense_changes_nothing() {
     assert_serving(&stage, &stage.candidate).await;
 }
 
-fn guard(stage: &Stage) -> Guard {
-    let mut watch = Watch::new(stage.plan().route.clone(), stage.candidate.clone());
-    // The synthetic requests know no latency and no availability.
-    watch.criteria.truncate(1);
-    Guard { watch, channel: Channel::production(), target: Target::LastGood, id: "guard-1".parse().unwrap() }
+async fn quarantines(stage: &Stage) -> Vec<Digest> {
+    let lifecycle = Lifecycle::new(Arc::new(stage.store.clone()));
+    lifecycle.quarantines(stage.stable.model.name()).await.unwrap().into_keys().collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_that_breaks_its_limits_is_rolled_back() {
-    let stage = promoted(Requests { stable_errors: 2, candidate_errors: 300 }).await;
-    let deadline = stage.clock.now() + Duration::from_secs(900);
-    let guarded = guard(&stage).run(stage.world(), deadline).await.unwrap();
-    assert!(matches!(guarded, Guarded::RolledBack { end: State::Done { .. }, .. }), "{guarded:?}");
-    assert!(stage.clock.now() < deadline);
+async fn what_was_left_is_refused_by_plans_and_promotions_until_a_person_lifts_that() {
+    let stage = promoted(GOOD).await;
+    let order = thorough(&stage).await;
+    let end =
+        Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();
+    assert_eq!(end.to_string(), "done, and was seen to help");
+    let promote = async || {
+        let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
+        let (to, production) = (&stage.candidate.model, Channel::production());
+        stage.channels().promote(to, &production, &Expect::Any, Cause::Promote, stamp).await
+    };
+    assert!(promote().await.unwrap_err().to_string().contains("in quarantine: it is slow"));
+    let again = async |id: &str| {
+        let (driver, _handle) = Driver::open(stage.world(), id.parse().unwrap(), stage.plan()).await.unwrap();
+        driver.run().await.unwrap()
+    };
+    let refused = again("ci-1").await;
+    assert!(refused.to_string().contains("its content is in quarantine: it is slow"), "{refused}");
+    let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
+    let lifecycle = Lifecycle::new(Arc::new(stage.store.clone()));
+    lifecycle.lift(&stage.candidate.model, "it was the network", stamp).await.unwrap();
+    assert_eq!(again("ci-2").await, RolloutState::Promoted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_not_well_either_is_for_a_person() {
+    let stage = promoted(Requests { stable_errors: 600, candidate_errors: 600 }).await;
+    let order = thorough(&stage).await;
+    let end =
+        Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();
+    let State::Stuck { why, remedy, .. } = &end else { panic!("{end}") };
+    assert!(why.starts_with("errors"), "{why}");
+    assert!(remedy.contains("perhaps it was not the version"), "{remedy}");
+    // It stays there: a third version is nobody's decision but a person's.
     assert_serving(&stage, &stage.stable).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_that_keeps_its_limits_is_settled() {
-    let stage = Stage::new(GOOD).await;
-    let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
-    let (to, production) = (&stage.candidate.model, Channel::production());
-    stage.channels().promote(to, &production, &Expect::Any, Cause::Promote, stamp).await.unwrap();
-    let guarded =
-        guard(&stage).run(stage.world(), stage.clock.now() + Duration::from_secs(900)).await.unwrap();
-    assert!(matches!(guarded, Guarded::Kept(Outcome::Good { .. })), "{guarded:?}");
-    assert!(stage.moves().await.last().unwrap().settled.is_some());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_blind_watch_says_so_and_settles_nothing() {
+async fn where_there_is_nothing_to_see_it_says_so() {
     let stage = promoted(GOOD).await;
-    let mut guard = guard(&stage);
-    guard.watch.criteria[0].metric = "unknown".into();
-    let before = stage.moves().await;
-    let guarded = guard.run(stage.world(), stage.clock.now() + Duration::from_secs(900)).await.unwrap();
-    assert!(matches!(guarded, Guarded::Kept(Outcome::Blind { .. })), "{guarded:?}");
-    assert_eq!(stage.moves().await, before);
+    let mut order = thorough(&stage).await;
+    order.recovery.as_mut().unwrap().criteria[0].metric = "unknown".into();
+    let end =
+        Rollback::open(stage.world(), "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();
+    assert!(matches!(end, State::Done { helped: Helped::Unproven, .. }), "{end}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_could_see_nothing_is_refused() {
-    let stage = Stage::new(GOOD).await;
-    let watch = guard(&stage).watch;
-    let refused =
-        async |watch: Watch| watch.run(&stage.world(), stage.clock.now()).await.unwrap_err().to_string();
-    assert!(refused(Watch { criteria: Vec::new(), ..watch.clone() }).await.contains("no criteria"));
-    assert!(refused(Watch { window: Duration::ZERO, ..watch.clone() }).await.contains("window"));
-    let compare = vec![tidegate_canary::metrics::Criterion::compare("errors".into())];
-    assert!(refused(Watch { criteria: compare, ..watch }).await.contains("criteria[0]"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_guard_that_was_killed_goes_on() {
-    for nth in 0..12 {
-        let stage = promoted(Requests { stable_errors: 2, candidate_errors: 300 }).await;
-        let deadline = stage.clock.now() + Duration::from_secs(900);
-        let log = Killed { inner: stage.store.clone(), nth, after: true, count: 0.into() };
-        let killed = guard(&stage).run(stage.world_on(Arc::new(log)), deadline).await;
-        assert!(killed.is_err(), "write {nth}: {killed:?}");
-        let guarded = guard(&stage).run(stage.world(), deadline).await.unwrap();
-        // Killed after the last event, there is nothing to go on with but to find that it was done.
-        let done =
-            matches!(guarded, Guarded::RolledBack { end: State::Done { .. }, .. } | Guarded::Moved { .. });
-        assert!(done, "write {nth}: {guarded:?}");
-        assert_serving(&stage, &stage.stable).await;
-        assert_eq!(stage.moves().await.len(), 3, "write {nth}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_guard_does_not_judge_what_followed() {
-    let stage = promoted(Requests { stable_errors: 2, candidate_errors: 300 }).await;
+async fn what_would_not_be_made_to_run_is_passed_over_when_it_is_chosen() {
+    let stage = promoted(GOOD).await;
     let next = stage::publish(&stage.store, "fraud@1.2.0", stage.clock.now()).await;
     let stamp = Stamp { by: "ada".to_owned(), at: stage.clock.now() };
     let production = Channel::production();
     stage.channels().promote(&next.model, &production, &Expect::Any, Cause::Promote, stamp).await.unwrap();
-    let guarded =
-        guard(&stage).run(stage.world(), stage.clock.now() + Duration::from_secs(900)).await.unwrap();
-    assert!(matches!(guarded, Guarded::Moved { to } if to == next.model));
+    let world = World { deployer: Arc::new(InMemoryDeployer::serving(next)), ..stage.world() };
+    let choose = async |world: &World, target: Target| {
+        let (route, name) = (stage.plan().route.clone(), stage.stable.model.name());
+        Order::choose(world, route, name, Channel::production(), &target, "it is slow").await
+    };
+    let deployer = InMemoryDeployer::default();
+    deployer.refuse(stage.candidate.clone(), "exceeded quota");
+    let refusing = World { deployer: Arc::new(deployer.clone()), ..world.clone() };
+    let (order, choice) = choose(&refusing, Target::LastGood).await.unwrap();
+    assert_eq!((&order.to, order.choice.as_ref()), (&stage.stable, Some(&choice)));
+    let why = Unfit::Refused { why: "the deployer in memory refused: exceeded quota".to_owned() };
+    assert_eq!(choice.passed_over[1], (stage.candidate.model.clone(), PassedOver::Unfit(why.clone())));
+    for target in [Target::Exactly(stage.candidate.model.clone()), Target::Back(1.try_into().unwrap())] {
+        let refused = choose(&refusing, target).await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::NoTarget(NoTarget::Unfit { why: PassedOver::Unfit(said), .. }) if *said == why),
+            "{refused}"
+        );
+    }
+    // One that does not answer, or not now, has nothing against it.
+    for fault in [Fault::Before, Fault::Slow(Duration::from_secs(3600))] {
+        let silent = Flaky::new(deployer.clone(), 7).with_share(fault, 1.0);
+        let silent = World { deployer: Arc::new(silent), ..world.clone() };
+        let began = stage.clock.now();
+        let (order, _) = choose(&silent, Target::LastGood).await.unwrap();
+        assert_eq!(order.to, stage.candidate, "{fault:?}");
+        assert!(stage.clock.now() < began + Duration::from_secs(6), "{fault:?}");
+    }
+    // What answers requests already need not be made to run.
+    let there = InMemoryDeployer::serving(stage.candidate.clone());
+    there.refuse(stage.candidate.clone(), "exceeded quota");
+    let there = World { deployer: Arc::new(there), ..world };
+    assert_eq!(choose(&there, Target::LastGood).await.unwrap().0.to, stage.candidate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_order_is_the_same_whatever_was_known_when_it_was_chosen() {
+    let stage = promoted(GOOD).await;
+    let first = order(&stage, Target::LastGood).await;
+    let id = || "inc-1".parse().unwrap();
+    drop(Rollback::open(stage.world(), id(), first.clone()).await.unwrap());
+    let again = Order { choice: None, ..first.clone() };
+    let rollback = Rollback::open(stage.world(), id(), again).await.unwrap();
+    assert_eq!(rollback.undo().order(), &first, "what was known then stays");
+    let other = Order { by: Some("ada".to_owned()), ..first };
+    assert!(matches!(Rollback::open(stage.world(), id(), other).await, Err(Error::OrderChanged { .. })));
 }

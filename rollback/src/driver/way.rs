@@ -1,0 +1,114 @@
+//! How things stand before a rollback moves anything, and the freeing of the candidate's slot.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tidegate_canary::{Actuator, NotDone, Patience, Readiness, Slot, Traffic, Weight, World};
+use tidegate_registry::Channels;
+
+use super::Rollback;
+use crate::{Event, Order, Way};
+
+/// How long the registry may take to say what speaks against a rollback.
+pub(super) const WITHIN: Duration = Duration::from_secs(2);
+
+impl Rollback {
+    /// Cheap on purpose: in an incident traffic moves first, and whoever runs the target verifies its bytes
+    /// when it loads them.
+    pub(super) async fn verify(&self, until: SystemTime) -> Result<Event, NotDone> {
+        let order = self.undo().order();
+        let mut patience = Patience::new(self.world.clock, until);
+        let digest =
+            patience.until("the registry", || self.world.store.manifest(&order.to.model)).await?.digest;
+        if digest != order.to.digest {
+            let why = format!(
+                "{} has the content {digest} in the registry, not {} as ordered",
+                order.to, order.to.digest
+            );
+            return Err(NotDone::Failed(why));
+        }
+        self.expect_unmoved(&mut patience).await?;
+        self.admit(&mut patience).await?;
+        Ok(Event::Verified { way: self.way(&mut patience).await? })
+    }
+
+    /// Whoever has moved the channel since it was ordered has decided otherwise, and no traffic is to move against that. A
+    /// registry that does not answer says nothing to what a person has ordered; what nobody has, waits for it.
+    pub(super) async fn expect_unmoved(&self, patience: &mut Patience) -> Result<(), NotDone> {
+        let Order { to, channel, head, by, watch, .. } = self.undo().order();
+        let Some(head) = head else { return Ok(()) };
+        let channels = Channels::new(Arc::clone(&self.world.log));
+        let ask = || channels.history(to.model.name(), channel);
+        let history = if by.is_none() && watch.is_some() {
+            Some(patience.until("the registry", ask).await?)
+        } else {
+            tokio::time::timeout(WITHIN, ask()).await.ok().and_then(Result::ok)
+        };
+        let Some(last) = history.and_then(|mut history| history.pop()) else { return Ok(()) };
+        if last.seq == *head && last.ended.is_none() {
+            return Ok(());
+        }
+        let now = if last.ended.is_some() { "to nothing".to_owned() } else { format!("to {}", last.to) };
+        Err(NotDone::Failed(format!("{channel} points {now} since {}, after this was ordered", last.stamp)))
+    }
+
+    /// What the registry would refuse to record is refused before traffic moves, content in quarantine above all. A
+    /// registry that does not answer has nothing against what a person has ordered who knew that it does not; anything else
+    /// waits for it.
+    async fn admit(&self, patience: &mut Patience) -> Result<(), NotDone> {
+        let Order { to, channel, choice, .. } = self.undo().order();
+        let (channels, cause) = (Channels::new(Arc::clone(&self.world.log)), self.cause());
+        let ask = || channels.unmet(&to.model, channel, &cause, self.world.clock.now());
+        let unmet = if choice.as_ref().is_some_and(|choice| choice.unsure.is_some()) {
+            tokio::time::timeout(WITHIN, ask()).await.ok().and_then(Result::ok).unwrap_or_default()
+        } else {
+            patience.until("the registry", ask).await?
+        };
+        if unmet.is_empty() {
+            return Ok(());
+        }
+        let unmet: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+        Err(NotDone::Failed(format!("{channel} does not take {to}: {}", unmet.join("; "))))
+    }
+
+    /// Where the way back begins. What runs in the slots only has to be known where the candidate's has traffic.
+    async fn way(&self, patience: &mut Patience) -> Result<Way, NotDone> {
+        let World { deployer, router, .. } = &self.world;
+        let order = self.undo().order();
+        let is_target = |seen: &Readiness| seen.ready() == Some(&order.to);
+        if deployer.in_place() {
+            return Ok(Way::InPlace);
+        }
+        let traffic = patience.until("the router", || router.observe(&order.route)).await?.traffic;
+        if !traffic.slots().any(|slot| slot == Slot::Candidate) {
+            let there = deployer.status(Slot::Stable).await.is_ok_and(|seen| is_target(&seen));
+            return Ok(if there { Way::There } else { Way::Free });
+        }
+        let stable = patience.until("the deployer", || deployer.status(Slot::Stable)).await?;
+        if is_target(&stable) {
+            return Ok(Way::There);
+        }
+        let candidate = patience.until("the deployer", || deployer.status(Slot::Candidate)).await?;
+        let is_idle = traffic.weight(Slot::Stable) == Weight::NONE;
+        Ok(match stable.ready() {
+            _ if is_target(&candidate) => Way::Staged,
+            None => Way::Occupied,
+            // What has no traffic now is not given all of it: it may be what was left before.
+            Some(_) if is_idle => Way::Occupied,
+            Some(_) => Way::Busy,
+        })
+    }
+
+    /// Frees the candidate's slot of traffic, which never goes to a side that is not ready.
+    pub(super) async fn clear(&self, hands: &Actuator<'_>, until: SystemTime) -> Result<Event, NotDone> {
+        let status = || self.world.deployer.status(Slot::Stable);
+        let stable = Patience::new(self.world.clock, until).until("the deployer", status).await?;
+        if stable.ready().is_none() {
+            return Ok(Event::Verified { way: Way::Occupied });
+        }
+        hands.route(&self.undo().order().route, &Traffic::stable(), &[], false, until).await?;
+        Ok(Event::Routed)
+    }
+}

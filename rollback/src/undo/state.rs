@@ -1,0 +1,174 @@
+//! How far a rollback can be.
+
+use std::{borrow::Cow, fmt, time::SystemTime};
+
+use tidegate_registry::Seq;
+
+use crate::Helped;
+
+/// How far a rollback is, in the order of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// The target is to be looked at: it exists, and where it runs.
+    Verify,
+    /// All traffic is to go to the stable slot as it is, so that the candidate's slot is free.
+    Clear,
+    /// Requests in flight on the candidate's slot are to end, before the target takes it.
+    Ebb,
+    /// The target is to be made to run beside what is in service.
+    Stage,
+    /// All traffic is to go to the staged target.
+    Shift,
+    /// Requests in flight on the stable slot are to end, before the target takes it.
+    Still,
+    /// The target is to be made to run in the stable slot.
+    Restore,
+    /// The target is to replace what runs in the stable slot, under traffic.
+    Replace,
+    /// All traffic is to go to the stable slot, which runs the target.
+    Return,
+    /// The channel is to say so.
+    Record,
+    /// What was left is to be put into quarantine.
+    Condemn {
+        /// The record of the move.
+        recorded: Seq,
+    },
+    /// Requests in flight on the candidate's slot are to end.
+    Drain {
+        /// The record of the move.
+        recorded: Seq,
+    },
+    /// The candidate's slot, now without traffic, is to be emptied.
+    Retire {
+        /// The record of the move.
+        recorded: Seq,
+    },
+    /// The target, now in service, is watched.
+    Prove {
+        /// The record of the move.
+        recorded: Seq,
+        /// The start of the window that is observed next.
+        from: SystemTime,
+    },
+    /// The end that was wanted: all traffic is on the target, and the channel says so.
+    Done {
+        /// The record of the move.
+        recorded: Seq,
+        /// Whether it was seen to help.
+        helped: Helped,
+    },
+    /// The end that a person wanted: traffic never went to the target.
+    Aborted {
+        /// Who called it off.
+        by: String,
+        /// Why.
+        reason: String,
+        /// What a person must do now, if anything.
+        remedy: Option<String>,
+    },
+    /// An end for a person.
+    Stuck {
+        /// What it was doing.
+        during: &'static str,
+        /// Why that did not work.
+        why: String,
+        /// What a person must do now.
+        remedy: Cow<'static, str>,
+    },
+}
+
+impl State {
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Aborted { .. } | Self::Done { .. } | Self::Stuck { .. })
+    }
+
+    /// What it is doing, as the rest of a sentence that begins "the rollback is".
+    #[must_use]
+    pub const fn doing(&self) -> &'static str {
+        match self {
+            Self::Aborted { .. } => "called off",
+            Self::Condemn { .. } => "putting what was left into quarantine",
+            Self::Clear => "freeing the candidate's slot",
+            Self::Done { .. } => "done",
+            Self::Drain { .. } | Self::Ebb | Self::Still => "letting requests in flight end",
+            Self::Prove { .. } => "watching the target, now in service",
+            Self::Record => "recording the move",
+            Self::Replace => "replacing what is to be left by the target",
+            Self::Restore => "making the target run in the stable slot",
+            Self::Retire { .. } => "emptying the candidate's slot",
+            Self::Return => "moving traffic to the restored stable slot",
+            Self::Shift => "moving traffic to the target",
+            Self::Stage => "making the target run",
+            Self::Stuck { .. } => "stuck and needs a person",
+            Self::Verify => "looking at the target",
+        }
+    }
+}
+
+/// What a person must do when what is owed in `state` cannot be done, by whether traffic was moved before; `None` where
+/// nothing can fail.
+pub(super) const fn remedy(state: &State, routed: bool) -> Option<&'static str> {
+    match state {
+        State::Verify => Some("traffic is as it was; choose another target"),
+        State::Clear => Some("traffic is as it was; mend the router, then roll back again"),
+        State::Stage if routed => Some(
+            "all traffic is on what runs in the stable slot; choose another target, or mend what runs it",
+        ),
+        State::Stage => {
+            Some("all traffic is on the version to be left; choose another target, or mend what runs it")
+        }
+        State::Shift => {
+            Some("the target runs in the candidate's slot; mend the router, then roll back again")
+        }
+        State::Restore if !routed => Some(
+            "traffic is as it was, on the candidate's slot, which may run the version to be left; mend the stable slot, then roll back again",
+        ),
+        State::Restore => Some(
+            "the target has all traffic, from the candidate's slot; mend the stable slot, then roll back again",
+        ),
+        State::Replace => Some(
+            "traffic goes to what runs in the stable slot, which may be the version to be left; mend what keeps the target from replacing it, then roll back again; also should it replace it later by itself, as where a merge request is merged only then, since the channel does not say so before that",
+        ),
+        State::Return => {
+            Some("the target runs in the stable slot; mend the router, then send all traffic to stable")
+        }
+        State::Record => Some(
+            "all traffic is on the target but the channel does not say so; look at the channel's history, then promote the target by hand",
+        ),
+        State::Condemn { .. } => Some("put what was left into quarantine by hand"),
+        State::Retire { .. } => Some("remove what runs in the candidate's slot by hand"),
+        State::Aborted { .. }
+        | State::Done { .. }
+        | State::Drain { .. }
+        | State::Ebb
+        | State::Prove { .. }
+        | State::Still
+        | State::Stuck { .. } => None,
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stuck { during, why, remedy } => {
+                write!(f, "{} while {during}: {why}; {remedy}", self.doing())
+            }
+            Self::Aborted { by, reason, remedy } => {
+                write!(f, "called off by {by}: {reason}; no traffic went to the target")?;
+                match remedy {
+                    Some(remedy) => write!(f, "; {remedy}"),
+                    None => f.write_str(", which may still run in the candidate's slot"),
+                }
+            }
+            Self::Done { helped: Helped::Proven, .. } => f.write_str("done, and was seen to help"),
+            Self::Done { helped: Helped::Unproven, .. } => {
+                f.write_str("done, but too little was seen to say whether it helped")
+            }
+            _ => f.write_str(self.doing()),
+        }
+    }
+}
