@@ -1,22 +1,38 @@
 //! The model or agent under test: something that answers messages.
 
+mod cached;
 mod closure;
 mod error;
+#[cfg(feature = "openai")]
+pub(crate) mod http;
+mod key;
+mod limiter;
 mod message;
 #[cfg(feature = "openai")]
 mod openai;
+mod replay;
+mod reply;
+mod tool;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "openai")]
-pub use self::openai::{OpenAi, Retry, TokenLimit};
 pub use self::{
+    cached::Cached,
     closure::FnAgent,
     error::AgentError,
-    message::{Message, Reply, Request, Role, Usage},
+    limiter::{Experience, Limiter, Permit, RateLimits},
+    message::{Message, Request, Role},
+    replay::{Recorder, Replay},
+    reply::{Pace, Reply, TokenLogprob, Usage},
+    tool::{ResponseFormat, Tool, ToolCall, ToolChoice},
+};
+#[cfg(feature = "openai")]
+pub use self::{
+    http::{HttpAgent, Retry, Template},
+    openai::{OpenAi, TokenLimit},
 };
 
 /// A model or agent that answers messages.
@@ -31,12 +47,18 @@ pub use self::{
 ///   that succeeded and nothing else.
 /// * **A refusal is a reply.** A model that declines has answered; `Err` means that there is no
 ///   answer to judge.
-/// * **A stable name.** `fingerprint` says what was tested and contains no credentials.
+/// * **A stable name.** `fingerprint` says what was tested, differs between agents that answer differently, and
+///   contains no credentials.
 #[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Agent: fmt::Debug + Send + Sync + 'static {
     /// What is asked: printed in errors and kept in reports.
     fn fingerprint(&self) -> AgentId;
+
+    /// The URL at which it is asked, if it is asked over a network.
+    fn address(&self) -> Option<String> {
+        None
+    }
 
     /// The answer to `request`.
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError>;
@@ -44,6 +66,7 @@ pub trait Agent: fmt::Debug + Send + Sync + 'static {
 
 /// What an agent is, in words: `support-bot at http://127.0.0.1:8080/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct AgentId(String);
 
@@ -56,6 +79,19 @@ pub struct Call {
     /// Which repetition of the same request it is, from 0. It is no part of the question; it keeps
     /// repetitions apart wherever answers are remembered.
     pub trial: u32,
+    /// Whether an answer that was given before will do.
+    pub freshness: Freshness,
+}
+
+/// Whether an answer that was given before will do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "an answer was given before, or it was not")]
+pub enum Freshness {
+    /// It will do.
+    #[default]
+    Any,
+    /// It will not: what is measured is how an answer comes, or whether another one is the same.
+    New,
 }
 
 impl AgentId {
@@ -75,13 +111,20 @@ impl Call {
     /// A first call that may take this long.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
-        Self { timeout, trial: 0 }
+        Self { timeout, trial: 0, freshness: Freshness::Any }
     }
 
     /// This call as repetition number `trial`, from 0.
     #[must_use]
     pub const fn trial(mut self, trial: u32) -> Self {
         self.trial = trial;
+        self
+    }
+
+    /// This call for an answer that was not given before.
+    #[must_use]
+    pub const fn afresh(mut self) -> Self {
+        self.freshness = Freshness::New;
         self
     }
 }
@@ -96,6 +139,10 @@ impl fmt::Display for AgentId {
 impl<T: Agent + ?Sized> Agent for Arc<T> {
     fn fingerprint(&self) -> AgentId {
         (**self).fingerprint()
+    }
+
+    fn address(&self) -> Option<String> {
+        (**self).address()
     }
 
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {

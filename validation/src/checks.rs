@@ -5,23 +5,49 @@
 //! inconclusive.
 
 mod answers;
+mod calibration;
+mod cases;
+mod compare;
 mod consistency;
+mod drift;
 mod integrity;
 mod latency;
+mod listed;
+#[cfg(feature = "load")]
+mod load;
+mod over_refusal;
 mod refusal;
+mod safety;
+#[cfg(feature = "scan")]
+mod scan;
+mod smoke;
 mod tokens;
 mod topics;
 
+#[cfg(feature = "load")]
+pub use self::load::Load;
+#[cfg(feature = "scan")]
+pub use self::scan::Scan;
 pub use self::{
     answers::{AnswerCase, Answers, Matching},
+    calibration::{Calibration, Confidence},
+    cases::{Cases, Standing},
+    compare::{Compare, Preference},
     consistency::Consistency,
+    drift::Drift,
     integrity::Integrity,
     latency::Latency,
-    refusal::{Refusal, is_refusal},
+    over_refusal::OverRefusal,
+    refusal::Refusal,
+    safety::Safety,
+    smoke::{Smoke, SmokeCase},
     tokens::Tokens,
     topics::{TopicCase, Topics},
 };
-use crate::{Error, Sampling, Subject, Validator, asking::Asking, gate::Gate, run::Run};
+pub use crate::sarif::Sarif;
+use crate::{
+    Error, Rule, Sampling, Subject, Validator, asking::Asking, dataset::Dataset, gate::Gate, run::Run,
+};
 
 /// Most questions of one check: more belong into several.
 const MOST_QUESTIONS: usize = 100_000;
@@ -33,6 +59,12 @@ pub(crate) trait Settings {
 
     /// What is wrong with the settings, if anything: the field and what would be right.
     fn flaw(&self) -> Option<(&'static str, String)>;
+}
+
+/// A check whose questions may stand in a file.
+pub(crate) trait Questioned: Settings {
+    /// Asks these questions instead of its own.
+    fn ask(&mut self, dataset: Dataset);
 }
 
 /// Gets ready to ask, or says why there is no use in it.
@@ -63,5 +95,14 @@ fn list_flaw(field: &'static str, len: usize) -> Option<(&'static str, String)> 
 
 /// The flaw of settings that several checks have, if they have one.
 fn common_flaw(gate: &Gate, sampling: &Sampling) -> Option<(&'static str, String)> {
-    gate.flaw().or_else(|| sampling.flaw())
+    order_flaw(gate.rule).or_else(|| gate.flaw()).or_else(|| sampling.flaw())
+}
+
+/// The flaw of a rule that takes trials one after another, for a check that has them all made.
+fn order_flaw(rule: Rule) -> Option<(&'static str, String)> {
+    let ordered = matches!(rule, Rule::Sequential { .. });
+    ordered.then(|| {
+        let why = "of sequential is for checks of kind `cases`, which stop asking; write \"bound\", or put the questions into one of those";
+        ("rule", why.to_owned())
+    })
 }

@@ -2,7 +2,7 @@
 
 use tidegate_registry as registry;
 
-use crate::AgentError;
+use crate::{AgentError, Shortage, dataset::InvalidDataset, drift::InvalidTable, record::RecordError};
 
 /// Why a check could not be made. It never means that the model failed the check: that is a
 /// [`Finding`](crate::Finding).
@@ -15,6 +15,22 @@ pub enum Error {
         /// The check.
         check: String,
         /// Why the last question was not answered.
+        source: AgentError,
+    },
+    /// The questions could not be read any more. Mend the dataset as the source says.
+    #[error("check `{check}` could not read its questions")]
+    Dataset {
+        /// The check.
+        check: String,
+        /// What is wrong with them.
+        source: Box<InvalidDataset>,
+    },
+    /// Texts could not be embedded. What to do is in the source.
+    #[error("check `{check}` could not embed its texts")]
+    Embedder {
+        /// The check.
+        check: String,
+        /// Why not.
         source: AgentError,
     },
     /// The check's own settings make no sense. Mend them.
@@ -33,11 +49,21 @@ pub enum Error {
         /// The check.
         check: String,
     },
-    /// The time of the run was over before the check began. Allow more.
-    #[error("check `{check}` was not made because the time of the run was over; allow a longer deadline")]
-    OutOfTime {
+    /// The run had too little left to ask anything. Allow more.
+    #[error("check `{check}` was not made: {shortage}")]
+    OutOfBudget {
         /// The check.
         check: String,
+        /// What was lacking and what to do.
+        shortage: Shortage,
+    },
+    /// Trials could not be recorded, or found again. What to do is in the source.
+    #[error("check `{check}` could not keep its record")]
+    Record {
+        /// The check.
+        check: String,
+        /// Why not.
+        source: RecordError,
     },
     /// The store of the artifacts did not answer. What to do is in the source.
     #[error("check `{check}` could not read the model's files")]
@@ -47,6 +73,14 @@ pub enum Error {
         /// Why not.
         source: Box<registry::Error>,
     },
+    /// A table could not be read. Mend it as the source says.
+    #[error("check `{check}` could not read a table")]
+    Table {
+        /// The check.
+        check: String,
+        /// What is wrong with it.
+        source: Box<InvalidTable>,
+    },
 }
 
 impl Error {
@@ -54,9 +88,14 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Agent { source, .. } => source.is_transient(),
+            Self::Agent { source, .. } | Self::Embedder { source, .. } => source.is_transient(),
             Self::Store { source, .. } => source.is_transient(),
-            Self::Misconfigured { .. } | Self::NoAgent { .. } | Self::OutOfTime { .. } => false,
+            Self::Record { source, .. } => matches!(source, RecordError::Busy { .. }),
+            Self::Dataset { .. }
+            | Self::Misconfigured { .. }
+            | Self::NoAgent { .. }
+            | Self::OutOfBudget { .. }
+            | Self::Table { .. } => false,
         }
     }
 }

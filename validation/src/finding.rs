@@ -1,10 +1,10 @@
 //! What a check found, and on what evidence.
 
-use std::error::Error as StdError;
+use std::{cmp::Reverse, error::Error as StdError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Reason, Verdict, excerpt::excerpt};
+use crate::{Error, Evidence, Issue, Reason, Standing, Verdict, excerpt::excerpt};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,12 @@ pub struct Finding {
     /// The single cases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<Case>,
+    /// The single flaws, where a scanner looked for some; the worst first, and not more than so many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
+    /// What else there is to know, and decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One question and what became of it.
@@ -52,9 +58,20 @@ pub enum Outcome {
 }
 
 impl Finding {
+    /// Most issues that are kept.
+    pub const MOST_ISSUES: usize = 1000;
+
     /// A finding without numbers.
     pub fn new(check: impl Into<String>, verdict: Verdict, claim: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict, claim: claim.into(), evidence: Vec::new(), cases: Vec::new() }
+        Self {
+            check: check.into(),
+            verdict,
+            claim: claim.into(),
+            evidence: Vec::new(),
+            cases: Vec::new(),
+            issues: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// This finding with the numbers behind it.
@@ -71,8 +88,33 @@ impl Finding {
         self
     }
 
+    /// This finding with the flaws that were found, the worst first; of more than [`MOST_ISSUES`](Self::MOST_ISSUES)
+    /// the least are left out, and a note says how many.
+    #[must_use]
+    pub fn with_issues(mut self, issues: impl IntoIterator<Item = Issue>) -> Self {
+        self.issues.extend(issues);
+        let counts = |issue: &Issue| matches!(issue.standing, Standing::Open | Standing::Undecided);
+        self.issues.sort_by_key(|issue| Reverse((counts(issue), issue.severity)));
+        if let Some(more @ 1..) = self.issues.len().checked_sub(Self::MOST_ISSUES) {
+            self.issues.truncate(Self::MOST_ISSUES);
+            self.notes.push(format!("{more} lesser issues are left out"));
+        }
+        self
+    }
+
+    /// This finding with something else to know.
+    #[must_use]
+    pub fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     pub(crate) fn unmade(check: &str, error: &(dyn StdError + 'static)) -> Self {
-        Self::new(check, Verdict::Inconclusive(Reason::infra(error)), "the check could not be made")
+        let reason = match error.downcast_ref() {
+            Some(Error::OutOfBudget { shortage, .. }) => Reason::Budget(shortage.clone()),
+            _ => Reason::infra(error),
+        };
+        Self::new(check, Verdict::Inconclusive(reason), "the check could not be made")
     }
 }
 

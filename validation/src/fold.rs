@@ -12,6 +12,12 @@ pub(crate) fn fold(text: &str) -> String {
     plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Folded, without punctuation around it. Signs such as `-` and `+` are kept: they carry meaning.
+pub(crate) fn normal(text: &str) -> String {
+    const AROUND: &[char] = &[' ', '.', ',', ';', ':', '!', '?', '"', '\'', '*', '_', '“', '”', '«', '»'];
+    fold(text).trim_matches(AROUND).to_owned()
+}
+
 /// Whether `text` mentions `topic` as words of its own.
 pub(crate) fn mentions(text: &str, topic: &str) -> bool {
     let (text, topic) = (fold(text), fold(topic));

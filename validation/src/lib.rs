@@ -9,7 +9,7 @@
 //! * **A sample is not the rate behind it.** Ten right answers of ten prove, with 95 % confidence,
 //!   that more than 74 % of answers are right. Under [`Rule::Bound`], the default, a floor is passed by the bound and
 //!   not by the estimate, and a report says how many trials are missing. [`Rule::Point`] compares the
-//!   share itself, for lists of cases that are all there is to ask.
+//!   share itself, for lists of cases that are all there is to ask. [`Rule::Sequential`] stops asking when the answers decide.
 //! * **Trials without a result are counted as neither.** A verdict is one that holds however they
 //!   would have come out.
 //!
@@ -46,17 +46,32 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the model under test | [`Agent`], [`FnAgent`] for a closure, `OpenAi` for an endpoint (feature `openai`) |
+//! | the model under test | [`Agent`], [`FnAgent`] for a closure, [`Replay`] for a recording, `OpenAi` and `HttpAgent` for what answers over HTTP (feature `openai`) |
+//! | around it | [`Cached`], [`Recorder`], [`Limiter`] |
+//! | texts as vectors | [`Embedder`], [`Embedding`], `OpenAiEmbeddings` (feature `openai`), `MiniLm` on this machine (feature `embeddings`) |
+//! | what it may take | [`Budget`], [`Price`], [`Tokenizer`] |
 //! | one check | [`Validator`]; those that come with the crate are in [`checks`] |
+//! | questions in files | [`dataset`], asked by [`checks::Cases`] |
+//! | what an answer is worth | [`scorer`], with [`scorer::Judge`] for another model's opinion |
+//! | refusals told from answers | [`safety`], asked by [`checks::Safety`] and [`checks::OverRefusal`] |
+//! | trials written down as they happen | [`Record`] |
+//! | a run that is spread over machines | [`dataset::Shard`], [`Suite::merge`] |
 //! | several checks | [`Suite`], on the terms of a [`Run`], about a [`Subject`] |
-//! | what was found | [`Report`], [`Finding`], [`Evidence`], [`Case`] |
-//! | from trials to a verdict | [`Gate`], [`Rule`], [`Tally`] |
-//! | the statistics alone | [`Proportion`], [`trials_needed`], [`upper_rank`], [`lower_rank`] |
+//! | what was found | [`Report`], [`Finding`], [`Evidence`], [`Case`], [`Issue`] |
+//! | the same for pipelines and people | [`Projection`]: JUnit, SARIF, GitHub, Markdown, HTML (`junit` and `html` with the feature `report`) |
+//! | what other scanners found | [`sarif`] |
+//! | from trials to a verdict | [`Gate`], [`Rule`], [`Tally`]; asked until they decide: [`Sequence`] |
+//! | what a model file would do to whoever loads it | `scan` (feature `scan`) |
+//! | a candidate beside its baseline, asked or in production | [`compare`] |
+//! | what a version withstands | `load` (feature `load`) |
+//! | whether inputs or answers have changed | [`drift`] |
+//! | the statistics alone | [`statistics`] |
 //! | for tests | `testkit` (feature `testkit`), with mocks of the traits |
 //!
 //! # A suite file
 //!
-//! [`Suite::from_toml`] and [`Suite::from_json`] read the same document. Only `checks` is required; a
+//! [`Suite::open`] reads a file and the datasets that it names; [`Suite::from_toml`] and [`Suite::from_json`] read
+//! the same document from text. Only `checks` is required; a
 //! check's `kind` says which of [`checks`] it is, and its other fields are those of that struct, with
 //! the same defaults. A name that is not known is an error that says where it stands and what was
 //! probably meant.
@@ -67,39 +82,77 @@
 
 mod agent;
 mod asking;
+mod budget;
+mod canonical;
 pub mod checks;
+pub mod compare;
+pub mod dataset;
+mod destination;
+pub mod drift;
+mod embedding;
 mod error;
 mod evidence;
 mod excerpt;
 mod finding;
+mod flaw;
 mod fold;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
-mod proportion;
-mod quantile;
+mod issue;
+mod lines;
+#[cfg(feature = "load")]
+pub mod load;
+mod record;
 mod report;
 mod run;
+pub mod safety;
+pub mod sarif;
+#[cfg(feature = "scan")]
+pub mod scan;
+pub mod scorer;
+pub mod statistics;
 mod suite;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod tokens;
 mod validator;
 mod verdict;
 
-#[cfg(feature = "openai")]
-pub use crate::agent::{OpenAi, Retry, TokenLimit};
+#[cfg(feature = "embeddings")]
+pub use crate::embedding::{MiniLm, OpenModelError};
 #[cfg(feature = "testkit")]
-pub use crate::{agent::MockAgent, validator::MockValidator};
 pub use crate::{
-    agent::{Agent, AgentError, AgentId, Call, FnAgent, Message, Reply, Request, Role, Usage},
+    agent::MockAgent, embedding::MockEmbedder, safety::MockClassifier, scorer::MockScorer,
+    tokens::MockTokenizer, validator::MockValidator,
+};
+pub use crate::{
+    agent::{
+        Agent, AgentError, AgentId, Cached, Call, Experience, FnAgent, Freshness, Limiter, Message, Pace,
+        Permit, RateLimits, Recorder, Replay, Reply, Request, ResponseFormat, Role, TokenLogprob, Tool,
+        ToolCall, ToolChoice, Usage,
+    },
     asking::Sampling,
+    budget::{Budget, Money, Price, Shortage, Spending},
+    destination::{Destination, Destinations, Forbidden},
+    embedding::{Embedder, Embedding},
     error::Error,
     evidence::{Evidence, Method, Unit},
     finding::{Case, Finding, Outcome},
-    gate::{Gate, Rule, Tally},
-    proportion::{Proportion, trials_needed},
-    quantile::{lower_rank, sample_rank, upper_rank},
-    report::Report,
-    run::{Event, Run},
-    suite::{InvalidSuite, Suite},
+    gate::{Gate, Rule, Sequence, Tally},
+    issue::{Issue, Severity, Standing},
+    record::{Keep, Record, RecordError},
+    report::{Projection, Report, ReportVersion},
+    run::{Event, Run, Unanswered},
+    statistics::{Proportion, lower_rank, sample_rank, trials_needed, upper_rank},
+    suite::{InvalidSuite, MergeError, Sources, Suite},
+    tokens::{ByteBound, Tokenizer},
     validator::{Cost, Subject, Validator},
     verdict::{Reason, Verdict},
+};
+#[cfg(feature = "openai")]
+pub use crate::{
+    agent::{HttpAgent, OpenAi, Retry, Template, TokenLimit},
+    embedding::OpenAiEmbeddings,
 };

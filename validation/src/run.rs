@@ -1,18 +1,51 @@
-//! The terms of a run: how long, how many calls, how many at once, and who watches.
+//! The terms of a run: how long, for how much, how many calls at once, with what instruments, and who watches.
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
-use crate::{Call, Cost, Finding};
+use crate::{
+    Agent, AgentError, AgentId, Budget, Call, Cost, Embedder, Embedding, Finding, Freshness, Record,
+    RecordError, Reply, Request, Shortage, Spending,
+    budget::{Purse, Refused, Reservation, within},
+    checks::Standing,
+    record::{Header, Recording},
+    safety::Classifier,
+    scorer::Judge,
+};
 
-/// The terms under which a suite runs.
+/// The terms under which a suite runs: how long, for how much, how many calls at once, with what instruments, and who
+/// watches.
+///
+/// | term | without it |
+/// |---|---|
+/// | [`deadline`](Self::deadline), [`call_timeout`](Self::call_timeout) | 15 minutes for all, 60 s for a call |
+/// | [`budget`](Self::budget), [`max_calls`](Self::max_calls) | what the checks ask for |
+/// | [`concurrency`](Self::concurrency) | 4 calls at once |
+/// | [`judge`](Self::judge), [`embedder`](Self::embedder) | checks that need them are inconclusive |
+/// | [`record`](Self::record) | a run that is killed begins anew |
+/// | [`watch`](Self::watch) | nobody is told before the report |
+///
+/// What runs out in the middle is no error: a check then says what the answers so far decide. A `Run` may be used for
+/// several suites; each of them has the whole time and the whole budget.
 ///
 /// ```
 /// use std::time::Duration;
-/// use tidegate_validation::Run;
+/// use tidegate_validation::{Event, Run};
 ///
-/// let run = Run::new(7).deadline(Duration::from_secs(120)).max_calls(500);
+/// let run = Run::new(7).deadline(Duration::from_secs(120)).max_calls(500).watch(|event| match event {
+///     Event::Counted(standing) if standing.made() % 100 == 0 => {
+///         println!("{}: {} of {}", standing.check(), standing.made(), standing.of());
+///     }
+///     Event::Finished(finding) => println!("{}: {}", finding.check, finding.verdict.word()),
+///     _ => {}
+/// });
 /// # let _ = run;
 /// ```
 #[derive(Clone)]
@@ -20,17 +53,36 @@ use crate::{Call, Cost, Finding};
 pub struct Run {
     /// Goes into every request and into the report, so that the run can be repeated.
     pub seed: u32,
+    /// When the run is made, for what expires; not known at first.
+    pub at: Option<SystemTime>,
     /// How long a single call may take, retries included; 60 s at first.
     pub call_timeout: Duration,
     /// How many calls a check may have under way at once, unless it needs them one by one; 4 at first.
     pub concurrency: NonZeroUsize,
     /// How long the run may take; 15 minutes at first. What is not known by then stays unknown.
     pub deadline: Duration,
-    /// How many calls the run may make; unlimited at first. A check is only begun when all the calls
-    /// that it may need are left.
-    pub max_calls: Option<u64>,
+    /// What says whether answers do harm, for checks that ask one; none at first.
+    pub classifier: Option<Arc<dyn Classifier>>,
+    /// What turns texts into vectors, for scorers that compare meanings; none at first.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// What judges answers, for scorers that ask one; none at first.
+    pub judge: Option<Judge>,
+    /// Where each trial of the checks that stream is written down; nowhere at first.
+    pub record: Option<Record>,
+    recording: Option<Arc<Recording>>,
     ends: Option<Instant>,
+    purse: Arc<Purse>,
     watch: Arc<dyn Fn(Event<'_>) + Send + Sync>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "either the agent was asked or it was not")]
+pub enum Unanswered {
+    /// It was asked, and the agent gave none.
+    Lost(AgentError),
+    /// It was not asked: there was too little left.
+    Short(Shortage),
 }
 
 /// What happens in a run while it happens.
@@ -48,6 +100,17 @@ pub enum Event<'a> {
     Called {
         /// The check that made it.
         check: &'a str,
+        /// What all calls of the run took so far.
+        spent: Spending,
+    },
+    /// A check of a dataset counted one more trial.
+    Counted(Standing<'a>),
+    /// A trial was found in the record of the run, and what may have been calls was spared.
+    Recalled {
+        /// The check that found it.
+        check: &'a str,
+        /// The most calls that it would have taken.
+        calls: u64,
     },
     /// A check is over.
     Finished(&'a Finding),
@@ -60,13 +123,26 @@ impl Run {
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
         Self {
             seed,
+            at: None,
             call_timeout: Duration::from_secs(60),
             concurrency: CONCURRENCY,
             deadline: Duration::from_secs(15 * 60),
-            max_calls: None,
+            classifier: None,
+            embedder: None,
+            judge: None,
+            record: None,
+            recording: None,
             ends: None,
+            purse: Purse::new(Budget::default(), Spending::default()),
             watch: Arc::new(|_| {}),
         }
+    }
+
+    /// This run, made at this time: what expires is held against it.
+    #[must_use]
+    pub const fn at(mut self, time: SystemTime) -> Self {
+        self.at = Some(time);
+        self
     }
 
     /// This run, ending after `deadline`.
@@ -90,10 +166,46 @@ impl Run {
         self
     }
 
+    /// This run, within `budget`; without one it may take what it likes. Each run of a suite has the whole budget, but
+    /// for one that goes on from a [record](Self::record), which has what was left; checks that are made without a suite share that of their `Run` and its clones.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.purse = Purse::new(budget, Spending::default());
+        self
+    }
+
     /// This run, with at most so many calls.
     #[must_use]
-    pub const fn max_calls(mut self, calls: u64) -> Self {
-        self.max_calls = Some(calls);
+    pub fn max_calls(self, calls: u64) -> Self {
+        let budget = self.purse.budget().clone();
+        self.budget(budget.calls(calls))
+    }
+
+    /// This run, with this to say whether answers do harm. Its calls are of the run's budget.
+    #[must_use]
+    pub fn classifier(mut self, classifier: impl Classifier) -> Self {
+        self.classifier = Some(Arc::new(classifier));
+        self
+    }
+
+    /// This run, with this to turn texts into vectors.
+    #[must_use]
+    pub fn embedder(mut self, embedder: impl Embedder) -> Self {
+        self.embedder = Some(Arc::new(embedder));
+        self
+    }
+
+    /// This run, with this to judge answers. Its calls are of the run's budget.
+    #[must_use]
+    pub fn judge(mut self, judge: Judge) -> Self {
+        self.judge = Some(judge);
+        self
+    }
+
+    /// This run, with each trial of the checks that stream written down; a record that exists is gone on from.
+    #[must_use]
+    pub fn record(mut self, record: Record) -> Self {
+        self.record = Some(record);
         self
     }
 
@@ -104,22 +216,117 @@ impl Run {
         self
     }
 
-    /// The terms of the next call, as its repetition number `trial`; `None` when the time is over.
+    /// Asks `agent` within the time and the budget of the run, as repetition number `trial` of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered::Short`] if there is too little left for the call, which is not made then, and
+    /// [`Unanswered::Lost`] if the agent gave no answer.
+    pub async fn ask(
+        &self,
+        agent: &dyn Agent,
+        request: &Request,
+        trial: u32,
+        freshness: Freshness,
+    ) -> Result<Reply, Unanswered> {
+        let reserved = self.purse.reserve(agent.fingerprint(), request);
+        let (reservation, call) = self.call(&agent.fingerprint(), reserved).await?;
+        let call = Call { freshness, ..call.trial(trial) };
+        let outcome = within(&reservation, agent.respond(request, &call)).await;
+        reservation.settle(&outcome);
+        outcome.map_err(Unanswered::Lost)
+    }
+
+    /// Asks `embedder` for the vectors of `texts`, within the time and the budget of the run.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask).
+    pub async fn embed(
+        &self,
+        embedder: &dyn Embedder,
+        texts: &[String],
+    ) -> Result<Vec<Embedding>, Unanswered> {
+        let reserved = self.purse.reserve_vectors(embedder.fingerprint(), texts);
+        let (reservation, call) = self.call(&embedder.fingerprint(), reserved).await?;
+        let outcome = within(&reservation, embedder.embed(texts, &call)).await;
+        reservation.settle_vectors(&outcome);
+        outcome.map_err(Unanswered::Lost)
+    }
+
+    /// The terms of a call, once what it can take is set aside.
+    async fn call(
+        &self,
+        agent: &AgentId,
+        reserved: impl Future<Output = Result<Arc<Reservation>, Refused>> + Send,
+    ) -> Result<(Arc<Reservation>, Call), Unanswered> {
+        let over = || Unanswered::Short(Shortage::Time);
+        let reserved = tokio::time::timeout(self.left(), reserved).await.map_err(|_| over())?;
+        let reservation = reserved.map_err(|refused| match refused {
+            Refused::Short(shortage) => Unanswered::Short(shortage),
+            Refused::Unknown(why) => {
+                Unanswered::Lost(AgentError::Misconfigured { agent: agent.clone(), source: why.into() })
+            }
+        })?;
+        let left = self.left();
+        if left.is_zero() {
+            reservation.give_back();
+            return Err(over());
+        }
+        Ok((reservation, Call::new(self.call_timeout.min(left))))
+    }
+
+    /// What its calls took so far.
     #[must_use]
-    pub fn call(&self, trial: u32) -> Option<Call> {
-        let left = self.ends.map_or(self.deadline, |end| end.saturating_duration_since(Instant::now()));
-        (!left.is_zero()).then(|| Call::new(self.call_timeout.min(left)).trial(trial))
+    pub fn spent(&self) -> Spending {
+        self.purse.spent()
+    }
+
+    /// How much time is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.ends.map_or(self.deadline, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// What its calls took so far, and what is set aside for those under way.
+    pub(crate) fn gone(&self) -> Spending {
+        self.purse.gone()
+    }
+
+    /// Has the record say what is gone, after a call whose answer is not recorded: a run that is killed has spent it.
+    pub(crate) fn note_spent(&self, check: &str) {
+        if let Some(Err(error)) = self.recording().map(|record| record.spend(self.gone())) {
+            tracing::warn!(check, "what was spent is not recorded: {error}");
+        }
     }
 
     /// Tells whoever watches.
-    pub fn tell(&self, event: Event<'_>) {
+    pub(crate) fn tell(&self, event: Event<'_>) {
         (self.watch)(event);
     }
 
-    /// This run with its clock started.
+    /// This run with its clock started and nothing spent.
     pub(crate) fn started(&self) -> Self {
         let ends = Instant::now().checked_add(self.deadline);
-        Self { ends, ..self.clone() }
+        let purse = Purse::new(self.purse.budget().clone(), Spending::default());
+        Self { ends, purse, ..self.clone() }
+    }
+
+    /// This run with its record open, if it has one, and with what was spent by then.
+    pub(crate) async fn recorded(mut self, header: Header) -> Result<Self, RecordError> {
+        if let Some(record) = self.record.clone() {
+            let path = record.path().to_owned();
+            let opened = tokio::task::spawn_blocking(move || Recording::open(&record, &header)).await;
+            let opened = opened.map_err(|source| RecordError::Io { path, source: source.into() })?;
+            let recording = opened?;
+            self.purse = Purse::new(self.purse.budget().clone(), recording.spent());
+            self.recording = Some(Arc::new(recording));
+        }
+        Ok(self)
+    }
+
+    /// The open record.
+    pub(crate) fn recording(&self) -> Option<&Recording> {
+        self.recording.as_deref()
     }
 
     /// When the time is over; `None` if never.
@@ -132,10 +339,15 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
             .field("seed", &self.seed)
+            .field("at", &self.at)
             .field("call_timeout", &self.call_timeout)
             .field("concurrency", &self.concurrency)
             .field("deadline", &self.deadline)
-            .field("max_calls", &self.max_calls)
+            .field("budget", self.purse.budget())
+            .field("classifier", &self.classifier)
+            .field("embedder", &self.embedder)
+            .field("judge", &self.judge)
+            .field("record", &self.record)
             .finish_non_exhaustive()
     }
 }

@@ -1,23 +1,36 @@
 //! Several checks that make one decision.
 
+mod compare;
 mod document;
 mod invalid;
+mod merge;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
+mod sources;
 
-use std::{collections::BTreeSet, ops::Add as _, sync::Arc, time::Duration};
+use std::{any::Any, collections::BTreeSet, ops::Add as _, sync::Arc, time::Duration};
 
 use tidegate_registry::Digest;
 
-pub use self::invalid::InvalidSuite;
-use crate::{Cost, Error, Event, Finding, Reason, Report, Run, Subject, Validator, Verdict};
+pub use self::{invalid::InvalidSuite, merge::MergeError, sources::Sources};
+use crate::{
+    Cost, Error, Event, Finding, Reason, RecordError, Report, ReportVersion, Run, Shortage, Subject,
+    Validator, Verdict,
+    checks::{Cases, Smoke},
+    dataset::Shard,
+    record::Header,
+};
 
 /// Several checks that make one decision about a version.
 ///
-/// Put one together from values, or read it from a file with [`from_toml`](Self::from_toml) or
-/// [`from_json`](Self::from_json); the format is described at the [crate](crate#a-suite-file).
+/// Put one together from values, or read it from a file with [`open`](Self::open), or from text with
+/// [`from_toml`](Self::from_toml) or [`from_json`](Self::from_json); the format is described at the
+/// [crate](crate#a-suite-file). Only `open`, and whatever is given [`Sources`], reads the datasets that a suite names.
 #[derive(Clone, Debug)]
 pub struct Suite {
     name: String,
     digest: Option<Digest>,
+    shard: Shard,
     allow_inconclusive: BTreeSet<String>,
     validators: Vec<Arc<dyn Validator>>,
 }
@@ -25,7 +38,13 @@ pub struct Suite {
 impl Suite {
     /// An empty suite. Running it as it is gives no pass.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), digest: None, allow_inconclusive: BTreeSet::new(), validators: Vec::new() }
+        Self {
+            name: name.into(),
+            digest: None,
+            shard: Shard::ALL,
+            allow_inconclusive: BTreeSet::new(),
+            validators: Vec::new(),
+        }
     }
 
     /// This suite with one more check.
@@ -42,8 +61,18 @@ impl Suite {
         self
     }
 
-    /// What stands against running this suite as it is: two checks of one name, or a waiver for a
-    /// check that there is not. A suite that was read from a file has no such flaw.
+    /// This suite as one share of a run that is spread over machines. Its checks of datasets must have been given that
+    /// share already; all others are made by share 0 alone. What it reports is about its share; record it, and the
+    /// records of all shares give the [report](Self::merge) of the whole. A suite that is read with [`Sources`] of a
+    /// share is that share.
+    #[must_use]
+    pub const fn shard(mut self, shard: Shard) -> Self {
+        self.shard = shard;
+        self
+    }
+
+    /// What stands against running this suite as it is: two checks of one name, a waiver for a check that there is
+    /// not, or a dataset of another share. A suite that was read from a file has no such flaw.
     #[must_use]
     pub fn flaw(&self) -> Option<InvalidSuite> {
         let known: Vec<_> = self.checks().collect();
@@ -60,7 +89,17 @@ impl Suite {
                 .find(|(_, name)| !known.contains(&name.as_str()))?;
             Some(InvalidSuite::unknown(format!("allow_inconclusive[{i}]"), "check", name, &known))
         };
-        twice.or_else(waiver)
+        let share = || {
+            let of = self.validators.iter().map(|validator| dataset_check(validator.as_ref()));
+            let (i, found) = of.enumerate().find_map(|(i, cases)| {
+                let found = cases?.dataset.shard();
+                (found != self.shard).then_some((i, found))
+            })?;
+            let why =
+                format!("is share {found}, and the suite is share {}; read it as that share", self.shard);
+            Some(InvalidSuite::new(format!("checks[{i}].dataset"), why))
+        };
+        twice.or_else(waiver).or_else(share)
     }
 
     /// The suite's name.
@@ -74,36 +113,65 @@ impl Suite {
         self.validators.iter().map(|validator| validator.name())
     }
 
-    /// The most that a run may cost.
+    /// The names of the checks that it makes, in order: all, unless it is a share other than the first.
+    pub fn own_checks(&self) -> impl Iterator<Item = &str> {
+        self.made().map(Validator::name)
+    }
+
+    /// Whether a check of it, `load` or `smoke`, asks only this machine and hosts that are named. The client of its
+    /// agent must then follow no redirect and go through no proxy, which lead elsewhere.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.made().map(|check| check as &dyn Any).any(|check| {
+            #[cfg(feature = "load")]
+            if check.is::<crate::checks::Load>() {
+                return true;
+            }
+            check.is::<Smoke>()
+        })
+    }
+
+    /// The checks that this share of it makes.
+    fn made(&self) -> impl Iterator<Item = &dyn Validator> {
+        let whole = self.shard.index() == 0;
+        self.validators
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(move |&check| whole || dataset_check(check).is_some())
+    }
+
+    /// The most that a run may cost, by a judge who may use [`Judge::MAX_TOKENS`](crate::scorer::Judge::MAX_TOKENS);
+    /// see [`Cost::judged_by`] for another.
     #[must_use]
     pub fn estimate(&self, subject: &Subject<'_>) -> Cost {
-        self.validators.iter().map(|validator| validator.estimate(subject)).fold(Cost::default(), Cost::add)
+        self.made().map(|validator| validator.estimate(subject)).fold(Cost::default(), Cost::add)
     }
 
     /// Makes every check, even after one has failed, so that one report tells all.
     ///
     /// Checks are made one after another, and only the calls within a check run side by side: a check
     /// of latency must not queue behind another check's questions. A check that cannot be made is
-    /// inconclusive, and so is one that the budget or the time of the run does not allow any more. Of a
-    /// suite with a [`flaw`](Self::flaw) no check is made, and none is waived.
+    /// inconclusive. When the budget or the time of the run is used up, a check says what the answers so far decide,
+    /// and is inconclusive where they do not. Of a suite with a [`flaw`](Self::flaw) no check is made, and none is
+    /// waived.
     pub async fn run(&self, subject: &Subject<'_>, run: &Run) -> Report {
         if let Some(flaw) = self.flaw() {
             let findings = self.checks().map(|check| Finding::unmade(check, &flaw)).collect();
             return Report { allow_inconclusive: BTreeSet::new(), ..self.report(subject, run, findings) };
         }
-        let run = run.started();
-        let mut calls_left = run.max_calls;
+        let run = match run.started().recorded(self.header(subject, run)).await {
+            Ok(run) => run,
+            Err(source) => {
+                let unmade = |check| Finding::unmade(check, &source);
+                return self.report(subject, run, self.made().map(Validator::name).map(unmade).collect());
+            }
+        };
         let mut findings = Vec::with_capacity(self.validators.len());
-        for validator in &self.validators {
+        for validator in self.made() {
             let cost = validator.estimate(subject);
+            let cost = run.judge.as_ref().map_or(cost, |judge| cost.judged_by(judge));
             run.tell(Event::Started { check: validator.name(), cost });
-            let finding = match calls_left {
-                Some(left) if left < cost.calls => over_budget(validator.name(), cost.calls, left),
-                _ => {
-                    calls_left = calls_left.map(|left| left - cost.calls);
-                    make(validator.as_ref(), subject, &run).await
-                }
-            };
+            let finding = self.finding(validator, subject, &run).await;
             tracing::info!(
                 check = finding.check,
                 verdict = finding.verdict.word(),
@@ -113,11 +181,61 @@ impl Suite {
             run.tell(Event::Finished(&finding));
             findings.push(finding);
         }
+        if let Err(error) = conclude(&run).await {
+            tracing::warn!("what the run took is not on its record: {error}");
+        }
         self.report(subject, &run, findings)
+    }
+
+    /// What a check finds, which is recorded.
+    async fn finding(&self, validator: &dyn Validator, subject: &Subject<'_>, run: &Run) -> Finding {
+        let (name, streams) = (validator.name(), dataset_check(validator).is_some());
+        let made = make(validator, subject, run).await;
+        let too_late = matches!(&made, Err(Error::OutOfBudget { shortage: Shortage::Time, .. }));
+        let recorded = match &made {
+            Err(Error::Record { .. }) => true,
+            // Its trials are on record; other shares may have had more of them.
+            Ok(_) | Err(Error::Agent { .. } | Error::OutOfBudget { .. }) => streams,
+            Err(_) => false,
+        };
+        let finding = made.unwrap_or_else(|error| Finding::unmade(name, &error));
+        // What is short of time or money says nothing against what was found when there was enough.
+        let known = match (&finding.verdict, run.recording()) {
+            (Verdict::Inconclusive(Reason::Budget(_)), Some(record)) if !recorded => record.decided(name),
+            _ => None,
+        };
+        if let Some(known) = known {
+            // Only of a suite that was read from a file is it known that its settings are what they were.
+            return if self.digest.is_some() { known } else { finding };
+        }
+        let noted = match run.recording() {
+            Some(record) if !recorded => record.found(&finding),
+            Some(record) if too_late => record.end(name, Some(&Reason::Budget(Shortage::Time))),
+            _ => Ok(()),
+        };
+        match noted {
+            Ok(()) => finding,
+            Err(source) => Finding::unmade(name, &Error::Record { check: name.to_owned(), source }),
+        }
+    }
+
+    /// What a record of the run says it is of.
+    fn header(&self, subject: &Subject<'_>, run: &Run) -> Header {
+        Header {
+            record: Header::KIND.to_owned(),
+            model: subject.manifest.model.clone(),
+            digest: subject.manifest.digest,
+            suite: self.name.clone(),
+            suite_digest: self.digest,
+            agent: subject.agent.map(|agent| agent.fingerprint()),
+            seed: run.seed,
+            shard: self.shard,
+        }
     }
 
     fn report(&self, subject: &Subject<'_>, run: &Run, findings: Vec<Finding>) -> Report {
         Report {
+            version: ReportVersion::V1,
             model: subject.manifest.model.clone(),
             digest: subject.manifest.digest,
             suite: self.name.clone(),
@@ -125,30 +243,36 @@ impl Suite {
             agent: subject.agent.map(|agent| agent.fingerprint()),
             seed: run.seed,
             allow_inconclusive: self.allow_inconclusive.clone(),
+            spent: run.spent(),
             findings,
         }
     }
 }
 
+/// The check, if it asks the questions of a dataset, of which each share has its own.
+fn dataset_check(validator: &dyn Validator) -> Option<&Cases> {
+    (validator as &dyn Any).downcast_ref()
+}
+
+/// Has the record say what the run took, and waits for the disk.
+async fn conclude(run: &Run) -> Result<(), RecordError> {
+    let Some(record) = run.recording() else { return Ok(()) };
+    record.spend(run.spent())?;
+    record.sync().await
+}
+
 /// Makes one check within the time of the run.
-async fn make(validator: &dyn Validator, subject: &Subject<'_>, run: &Run) -> Finding {
+async fn make(validator: &dyn Validator, subject: &Subject<'_>, run: &Run) -> Result<Finding, Error> {
     // Calls end with the run by themselves; the grace lets a check still say what it knows by then.
     const GRACE: Duration = Duration::from_secs(5);
     let check = validator.name();
-    let made = async {
-        match run.ends().and_then(|end| end.checked_add(GRACE)) {
-            Some(end) if run.call(0).is_some() => {
-                let out_of_time = |_| Error::OutOfTime { check: check.to_owned() };
-                tokio::time::timeout_at(end, validator.validate(subject, run)).await.map_err(out_of_time)?
-            }
-            Some(_) => Err(Error::OutOfTime { check: check.to_owned() }),
-            None => validator.validate(subject, run).await,
+    let out_of_time = || Error::OutOfBudget { check: check.to_owned(), shortage: Shortage::Time };
+    match run.ends().and_then(|end| end.checked_add(GRACE)) {
+        Some(_) if run.left().is_zero() => Err(out_of_time()),
+        Some(end) => {
+            let made = tokio::time::timeout_at(end, validator.validate(subject, run));
+            made.await.map_err(|_| out_of_time())?
         }
-    };
-    made.await.unwrap_or_else(|error| Finding::unmade(check, &error))
-}
-
-fn over_budget(check: &str, need: u64, left: u64) -> Finding {
-    let verdict = Verdict::Inconclusive(Reason::Budget { need, left });
-    Finding::new(check, verdict, "the check was not made")
+        None => validator.validate(subject, run).await,
+    }
 }

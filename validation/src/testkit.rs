@@ -1,6 +1,8 @@
 //! For tests: an agent that says what it is told to, and the contract of [`Agent`] as checks for
 //! agents of your own.
 
+mod embedding;
+
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Mutex, PoisonError},
@@ -10,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use futures::future::join_all;
 
-use crate::{Agent, AgentError, AgentId, Call, Reply, Request};
+pub use self::embedding::{WordCounts, embeddings_are_those_of_their_texts};
+use crate::{Agent, AgentError, AgentId, Call, Message, Reply, Request, Role, Tokenizer};
 
 /// An [`Agent`] that gives prepared answers in order and remembers what it was asked.
 ///
@@ -98,4 +101,32 @@ pub async fn a_fingerprint_does_not_change(agent: &dyn Agent) {
     drop(agent.respond(&Request::user("hello"), &Call::new(Duration::from_secs(1))).await);
     assert_eq!(agent.fingerprint(), before);
     assert!(!before.as_str().trim().is_empty(), "an agent has a name");
+}
+
+/// Checks that a tokenizer says no less than an agent counts. The agent must count its tokens.
+///
+/// # Panics
+///
+/// When it says too little, says something else the second time, or the agent does not count.
+pub async fn a_tokenizer_never_says_too_little(tokenizer: &dyn Tokenizer, agent: &dyn Agent) {
+    let requests = [
+        Request::user(""),
+        Request::user("a"),
+        Request::user("What is the capital of France?").system("You are a helpful assistant."),
+        Request::user("Hello")
+            .message(Message::new(Role::Assistant, "Hi"))
+            .message(Message::new(Role::User, "Bye")),
+        Request::user(
+            "\u{13000}\u{13080} \u{2615} \u{65e5}\u{672c}\u{8a9e} \u{fc}n\u{ef}code \u{1f469}\u{200d}\u{1f680}",
+        ),
+        Request::user("!@#$%^&*()_+{}|:<>? \\ \" \n\n\t\t 0123456789"),
+    ];
+    for request in requests {
+        let request = request.max_tokens(1);
+        let said = tokenizer.count(&request);
+        assert_eq!(said, tokenizer.count(&request), "the same request has the same number");
+        let reply = agent.respond(&request, &Call::new(Duration::from_secs(300))).await.expect("an answer");
+        let counted = reply.usage.expect("the agent counts its tokens").input_tokens;
+        assert!(counted <= said, "{counted} tokens, and {said} were said, of {:?}", request.messages);
+    }
 }

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, iter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::excerpt::excerpt;
+use crate::{Shortage, excerpt::excerpt};
 
 /// What a check says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,13 +27,8 @@ pub enum Verdict {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Reason {
-    /// The check may need more calls than the run has left.
-    Budget {
-        /// Calls that it may need.
-        need: u64,
-        /// Calls that are left.
-        left: u64,
-    },
+    /// The run had too little left to ask everything. What was asked is kept.
+    Budget(Shortage),
     /// Answers ended at the limit of their tokens before they said anything.
     CutOff,
     /// The check itself, its surroundings or the way to the model is at fault.
@@ -41,16 +36,61 @@ pub enum Reason {
         /// What went wrong and what to do.
         what: String,
     },
+    /// What was found is more than is allowed, but may be chance.
+    MayBeChance,
+    /// Units of an experiment are not in its arms as they should be, so that nothing follows from their outcomes.
+    Misassigned {
+        /// What is wrong with them.
+        what: String,
+    },
+    /// The check compares with a baseline, and the subject has none.
+    NoBaseline,
     /// Nothing was checked.
     NothingChecked,
+    /// A file was not read to its end.
+    ParseLimit {
+        /// What stopped it.
+        what: String,
+    },
     /// Answers were empty, so nothing of them could be measured.
     Silent,
+    /// A file is made as no known program makes it, and nothing that would run was found in it.
+    Suspicious {
+        /// How many such things were found.
+        findings: u64,
+    },
     /// There are trials, but not enough to decide.
     TooFew {
         /// Trials made.
         have: u64,
         /// Trials that it takes if none of those to come misses.
         need: u64,
+    },
+    /// Two versions are too much alike, or too little known, for the cases that were compared.
+    TooAlike {
+        /// Cases compared; where several belong together, what they belong to.
+        have: u64,
+        /// About how many show the difference four times in five if it is what it seems; none if it seems to be none.
+        need: Option<u64>,
+    },
+    /// A summary does not tell enough values apart.
+    TooCoarse,
+    /// There are too few rows with a value to compare.
+    TooFewRows {
+        /// Values on the side that has fewer.
+        have: u64,
+        /// Values that it takes.
+        need: u64,
+    },
+    /// A sequential test made all the trials that it is allowed, and they do not decide.
+    Truncated {
+        /// How many it is allowed.
+        most: u64,
+    },
+    /// Findings wait for a person to say whether they are any.
+    Undecided {
+        /// How many.
+        findings: u64,
     },
     /// The provider does not count tokens.
     Uncounted {
@@ -95,19 +135,48 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Budget { need, left } => {
-                write!(f, "it may need {need} calls and the run has {left} left; allow more calls")
-            }
+            Self::Budget(shortage) => shortage.fmt(f),
             Self::CutOff => f.write_str(
                 "answers were cut off before they said anything; raise max_tokens, of which thinking takes its part",
             ),
             Self::Infra { what } => f.write_str(what),
+            Self::MayBeChance => {
+                f.write_str("it is more than is allowed, but may be chance; compare more rows")
+            }
+            Self::Misassigned { what } => write!(f, "the arms are not to be compared: {what}"),
+            Self::NoBaseline => f.write_str(
+                "there is nothing to compare with; give the subject one with `Subject::with_baseline`",
+            ),
             Self::NothingChecked => f.write_str("nothing was checked; add a check or a case"),
+            Self::ParseLimit { what } => write!(f, "a file was not read to its end: {what}"),
             Self::Silent => f.write_str("answers were empty; look at what the server logs about them"),
+            Self::Suspicious { findings } => {
+                write!(f, "{findings} findings are suspicious; look at them, and have the file saved again")
+            }
+            Self::TooAlike { have, need: Some(need) } => write!(
+                f,
+                "{have} cases do not decide, about {need} would if the difference is what it seems; compare more, or allow a wider margin"
+            ),
+            Self::TooAlike { have, need: None } => write!(
+                f,
+                "{have} cases do not decide, and no number would if the difference is what it seems; allow a wider margin"
+            ),
             Self::TooFew { have, need } => write!(
                 f,
                 "{have} trials do not decide, {need} can if the others hit; ask more, lower the floor, or say rule = \"point\""
             ),
+            Self::TooCoarse => {
+                f.write_str("too many values are counted as one; summarise both sides with a higher limit")
+            }
+            Self::TooFewRows { have, need } => {
+                write!(f, "one side has {have} values and it takes {need}; compare more rows")
+            }
+            Self::Truncated { most } => {
+                write!(f, "{most} trials do not decide, and no more are allowed; raise `most`, or lower `good`")
+            }
+            Self::Undecided { findings } => {
+                write!(f, "{findings} findings wait for a review; have somebody decide them in the tool that made them")
+            }
             Self::Uncounted { replies } => {
                 write!(
                     f,

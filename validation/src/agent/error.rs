@@ -10,6 +10,17 @@ use crate::AgentId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgentError {
+    /// The answer broke off. It may have been paid for, so it was not asked for again; ask again if that
+    /// does not matter.
+    #[error("{agent} did not finish its answer: {why}")]
+    Interrupted {
+        /// Who was asked.
+        agent: AgentId,
+        /// What the agent said last, or what happened.
+        why: String,
+        /// The failure below, if there is one.
+        source: Option<BoxError>,
+    },
     /// The agent answered something that is not an answer. Mend the agent or its address.
     #[error("{agent} answered something that is no reply: {why}")]
     Malformed {
@@ -18,12 +29,35 @@ pub enum AgentError {
         /// What is wrong with it and what to do.
         why: String,
     },
-    /// The call cannot even be sent. Mend the client that the agent was made with.
-    #[error("{agent} cannot be asked as it is set up; check its HTTP client")]
+    /// The call cannot even be sent. Mend what the agent was made with, or what is asked of it.
+    #[error("{agent} cannot be asked like this; change how it is set up or what is asked of it")]
     Misconfigured {
         /// Who was to be asked.
         agent: AgentId,
         /// What stands against it.
+        source: BoxError,
+    },
+    /// A recording holds no answer to this. Record the answers to what is asked now, or ask what was asked
+    /// when they were recorded: the same messages and settings, as often.
+    #[error(
+        "{agent} holds no answer to `{prompt}` (repetition {trial}) under these settings; record it first"
+    )]
+    NotRecorded {
+        /// The recording.
+        agent: AgentId,
+        /// What was asked, shortened.
+        prompt: String,
+        /// Which repetition of it.
+        trial: u32,
+    },
+    /// A recording cannot be read, or an answer cannot be recorded. Mend its file, or make room for it.
+    #[error("the recording `{path}` of {agent} cannot be used; check the file and the room on its disk")]
+    Recording {
+        /// The agent that is or was recorded.
+        agent: AgentId,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
         source: BoxError,
     },
     /// The agent understood the call and will not serve it. Change the call, the credentials or the name.
@@ -62,13 +96,42 @@ impl AgentError {
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Unavailable { .. })
+        matches!(self, Self::Interrupted { .. } | Self::TimedOut { .. } | Self::Unavailable { .. })
     }
 
     /// Whether every other call will fail in the same way: the credentials are wrong, there is no
-    /// such model, or no call can be sent.
+    /// such model, no call can be sent, or no answer can be kept.
     #[must_use]
     pub const fn is_hopeless(&self) -> bool {
-        matches!(self, Self::Misconfigured { .. } | Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. })
+        matches!(
+            self,
+            Self::Misconfigured { .. }
+                | Self::Recording { .. }
+                | Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. }
+        )
+    }
+
+    /// Whether it says something about the agent, and not only about this call.
+    pub(crate) const fn is_of_the_agent(&self) -> bool {
+        match self {
+            // What was never sent was held up on this side.
+            Self::Unavailable { attempts, .. } => *attempts > 0,
+            Self::Interrupted { .. } | Self::Malformed { .. } | Self::TimedOut { .. } => true,
+            Self::Misconfigured { .. }
+            | Self::NotRecorded { .. }
+            | Self::Recording { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    /// Whether the agent may have worked on an answer all the same, and may ask to be paid for it.
+    pub(crate) const fn may_cost(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted { .. }
+                | Self::Malformed { .. }
+                | Self::Recording { .. }
+                | Self::TimedOut { .. }
+        )
     }
 }

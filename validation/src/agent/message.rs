@@ -1,35 +1,57 @@
-//! What is asked and what is answered.
-
-use std::time::Duration;
+//! What is asked.
 
 use serde::{Deserialize, Serialize};
 
+use crate::{ResponseFormat, Tool, ToolCall, ToolChoice};
+
 /// What is asked of an agent. `None` leaves a setting to the agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Request {
     /// The conversation so far, oldest first.
     pub messages: Vec<Message>,
+    /// The tools that the model may call.
+    pub tools: Vec<Tool>,
+    /// Whether it may call them, or must.
+    pub tool_choice: Option<ToolChoice>,
+    /// The form that the answer must have.
+    pub response_format: Option<ResponseFormat>,
+    /// Texts that end the answer when they appear in it.
+    pub stop: Vec<String>,
     /// Sampling temperature, from 0.
     pub temperature: Option<f64>,
+    /// Only the likeliest tokens that together have this probability are sampled, above 0 and at most 1.
+    pub top_p: Option<f64>,
     /// Most tokens that the answer may have.
     pub max_tokens: Option<u32>,
     /// Seed of the sampling, for agents that honour one.
     pub seed: Option<u32>,
+    /// How many alternatives are wanted beside each token of the answer, with their probabilities; 0 for
+    /// the tokens of the answer alone, `None` for no probabilities.
+    pub top_logprobs: Option<u8>,
 }
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "a message is a role and what it says")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// What is said; what a tool returned, where a tool speaks.
     pub content: String,
+    /// The tools that the model called instead of, or beside, saying something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool answers: its [`ToolCall::id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 /// Who speaks in a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Role {
@@ -37,48 +59,37 @@ pub enum Role {
     Assistant,
     /// Whoever sets the model up.
     System,
+    /// What the model called.
+    Tool,
     /// Whoever asks.
+    #[default]
     User,
-}
-
-/// What an agent answered.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Reply {
-    /// The answer; empty when there is only a [`refusal`](Self::refusal).
-    pub text: String,
-    /// Tokens, as the agent counted them.
-    pub usage: Option<Usage>,
-    /// Why the answer ends, in the agent's words: `stop`, `length`, `content_filter`.
-    pub finish_reason: Option<String>,
-    /// The agent's own words for declining, where it has a field for them.
-    pub refusal: Option<String>,
-    /// How long the successful attempt took.
-    pub latency: Duration,
-    /// How many attempts failed before it.
-    pub retries: u32,
-}
-
-/// Tokens of one exchange, as the provider counted them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "passive data")]
-pub struct Usage {
-    /// Tokens of the question.
-    pub input_tokens: u64,
-    /// Tokens of the answer, without those it was thought over in, where the provider tells them apart.
-    pub output_tokens: u64,
 }
 
 impl Request {
     /// A single message from the user.
     pub fn user(content: impl Into<String>) -> Self {
-        Self { messages: vec![Message { role: Role::User, content: content.into() }], ..Self::default() }
+        Self { messages: vec![Message::new(Role::User, content)], ..Self::default() }
     }
 
     /// This request under a system message, which comes first.
     #[must_use]
     pub fn system(mut self, content: impl Into<String>) -> Self {
-        self.messages.insert(0, Message { role: Role::System, content: content.into() });
+        self.messages.insert(0, Message::new(Role::System, content));
+        self
+    }
+
+    /// This request with one more message at its end.
+    #[must_use]
+    pub fn message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
+    /// This request with one more tool that may be called.
+    #[must_use]
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
         self
     }
 
@@ -111,48 +122,21 @@ impl Request {
     }
 }
 
-impl Reply {
-    /// An answer of this text and nothing else.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), ..Self::default() }
+impl Message {
+    /// A message of `role` that says `content`.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), ..Self::default() }
     }
 
-    /// This answer with its tokens counted.
+    /// What a tool returned to the call with this id.
+    pub fn tool(call: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { tool_call_id: Some(call.into()), ..Self::new(Role::Tool, content) }
+    }
+
+    /// This message, in which the model calls these tools.
     #[must_use]
-    pub const fn with_usage(mut self, input_tokens: u64, output_tokens: u64) -> Self {
-        self.usage = Some(Usage { input_tokens, output_tokens });
+    pub fn with_tool_calls(mut self, calls: impl IntoIterator<Item = ToolCall>) -> Self {
+        self.tool_calls.extend(calls);
         self
-    }
-
-    /// This answer, declined in these words.
-    #[must_use]
-    pub fn with_refusal(mut self, refusal: impl Into<String>) -> Self {
-        self.refusal = Some(refusal.into());
-        self
-    }
-
-    /// This answer, ended for this reason.
-    #[must_use]
-    pub fn with_finish_reason(mut self, reason: impl Into<String>) -> Self {
-        self.finish_reason = Some(reason.into());
-        self
-    }
-
-    /// What it says: its text, or else its words for declining, which a content filter may leave out.
-    /// `None` if it says nothing at all.
-    pub(crate) fn said(&self) -> Option<&str> {
-        let words = |text: &&str| !text.trim().is_empty();
-        let text = Some(self.text.as_str()).filter(words);
-        text.or_else(|| self.refusal.as_deref().filter(words)).or_else(|| self.is_filtered().then_some(""))
-    }
-
-    /// Whether a content filter stopped it.
-    pub(crate) fn is_filtered(&self) -> bool {
-        self.finish_reason.as_deref() == Some("content_filter")
-    }
-
-    /// Whether it ends where the limit of its tokens was reached.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.finish_reason.as_deref() == Some("length")
     }
 }

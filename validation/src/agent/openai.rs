@@ -1,37 +1,28 @@
-//! A model behind an OpenAI-compatible chat endpoint.
+//! A model behind an OpenAI-compatible endpoint.
 
-mod bearer;
-mod retry;
-mod wire;
-
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+mod assembly;
+mod chat;
+mod completion;
+mod legacy;
 
 use async_trait::async_trait;
-use reqwest::{
-    StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap},
-};
+use reqwest::{Client, RequestBuilder, Response, Url, header::CONTENT_TYPE};
+use serde::Serialize;
 use tidegate_registry::Invalid;
 use tokio::time::Instant;
 
-use self::{
-    bearer::Bearer,
-    retry::{Backoff, asked_wait},
-    wire::{Problem, parse},
-};
-pub use self::{retry::Retry, wire::TokenLimit};
-use crate::{Agent, AgentError, AgentId, Call, Reply, Request, excerpt::excerpt};
+pub use self::chat::TokenLimit;
+use self::{assembly::Assembly, chat::Chat, legacy::Prompt};
+use super::http::{Body, Endpoint, Exchange, Fault, Parser, Problem, Retry};
+use crate::{Agent, AgentError, AgentId, Call, Limiter, Reply, Request, tokens::rough_tokens};
 
 /// A model behind `POST {base}/chat/completions`, the protocol of OpenAI that vLLM, llama.cpp, Ollama,
-/// TGI and most gateways speak too.
+/// TGI and most gateways speak too, or behind `POST {base}/completions`.
 ///
 /// TLS, proxies and extra headers are the business of the [`reqwest::Client`] that is passed in.
 /// Failures to connect and the statuses 408, 425, 429 and 5xx are tried again, after the time that the server asks
-/// for or a random one, as long as the call's time lasts.
+/// for or a random one, as long as the call's time lasts. An answer that breaks off is not: it may have
+/// been paid for.
 ///
 /// ```no_run
 /// use tidegate_validation::OpenAi;
@@ -43,33 +34,31 @@ use crate::{Agent, AgentError, AgentId, Call, Reply, Request, excerpt::excerpt};
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct OpenAi {
-    client: reqwest::Client,
-    url: Url,
+    endpoint: Endpoint,
     model: String,
-    id: AgentId,
-    bearer: Option<Bearer>,
+    protocol: Protocol,
     token_limit: TokenLimit,
-    longest_body: usize,
-    retry: Retry,
-    calls: AtomicU64,
+    streaming: bool,
 }
 
-/// What came of one attempt.
-enum Attempt {
-    Answered(Reply),
-    /// It may go better later, at the earliest after this time if the server said so.
-    Later {
-        why: String,
-        wait: Option<Duration>,
-        source: Option<reqwest::Error>,
-    },
-    Final(AgentError),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Chat,
+    Completions,
+}
+
+/// One request, ready to be sent as often as it takes.
+struct Asked<'a, B> {
+    body: B,
+    request: &'a Request,
+    longest_body: usize,
 }
 
 impl OpenAi {
     /// Longest answer that is read unless [`longest_body`](Self::longest_body) says otherwise, in bytes.
-    pub const LONGEST_BODY: usize = 4 << 20;
+    pub const LONGEST_BODY: usize = Endpoint::LONGEST_BODY;
 
     /// The model called `model` at `base`, the URL below which `chat/completions` lies, usually
     /// ending in `/v1`.
@@ -77,38 +66,37 @@ impl OpenAi {
     /// # Errors
     ///
     /// [`Invalid`] for a `base` that is no HTTP URL, or holds a password or parameters.
-    pub fn new(client: reqwest::Client, base: &str, model: impl Into<String>) -> Result<Self, Invalid> {
-        // Passwords and parameters, which are often keys, are not repeated in the message.
-        let plain = base.split(['?', '#']).next().unwrap_or_default();
-        let shown = if base.contains('@') { "(hidden)" } else { plain };
-        let invalid = |why: &str| Invalid::new("endpoint", shown, why);
-        let mut url = Url::parse(base)
-            .map_err(|error| invalid(&format!("{error}; write a URL such as http://127.0.0.1:8080/v1")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("it must begin with http:// or https://"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("it holds credentials; pass the token apart from the URL"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("it must not have a `?` or `#` part; put fixed parameters into the client"));
-        }
-        let model = model.into();
-        let id = AgentId::new(format!("{} at {}", excerpt(&model, 100), url.as_str().trim_end_matches('/')));
-        url.path_segments_mut()
-            .expect("an http URL has path segments")
-            .pop_if_empty()
-            .extend(["chat", "completions"]);
+    pub fn new(client: Client, base: &str, model: impl Into<String>) -> Result<Self, Invalid> {
+        Self::speaking(Protocol::Chat, client, base, model.into())
+    }
+
+    /// A model that goes on with a text, at `base`, the URL below which `completions` lies: a base model
+    /// without a template for chats, or a server that knows no other protocol.
+    ///
+    /// It is sent what the messages say, one after the other with an empty line between them, whoever
+    /// says it. Tools and response formats cannot be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] for a `base` that is no HTTP URL, or holds a password or parameters.
+    pub fn completions(client: Client, base: &str, model: impl Into<String>) -> Result<Self, Invalid> {
+        Self::speaking(Protocol::Completions, client, base, model.into())
+    }
+
+    fn speaking(protocol: Protocol, client: Client, base: &str, model: String) -> Result<Self, Invalid> {
+        let mut url = Endpoint::url(base)?;
+        let (path, kind): (&[_], _) = match protocol {
+            Protocol::Chat => (&["chat", "completions"], ""),
+            Protocol::Completions => (&["completions"], ", completing"),
+        };
+        let id = AgentId::model_at(&model, &url, kind);
+        url.path_segments_mut().expect("an http URL has path segments").pop_if_empty().extend(path);
         Ok(Self {
-            client,
-            url,
+            endpoint: Endpoint::new(client, url, id),
             model,
-            id,
-            bearer: None,
+            protocol,
             token_limit: TokenLimit::default(),
-            longest_body: Self::LONGEST_BODY,
-            retry: Retry::default(),
-            calls: AtomicU64::new(0),
+            streaming: false,
         })
     }
 
@@ -118,11 +106,19 @@ impl OpenAi {
     ///
     /// [`Invalid`] for a token that no HTTP header can hold, such as one with a line break at its end.
     pub fn bearer(mut self, token: impl Into<String>) -> Result<Self, Invalid> {
-        self.bearer = Some(Bearer::new(token.into())?);
+        self.endpoint.set_bearer(token.into())?;
         Ok(self)
     }
 
-    /// This agent, told the longest answer in this field.
+    /// This agent, having its answers sent in parts as the model makes them, so that a reply says when
+    /// the first part came ([`Reply::pace`]). Tokens are counted all the same.
+    #[must_use]
+    pub const fn streaming(mut self) -> Self {
+        self.streaming = true;
+        self
+    }
+
+    /// This agent, told the longest answer in this field of a chat.
     #[must_use]
     pub const fn token_limit(mut self, field: TokenLimit) -> Self {
         self.token_limit = field;
@@ -132,177 +128,121 @@ impl OpenAi {
     /// This agent, retrying like this.
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.endpoint.retry = retry;
         self
     }
 
-    /// This agent, reading answers of at most so many bytes.
+    /// This agent, asking no faster than `limiter` allows it and all who share it. What it waits for that
+    /// is no latency, and takes its part of the call's time.
+    #[must_use]
+    pub fn limiter(mut self, limiter: Limiter) -> Self {
+        self.endpoint.limiter = Some(limiter);
+        self
+    }
+
+    /// This agent, reading answers of at most so many bytes; if they come in parts, of 16 times as many, as the
+    /// frame of a part is longer than the part.
     #[must_use]
     pub const fn longest_body(mut self, bytes: usize) -> Self {
-        self.longest_body = bytes;
+        self.endpoint.longest_body = bytes;
         self
     }
 
-    /// One attempt within `left`.
-    async fn attempt(&self, body: &wire::Body<'_>, left: Duration) -> Attempt {
-        let start = Instant::now();
-        let exchange = async {
-            let mut request = self.client.post(self.url.clone()).json(body);
-            if let Some(bearer) = &self.bearer {
-                request = request.header(AUTHORIZATION, bearer.header());
-            }
-            let response = request.send().await?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            let body = read(response, self.longest_body).await?;
-            Ok((status, headers, body))
-        };
-        match tokio::time::timeout(left, exchange).await {
-            Err(_) => Attempt::Final(self.timed_out(start.elapsed())),
-            Ok(Err(error)) => self.failed(error, start.elapsed()),
-            Ok(Ok((status, headers, body))) => match self.judge(status, &headers, &body) {
-                Attempt::Answered(reply) => Attempt::Answered(Reply { latency: start.elapsed(), ..reply }),
-                other => other,
-            },
-        }
-    }
-
-    fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &Body) -> Attempt {
-        if !status.is_success() {
-            return self.refused(status, headers, &body.bytes);
-        }
-        let parsed = match body.whole {
-            true => parse(&body.bytes),
-            false => {
-                Err(format!("it is longer than {} bytes; lower max_tokens or allow more", self.longest_body))
-            }
-        };
-        parsed.map_or_else(|why| Attempt::Final(self.malformed(&why)), Attempt::Answered)
-    }
-
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Attempt {
-        let problem = Problem::read(body);
-        // Azure OpenAI answers 400 where others end the reply with the finish reason `content_filter`.
-        if problem.code.as_deref() == Some("content_filter") {
-            let reply = Reply::default().with_finish_reason("content_filter");
-            return Attempt::Answered(reply.with_refusal(self.shown(&problem.message)));
-        }
-        let said = self.shown(&problem.message);
-        let exhausted = problem.code.as_deref() == Some("insufficient_quota");
-        let busy = matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error();
-        if busy && !exhausted {
-            let why = format!("status {}: {said}", status.as_u16());
-            return Attempt::Later { why, wait: asked_wait(headers), source: None };
-        }
-        let remedy = match status.as_u16() {
-            400 => problem.remedy(),
-            300..=399 => "; give the URL that it redirects to",
-            401 | 403 => "; check the token",
-            404 => {
-                "; check the model's name, and that the URL ends where chat/completions begins, often in /v1"
-            }
-            413 => "; shorten the prompt",
-            429 => "; the quota is used up",
-            _ => "",
-        };
-        let why = format!("{said}{remedy}");
-        Attempt::Final(AgentError::Refused { agent: self.id.clone(), status: status.as_u16(), why })
-    }
-
-    fn failed(&self, error: reqwest::Error, waited: Duration) -> Attempt {
-        if error.is_timeout() && !error.is_connect() {
-            return Attempt::Final(self.timed_out(waited));
-        }
-        // The URL may hold what a proxy or a caller put there.
-        let (connecting, error) = (error.is_connect(), error.without_url());
-        if error.is_builder() {
-            let agent = self.id.clone();
-            return Attempt::Final(AgentError::Misconfigured { agent, source: error.into() });
-        }
-        if error.is_redirect() {
-            let why = "it redirects without end; give the URL that answers itself";
-            return Attempt::Final(self.malformed(why));
-        }
-        let why = if connecting { "cannot connect" } else { "the connection broke" };
-        Attempt::Later { why: why.to_owned(), wait: None, source: Some(error) }
-    }
-
-    fn timed_out(&self, waited: Duration) -> AgentError {
-        AgentError::TimedOut { agent: self.id.clone(), waited }
-    }
-
-    fn malformed(&self, why: &str) -> AgentError {
-        AgentError::Malformed { agent: self.id.clone(), why: self.shown(why) }
-    }
-
-    /// What the server said, fit to be shown: without the token, and not too much of it.
-    fn shown(&self, text: &str) -> String {
-        const LONGEST: usize = 250;
-        match &self.bearer {
-            Some(bearer) => excerpt(&bearer.hide(text), LONGEST),
-            None => excerpt(text, LONGEST),
-        }
+    async fn ask<B: Serialize + Send + Sync>(
+        &self,
+        body: B,
+        request: &Request,
+        call: &Call,
+    ) -> Result<Reply, AgentError> {
+        let asked = Asked { body, request, longest_body: self.endpoint.longest_body };
+        let answered = self.endpoint.ask(&asked, call.timeout).await?;
+        Ok(Reply { latency: answered.latency, retries: answered.retries, ..answered.answer })
     }
 }
 
 #[async_trait]
 impl Agent for OpenAi {
     fn fingerprint(&self) -> AgentId {
-        self.id.clone()
+        self.endpoint.id().clone()
+    }
+
+    fn address(&self) -> Option<String> {
+        Some(self.endpoint.url_asked().to_string())
     }
 
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
-        let start = Instant::now();
-        let left = || call.timeout.saturating_sub(start.elapsed());
-        let body = wire::Body::new(&self.model, request, self.token_limit);
-        let mut backoff = Backoff::new(self.retry, self.calls.fetch_add(1, Ordering::Relaxed));
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let (why, wait, source) = match self.attempt(&body, left()).await {
-                Attempt::Answered(reply) => return Ok(Reply { retries: attempts - 1, ..reply }),
-                Attempt::Final(error) => return Err(error),
-                Attempt::Later { why, wait, source } => (why, wait, source),
-            };
-            let next = backoff.next().map(|random| wait.unwrap_or(random));
-            match next.filter(|&next| next < left()) {
-                Some(next) => tokio::time::sleep(next).await,
-                None => {
-                    let agent = self.id.clone();
-                    let source = source.map(Into::into);
-                    return Err(AgentError::Unavailable { agent, why, attempts, source });
-                }
+        match self.protocol {
+            Protocol::Chat => {
+                let body = Chat::new(&self.model, request, self.token_limit, self.streaming);
+                self.ask(body, request, call).await
+            }
+            Protocol::Completions => {
+                let body = Prompt::new(&self.model, request, self.streaming).map_err(|why| {
+                    AgentError::Misconfigured { agent: self.fingerprint(), source: why.into() }
+                })?;
+                self.ask(body, request, call).await
             }
         }
     }
 }
 
-/// As much of a body as may be kept, and whether that is all of it.
-struct Body {
-    bytes: Vec<u8>,
-    whole: bool,
-}
+#[async_trait]
+impl<B: Serialize + Send + Sync> Exchange for Asked<'_, B> {
+    type Answer = Reply;
 
-async fn read(mut response: reqwest::Response, longest: usize) -> Result<Body, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = longest - bytes.len();
-        if chunk.len() > room {
-            bytes.extend_from_slice(&chunk[..room]);
-            return Ok(Body { bytes, whole: false });
-        }
-        bytes.extend_from_slice(&chunk);
+    fn request(&self, client: &Client, url: &Url) -> RequestBuilder {
+        client.post(url.clone()).json(&self.body)
     }
-    Ok(Body { bytes, whole: true })
-}
 
-impl fmt::Debug for OpenAi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAi")
-            .field("url", &self.url.as_str())
-            .field("model", &self.model)
-            .field("bearer", &self.bearer)
-            .field("token_limit", &self.token_limit)
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
+    fn tokens(&self) -> u64 {
+        rough_tokens(self.request)
+    }
+
+    async fn read(&self, mut response: Response, sent: Instant) -> Result<Reply, Fault> {
+        /// Longest event of a stream, in bytes: a server that sends the whole answer as one sends no part.
+        const LONGEST_EVENT: usize = 1 << 20;
+        let top = self.request.top_logprobs;
+        let too_long = |longest: usize| {
+            Fault::Malformed(format!("it is longer than {longest} bytes; lower max_tokens or allow more"))
+        };
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        // A server that cannot send parts sends all.
+        if !kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream")) {
+            let body = Body::read(response, self.longest_body).await.map_err(Fault::Broken)?;
+            return if body.whole {
+                Assembly::whole(&body.bytes, top)
+            } else {
+                Err(too_long(self.longest_body))
+            };
+        }
+        let longest = self.longest_body.saturating_mul(16);
+        let (mut parser, mut assembly, mut read) = (Parser::new(LONGEST_EVENT), Assembly::new(top), 0_usize);
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Err(error) if !assembly.is_finished() => return Err(Fault::Broken(error)),
+                Ok(None) | Err(_) => return assembly.end(),
+            };
+            let at = sent.elapsed();
+            read = read.saturating_add(chunk.len());
+            if read > longest {
+                return Err(too_long(longest));
+            }
+            let mut events = Vec::new();
+            parser.feed(&chunk, |event| events.push(event)).map_err(|_| {
+                Fault::Malformed(format!("an event of its stream is longer than {LONGEST_EVENT} bytes"))
+            })?;
+            for event in events {
+                if !assembly.take(&event, at)? {
+                    return assembly.end();
+                }
+            }
+        }
+    }
+
+    fn answer_in(&self, problem: &Problem, said: &str) -> Option<Reply> {
+        // Azure OpenAI answers 400 where others end the reply with the finish reason `content_filter`.
+        let filtered = problem.code.as_deref() == Some("content_filter");
+        filtered.then(|| Reply::default().with_finish_reason("content_filter").with_refusal(said))
     }
 }

@@ -2,16 +2,18 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Settings, asking, common_flaw, list_flaw};
+use super::{Settings, asking, common_flaw, list_flaw, listed::Judged};
 use crate::{
-    Cost, Error, Finding, Gate, Outcome, Rule, Run, Sampling, Subject, Tally, Validator,
-    fold::{fold, mentions},
+    Cost, Error, Finding, Gate, Outcome, Reply, Rule, Run, Sampling, Subject, Validator,
+    fold::{mentions, normal},
 };
 
 /// Asks each case once and compares the answer with the expected one: labels of a classifier, facts,
 /// anything with one right answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Answers {
@@ -33,6 +35,7 @@ pub struct Answers {
 
 /// A question and its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "passive data")]
 pub struct AnswerCase {
@@ -44,6 +47,7 @@ pub struct AnswerCase {
 
 /// When an answer counts as the expected one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Matching {
@@ -93,41 +97,38 @@ impl Validator for Answers {
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         let questions: Vec<_> = self.cases.iter().map(|case| case.input.as_str()).collect();
-        let answers = asking(self, &self.request, subject, run)?.all(&questions).await?;
-        let mut tally = Tally::default();
-        let judge = |case: &AnswerCase, answer: &str| match self.matching.holds(answer, &case.target) {
-            true => (Outcome::Hit, answer.to_owned()),
-            false => (Outcome::Miss, format!("`{}` expected, `{}` answered", case.target, answer.trim())),
-        };
-        let cases: Vec<_> = (self.cases.iter().zip(&answers))
-            .map(|(case, answer)| answer.case(&case.input, &mut tally, |reply| judge(case, &reply.text)))
-            .collect();
-        let (verdict, evidence) = self.gate().judge("answers as expected", &tally);
+        let settings = json!([self.cases, self.matching]);
+        let judge = |at, reply: &Reply| self.judge(at, &reply.text);
+        let [counted] =
+            asking(self, &self.request, subject, run)?.list(&questions, settings, |_| 0, judge).await?;
+        let (verdict, evidence) = self.gate().judge("answers as expected", &counted.tally());
         let claim = format!("at least {} of answers are as expected", self.floor);
-        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(cases))
+        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(counted.cases))
     }
 }
 
 impl Answers {
+    fn judge(&self, at: usize, answer: &str) -> Judged {
+        let target = &self.cases[at].target;
+        match self.matching.holds(answer, target) {
+            true => Judged::new(Outcome::Hit, answer.to_owned()),
+            false => Judged::new(Outcome::Miss, format!("`{target}` expected, `{}` answered", answer.trim())),
+        }
+    }
+
     fn gate(&self) -> Gate {
         Gate { floor: self.floor, rule: self.rule, confidence: self.confidence }
     }
 }
 
 impl Matching {
-    fn holds(self, answer: &str, target: &str) -> bool {
+    pub(super) fn holds(self, answer: &str, target: &str) -> bool {
         match self {
             Self::Contains => mentions(answer, target),
             Self::Exact => answer == target,
             Self::Normalised => normal(answer) == normal(target),
         }
     }
-}
-
-/// Folded, without punctuation around it. Signs such as `-` and `+` are kept: they carry meaning.
-fn normal(text: &str) -> String {
-    const AROUND: &[char] = &[' ', '.', ',', ';', ':', '!', '?', '"', '\'', '*', '_', '“', '”', '«', '»'];
-    fold(text).trim_matches(AROUND).to_owned()
 }
 
 #[cfg(test)]

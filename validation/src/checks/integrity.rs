@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use tidegate_registry::{self as registry, Manifest, ModelStoreExt as _};
 
 use super::Settings;
-use crate::{Case, Cost, Error, Evidence, Finding, Method, Outcome, Run, Subject, Unit, Validator, Verdict};
+use crate::{Case, Cost, Error, Evidence, Finding, Outcome, Run, Subject, Validator, Verdict};
 
 /// Reads every file of the version and compares it with the manifest, part by part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Integrity {
@@ -65,19 +66,8 @@ impl Validator for Integrity {
 
 impl Integrity {
     fn sound(&self, manifest: &Manifest) -> Finding {
-        let evidence = Evidence {
-            measure: "files that match the manifest".to_owned(),
-            estimate: 1.0,
-            lower: Some(1.0),
-            upper: Some(1.0),
-            confidence: 1.0,
-            threshold: 1.0,
-            method: Method::Census,
-            n: manifest.files.len() as u64,
-            unknown: 0,
-            cut_off: 0,
-            unit: Unit::Share,
-        };
+        let files = manifest.files.len() as u64;
+        let evidence = Evidence::census("files that match the manifest", files, files, 0);
         Finding::new(&self.name, Verdict::Pass, CLAIM).with_evidence([evidence])
     }
 

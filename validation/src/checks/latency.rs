@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Settings, asking, list_flaw};
+use super::{Settings, asking, list_flaw, order_flaw};
 use crate::{
     AgentError, Case, Cost, Error, Evidence, Finding, Gate, Method, Outcome, Reason, Rule, Run, Sampling,
     Subject, Tally, Unit, Validator,
     asking::Answer,
     gate::confidence_flaw,
-    quantile::{lower_rank, sample_rank, upper_rank},
+    statistics::{lower_rank, sample_rank, upper_rank},
 };
 
 /// Asks the prompts in turn, one question at a time, and holds a quantile of the latency against `max`.
@@ -23,6 +23,7 @@ use crate::{
 /// A call that times out after `max` or later is a slow one; any other call without an answer, or with
 /// an empty one, is unknown. Attempts that an agent had to repeat do not count, as they are not the model's latency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Latency {
@@ -38,6 +39,7 @@ pub struct Latency {
     pub quantile: f64,
     /// The longest that it may be.
     #[serde(with = "humantime_serde")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::suite::schema::Span"))]
     pub max: Duration,
     /// How the quantile is held against it.
     pub rule: Rule,
@@ -76,6 +78,7 @@ impl Settings for Latency {
         list_flaw("prompts", self.prompts.len())
             .or_else(|| list_flaw("calls", self.calls as usize))
             .or_else(|| list_flaw("warmup", self.warmup.max(1) as usize))
+            .or_else(|| order_flaw(self.rule))
             .or_else(|| confidence_flaw(self.confidence))
             .or_else(|| self.request.flaw())
     }
@@ -124,7 +127,7 @@ impl Latency {
         match answer {
             Answer::Given(reply) => reply.said().map(|_| reply.latency),
             Answer::Lost(AgentError::TimedOut { waited, .. }) if *waited >= self.max => Some(*waited),
-            Answer::Lost(_) | Answer::NotAsked => None,
+            Answer::Lost(_) | Answer::NotAsked(_) => None,
         }
     }
 
@@ -148,18 +151,12 @@ impl Latency {
     fn evidence(&self, sorted: &[Duration], tally: &Tally) -> Option<Evidence> {
         let n = sorted.len() as u64;
         let at = |rank: u64| Some(sorted.get(usize::try_from(rank).ok()?.checked_sub(1)?)?.as_secs_f64());
-        Some(Evidence {
-            measure: format!("{}-quantile", self.quantile),
-            estimate: at(sample_rank(n, self.quantile))?,
-            lower: lower_rank(n, self.quantile, self.confidence).and_then(at),
-            upper: upper_rank(n, self.quantile, self.confidence).and_then(at),
-            confidence: self.confidence,
-            threshold: self.max.as_secs_f64(),
-            method: Method::OrderStatistics,
-            n,
-            unknown: tally.unknown,
-            cut_off: tally.cut_off,
-            unit: Unit::Seconds,
-        })
+        let lower = lower_rank(n, self.quantile, self.confidence).and_then(at);
+        let upper = upper_rank(n, self.quantile, self.confidence).and_then(at);
+        let (measure, estimate) = (format!("{}-quantile", self.quantile), at(sample_rank(n, self.quantile))?);
+        let evidence = Evidence::new(measure, estimate, Unit::Seconds, Method::OrderStatistics)
+            .between(lower, upper, self.confidence)
+            .against(self.max.as_secs_f64());
+        Some(Evidence { n, ..evidence.of(tally) })
     }
 }

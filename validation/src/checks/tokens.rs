@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Settings, asking, common_flaw, list_flaw};
-use crate::{Cost, Error, Finding, Gate, Outcome, Reason, Rule, Run, Sampling, Subject, Tally, Validator};
+use super::{Settings, asking, common_flaw, list_flaw, listed::Judged};
+use crate::{Cost, Error, Finding, Gate, Outcome, Reason, Reply, Rule, Run, Sampling, Subject, Validator};
 
 /// Asks each prompt once and divides the tokens of the answer by those of the question: a model that
 /// babbles or has fallen silent leaves the range.
@@ -12,6 +13,7 @@ use crate::{Cost, Error, Finding, Gate, Outcome, Reason, Rule, Run, Sampling, Su
 /// Tokens are those that the provider counted; an answer without a count is unknown, never estimated.
 /// The default range of 1 to 10 suits free text: classifiers and long documents need their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Tokens {
@@ -74,36 +76,33 @@ impl Validator for Tokens {
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         let prompts: Vec<_> = self.prompts.iter().map(String::as_str).collect();
-        let answers = asking(self, &self.request, subject, run)?.all(&prompts).await?;
-        let mut tally = Tally::default();
-        let mut uncounted = 0;
-        let cases: Vec<_> = (self.prompts.iter().zip(&answers))
-            .map(|(prompt, answer)| {
-                answer.case(prompt, &mut tally, |reply| match reply.usage {
-                    Some(usage) if usage.input_tokens > 0 => {
-                        let ratio = usage.output_tokens as f64 / usage.input_tokens as f64;
-                        let within = (self.min..=self.max).contains(&ratio);
-                        let outcome = if within { Outcome::Hit } else { Outcome::Miss };
-                        (outcome, format!("{ratio:.2} ({} / {})", usage.output_tokens, usage.input_tokens))
-                    }
-                    _ => {
-                        uncounted += 1;
-                        (Outcome::Unknown, "the reply came without token counts".to_owned())
-                    }
-                })
-            })
-            .collect();
-        if uncounted > 0 {
-            tally.why_unknown.get_or_insert(Reason::Uncounted { replies: uncounted });
-        }
+        let settings = json!([self.prompts, self.min, self.max]);
+        let judge = |_, reply: &Reply| self.judge(reply);
+        let [counted] =
+            asking(self, &self.request, subject, run)?.list(&prompts, settings, |_| 0, judge).await?;
         let measure = format!("answers of {} to {} tokens for each of the question", self.min, self.max);
-        let (verdict, evidence) = self.gate().judge(&measure, &tally);
+        let (verdict, evidence) = self.gate().judge(&measure, &counted.tally());
         let claim = format!("at least {} of answers have a sensible length", self.floor);
-        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(cases))
+        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(counted.cases))
     }
 }
 
 impl Tokens {
+    fn judge(&self, reply: &Reply) -> Judged {
+        match reply.usage {
+            Some(usage) if usage.input_tokens > 0 => {
+                let ratio = usage.output_tokens as f64 / usage.input_tokens as f64;
+                let within = (self.min..=self.max).contains(&ratio);
+                let outcome = if within { Outcome::Hit } else { Outcome::Miss };
+                Judged::new(outcome, format!("{ratio:.2} ({} / {})", usage.output_tokens, usage.input_tokens))
+            }
+            _ => Judged {
+                reason: Some(Reason::Uncounted { replies: 1 }),
+                ..Judged::new(Outcome::Unknown, "the reply came without token counts".to_owned())
+            },
+        }
+    }
+
     fn gate(&self) -> Gate {
         Gate { floor: self.floor, rule: self.rule, confidence: self.confidence }
     }

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Settings, asking, common_flaw, list_flaw};
+use super::{Settings, asking, common_flaw, list_flaw, listed::Judged};
 use crate::{
-    Cost, Error, Finding, Gate, Outcome, Rule, Run, Sampling, Subject, Tally, Validator, fold::mentions,
+    Cost, Error, Finding, Gate, Outcome, Reply, Rule, Run, Sampling, Subject, Validator, scorer::missing,
 };
 
 /// Asks each case once and counts the topics that the answer mentions. A case is as it should be when
@@ -15,6 +16,7 @@ use crate::{
 /// plural `s` or `es`, whatever the case and the accents; `car|automobile` is mentioned by either.
 /// In scripts without spaces between words it may stand anywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "callers fill it in with a literal and `..Default::default()`")]
 pub struct Topics {
@@ -36,6 +38,7 @@ pub struct Topics {
 
 /// A question and the topics of a good answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "passive data")]
 pub struct TopicCase {
@@ -92,16 +95,14 @@ impl Validator for Topics {
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         let questions: Vec<_> = self.cases.iter().map(|case| case.input.as_str()).collect();
-        let answers = asking(self, &self.request, subject, run)?.all(&questions).await?;
-        let mut tally = Tally::default();
-        let pairs = self.cases.iter().zip(&answers);
-        let cases: Vec<_> = pairs
-            .map(|(case, answer)| answer.case(&case.input, &mut tally, |reply| self.judge(case, &reply.text)))
-            .collect();
+        let settings = json!([self.cases, self.threshold]);
+        let judge = |at: usize, reply: &Reply| self.judge(&self.cases[at], &reply.text);
+        let [counted] =
+            asking(self, &self.request, subject, run)?.list(&questions, settings, |_| 0, judge).await?;
         let measure = format!("answers that cover {:.0} % of their topics", self.threshold * 100.0);
-        let (verdict, evidence) = self.gate().judge(&measure, &tally);
+        let (verdict, evidence) = self.gate().judge(&measure, &counted.tally());
         let claim = format!("at least {} of answers cover their topics", self.floor);
-        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(cases))
+        Ok(Finding::new(&self.name, verdict, claim).with_evidence(evidence).with_cases(counted.cases))
     }
 }
 
@@ -110,17 +111,15 @@ impl Topics {
         Gate { floor: self.floor, rule: self.rule, confidence: self.confidence }
     }
 
-    fn judge(&self, case: &TopicCase, answer: &str) -> (Outcome, String) {
-        let missing: Vec<_> = case
-            .topics
-            .iter()
-            .filter(|topic| !topic.split('|').any(|word| mentions(answer, word.trim())))
-            .map(String::as_str)
-            .collect();
+    fn judge(&self, case: &TopicCase, answer: &str) -> Judged {
+        let missing: Vec<_> = missing(&case.topics, answer).collect();
         let share = 1.0 - missing.len() as f64 / case.topics.len() as f64;
         match share >= self.threshold {
-            true => (Outcome::Hit, format!("covers {share:.2}")),
-            false => (Outcome::Miss, format!("covers {share:.2}, not {}: {answer}", missing.join(", "))),
+            true => Judged::new(Outcome::Hit, format!("covers {share:.2}")),
+            false => {
+                let why = format!("covers {share:.2}, not {}: {answer}", missing.join(", "));
+                Judged::new(Outcome::Miss, why)
+            }
         }
     }
 }

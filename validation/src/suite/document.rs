@@ -1,15 +1,31 @@
 //! Suites as TOML or JSON.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tidegate_registry::Digest;
+use tidegate_registry::{Digest, Hasher};
 
-use super::{InvalidSuite, Suite, invalid::join};
+use super::{
+    InvalidSuite, Sources, Suite, compare,
+    sources::{beside, calibration, dataset, table, wrappers},
+};
 use crate::{
-    Sampling, Validator,
-    checks::{Answers, Consistency, Integrity, Latency, Refusal, Settings, Tokens, Topics},
+    Rule, Sampling, Validator,
+    canonical::canonical,
+    checks::{
+        Answers, Calibration, Cases, Compare, Consistency, Drift, Integrity, Latency, OverRefusal,
+        Preference, Questioned, Refusal, Safety, Sarif, Settings, Smoke, Tokens, Topics,
+    },
+    dataset::{Dataset, Shard},
+    flaw::{Flaw, join, read},
+    scorer::Weighted,
 };
 
 /// Bytes of the longest suite file that is read.
@@ -17,21 +33,103 @@ const LONGEST: usize = 16 << 20;
 /// Most checks of a suite file.
 const MOST_CHECKS: usize = 256;
 
-const KINDS: &[&str] = &["answers", "consistency", "integrity", "latency", "refusal", "tokens", "topics"];
+const KINDS: &[&str] = &[
+    "answers",
+    "calibration",
+    "cases",
+    "compare",
+    "consistency",
+    "drift",
+    "integrity",
+    "latency",
+    #[cfg(feature = "load")]
+    "load",
+    "over-refusal",
+    "preference",
+    "refusal",
+    "safety",
+    "sarif",
+    #[cfg(feature = "scan")]
+    "scan",
+    "smoke",
+    "tokens",
+    "topics",
+];
 
+/// Kinds that read files and ask nothing, so that they have no `request`.
+const SILENT: &[&str] = &["drift", "integrity", "sarif", "scan"];
+
+/// The checks that decide whether a version may take traffic.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Suite"))]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub(super) struct Document {
+    /// What reports call it.
     #[serde(default = "unnamed")]
     name: String,
+    /// Checks that may stay undecided, by their names; they must still not fail.
     #[serde(default)]
     allow_inconclusive: BTreeSet<String>,
+    /// How questions are put, unless a check has a `request` of its own.
     #[serde(default)]
     request: Option<Sampling>,
+    /// The checks, made in this order.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<super::schema::Check>", length(min = 1, max = 256)))]
     checks: Vec<Map<String, Value>>,
 }
 
+/// Asks every question of a dataset and scores each answer as soon as it comes.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, serde::Serialize), schemars(rename = "Cases"))]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Plain {
+    /// The check's name in reports.
+    name: String,
+    /// How often each question is asked; answers to one question are one cluster.
+    repeats: u32,
+    /// The least share of answers that are as they should be.
+    floor: f64,
+    /// How the share is held against the floor.
+    rule: Rule,
+    /// Confidence of the bounds.
+    confidence: f64,
+    /// The least kappa between people and the judge, if there is a `calibration`.
+    kappa_floor: f64,
+    /// How the questions are put.
+    request: Sampling,
+}
+
 impl Suite {
+    /// A suite from a file, TOML or, if it is called `.json`, JSON, with the datasets that it names; blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSuite`] says which field, or which line of a dataset, is wrong and what would be right, and whether
+    /// a file cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, InvalidSuite> {
+        Self::open_with(&path, &Sources::beside(&path))
+    }
+
+    /// A suite from a file, with datasets from `sources`; blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, sources: &Sources) -> Result<Self, InvalidSuite> {
+        let path = path.as_ref();
+        let unreadable =
+            |error: io::Error| InvalidSuite::new("", format!("{} cannot be read: {error}", path.display()));
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+        bounded(&text)?;
+        let value = match path.extension().is_some_and(|extension| extension == "json") {
+            true => json(&text)?,
+            false => toml(&text)?,
+        };
+        Self::from_value_with(value, sources)
+    }
+
     /// A suite from TOML.
     ///
     /// # Errors
@@ -39,12 +137,7 @@ impl Suite {
     /// [`InvalidSuite`] says which field is wrong and what would be right.
     pub fn from_toml(text: &str) -> Result<Self, InvalidSuite> {
         bounded(text)?;
-        let value = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text.bytes().take(at).filter(|&b| b == b'\n').count() + 1;
-            InvalidSuite::new("", format!("line {line} is not TOML: {}", error.message().replace('\n', ", ")))
-        })?;
-        Self::from_value(value)
+        Self::from_value(toml(text)?)
     }
 
     /// A suite from JSON.
@@ -54,9 +147,7 @@ impl Suite {
     /// [`InvalidSuite`] says which field is wrong and what would be right.
     pub fn from_json(text: &str) -> Result<Self, InvalidSuite> {
         bounded(text)?;
-        let value = serde_json::from_str(text)
-            .map_err(|error| InvalidSuite::new("", format!("it is not JSON: {error}")))?;
-        Self::from_value(value)
+        Self::from_value(json(text)?)
     }
 
     /// A suite from a document that is already parsed.
@@ -65,7 +156,21 @@ impl Suite {
     ///
     /// [`InvalidSuite`] says which field is wrong and what would be right.
     pub fn from_value(value: Value) -> Result<Self, InvalidSuite> {
-        let digest = Digest::of(value.to_string());
+        Self::read(value, None)
+    }
+
+    /// A suite from a document that is already parsed, with datasets from `sources`; blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn from_value_with(value: Value, sources: &Sources) -> Result<Self, InvalidSuite> {
+        Self::read(value, Some(sources))
+    }
+
+    fn read(value: Value, sources: Option<&Sources>) -> Result<Self, InvalidSuite> {
+        let mut digest = Hasher::default();
+        digest.update(canonical(&value).as_bytes());
         let document: Document = read(value, "")?;
         if document.checks.is_empty() {
             return Err(InvalidSuite::new(
@@ -83,11 +188,15 @@ impl Suite {
             return Err(InvalidSuite::new(field, why));
         }
         let request = document.request.map(|request| serde_json::json!(request));
-        let mut suite = Self { digest: Some(digest), ..Self::new(document.name) };
+        let mut suite = Self::new(document.name);
         for (i, settings) in document.checks.into_iter().enumerate() {
             let path = format!("checks[{i}]");
-            suite.validators.push(load(settings, request.as_ref(), &path)?);
+            let check = load(settings, request.as_ref(), sources, &path)?;
+            check.files.iter().for_each(|file| digest.update(file.as_bytes()));
+            suite.validators.push(check.validator);
         }
+        suite.shard = sources.map_or(Shard::ALL, Sources::share);
+        suite.digest = Some(digest.finish());
         suite.allow_inconclusive = document.allow_inconclusive;
         match suite.flaw() {
             Some(flaw) => Err(flaw),
@@ -96,12 +205,19 @@ impl Suite {
     }
 }
 
+/// A check, and the digests of the files that it was read from.
+struct Loaded {
+    validator: Arc<dyn Validator>,
+    files: Vec<Digest>,
+}
+
 /// One check, of the kind that it says it is.
 fn load(
     mut settings: Map<String, Value>,
     request: Option<&Value>,
+    sources: Option<&Sources>,
     path: &str,
-) -> Result<Arc<dyn Validator>, InvalidSuite> {
+) -> Result<Loaded, InvalidSuite> {
     let kind = match settings.remove("kind") {
         Some(Value::String(kind)) => kind,
         Some(_) => return Err(InvalidSuite::new(join(path, "kind"), "write the kind of check as text")),
@@ -110,20 +226,157 @@ fn load(
             return Err(InvalidSuite::new(join(path, "kind"), why));
         }
     };
-    if let (Some(request), false) = (request, kind == Integrity::KIND) {
+    if let (Some(request), false) = (request, SILENT.contains(&kind.as_str())) {
         settings.entry("request").or_insert_with(|| request.clone());
     }
-    let settings = Value::Object(settings);
-    match kind.as_str() {
+    if kind == Cases::KIND {
+        return cases(settings, sources, path);
+    }
+    // One share makes the others alone, and asks all of their questions.
+    let whole = sources.map(|sources| sources.clone().shard(Shard::ALL));
+    let sources = whole.as_ref();
+    if kind == Calibration::KIND {
+        return questioned::<Calibration>(settings, sources, path);
+    }
+    if kind == Compare::KIND || kind == Preference::KIND {
+        let load = if kind == Compare::KIND { compare::compare } else { compare::preference };
+        let (validator, dataset) = load(settings, sources, path)?;
+        return Ok(Loaded { validator, files: dataset.into_iter().collect() });
+    }
+    if kind == OverRefusal::KIND {
+        return questioned::<OverRefusal>(settings, sources, path);
+    }
+    if kind == Safety::KIND {
+        return questioned::<Safety>(settings, sources, path);
+    }
+    let mut settings = Value::Object(settings);
+    if kind == Sarif::KIND {
+        beside(&mut settings, sources, path)?;
+    }
+    let validator = match kind.as_str() {
         Answers::KIND => check::<Answers>(settings, path),
         Consistency::KIND => check::<Consistency>(settings, path),
+        Drift::KIND => drift(settings, sources, path),
         Integrity::KIND => check::<Integrity>(settings, path),
         Latency::KIND => check::<Latency>(settings, path),
+        #[cfg(feature = "load")]
+        crate::checks::Load::KIND => check::<crate::checks::Load>(settings, path),
         Refusal::KIND => check::<Refusal>(settings, path),
+        Sarif::KIND => check::<Sarif>(settings, path),
+        #[cfg(feature = "scan")]
+        crate::checks::Scan::KIND => check::<crate::checks::Scan>(settings, path),
+        Smoke::KIND => check::<Smoke>(settings, path),
         Tokens::KIND => check::<Tokens>(settings, path),
         Topics::KIND => check::<Topics>(settings, path),
         _ => Err(InvalidSuite::unknown(join(path, "kind"), "kind of check", &kind, KINDS)),
+    };
+    Ok(Loaded { validator: validator?, files: Vec::new() })
+}
+
+/// A check that may have questions in a `dataset`, or written out as `cases`.
+fn questioned<C: Questioned + Validator + DeserializeOwned>(
+    mut settings: Map<String, Value>,
+    sources: Option<&Sources>,
+    path: &str,
+) -> Result<Loaded, InvalidSuite> {
+    let (named, inline) = (settings.remove("dataset"), settings.remove("cases"));
+    let is_file = named.is_some();
+    let questions = match (named, inline) {
+        (None, None) => None,
+        (named, inline) => Some(dataset(named, inline, sources, path)?),
+    };
+    let mut files: Vec<_> = questions.iter().filter(|_| is_file).map(Dataset::digest).collect();
+    if let Some(named) = settings.remove("wrappers") {
+        let is_file = named.is_string();
+        let templates = wrappers(named, sources, &join(path, "wrappers"))?;
+        if is_file {
+            files.push(Digest::of(canonical(&templates)));
+        }
+        settings.insert("wrappers".to_owned(), templates);
     }
+    let mut check: C = read(Value::Object(settings), path)?;
+    if let Some(questions) = questions {
+        check.ask(questions);
+    }
+    match check.flaw() {
+        Some((field, why)) => Err(InvalidSuite::new(join(path, field), why)),
+        None => Ok(Loaded { validator: Arc::new(check), files }),
+    }
+}
+
+impl Default for Plain {
+    fn default() -> Self {
+        Self {
+            name: Cases::KIND.to_owned(),
+            repeats: 1,
+            floor: 0.9,
+            rule: Rule::Bound,
+            confidence: 0.95,
+            kappa_floor: 0.6,
+            request: Sampling::default(),
+        }
+    }
+}
+
+/// A check of kind `cases`, whose questions are a dataset.
+fn cases(
+    mut settings: Map<String, Value>,
+    sources: Option<&Sources>,
+    path: &str,
+) -> Result<Loaded, InvalidSuite> {
+    let (named, inline, assertions) =
+        (settings.remove("dataset"), settings.remove("cases"), settings.remove("assert"));
+    let calibrated = settings.remove("calibration");
+    let is_file = named.is_some();
+    let Plain { name, repeats, floor, rule, confidence, kappa_floor, request } =
+        read(Value::Object(settings), path)?;
+    let assertions = match assertions {
+        Some(list) => Weighted::list(list, &join(path, "assert"))?,
+        None => Vec::new(),
+    };
+    let dataset = dataset(named, inline, sources, path)?;
+    let mut files: Vec<_> = is_file.then(|| dataset.digest()).into_iter().collect();
+    let calibration = match calibrated {
+        Some(value) => Some(Arc::new(calibration(value, sources, &join(path, "calibration"))?)),
+        None => None,
+    };
+    // What is written out in the suite counts twice, which does not matter.
+    files.extend(calibration.as_deref().map(|found| Digest::of(canonical(&serde_json::json!(found)))));
+    let check = Cases {
+        name,
+        assertions,
+        calibration,
+        kappa_floor,
+        repeats,
+        floor,
+        rule,
+        confidence,
+        request,
+        ..Cases::new(dataset)
+    };
+    if let Some((field, why)) = check.flaw() {
+        return Err(InvalidSuite::new(join(path, field), why));
+    }
+    let field = if is_file { "dataset" } else { "cases" };
+    check.fit().map_err(|invalid| match is_file {
+        true => Flaw::new(join(path, field), invalid.to_string()),
+        false => invalid.inside(&join(path, field)),
+    })?;
+    Ok(Loaded { validator: Arc::new(check), files })
+}
+
+/// A check of kind `drift`, whose tables are files.
+fn drift(settings: Value, sources: Option<&Sources>, path: &str) -> Result<Arc<dyn Validator>, InvalidSuite> {
+    let mut check: Drift = read(settings, path)?;
+    if let Some((field, why)) = check.flaw() {
+        return Err(InvalidSuite::new(join(path, field), why));
+    }
+    for (field, files) in [("reference", &mut check.reference), ("current", &mut check.current)] {
+        for (i, file) in files.iter_mut().enumerate() {
+            *file = table(file, sources, &join(path, &format!("{field}[{i}]")))?;
+        }
+    }
+    Ok(Arc::new(check))
 }
 
 fn check<C: Settings + Validator + DeserializeOwned>(
@@ -137,19 +390,23 @@ fn check<C: Settings + Validator + DeserializeOwned>(
     }
 }
 
-fn read<T: DeserializeOwned>(value: Value, path: &str) -> Result<T, InvalidSuite> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let full = if inner == "." { path.to_owned() } else { join(path, &inner) };
-        InvalidSuite::from_serde(full, &error.inner().to_string())
-    })
-}
-
 fn bounded(text: &str) -> Result<(), InvalidSuite> {
     if text.len() > LONGEST {
         return Err(InvalidSuite::new("", format!("it is longer than {LONGEST} bytes; split it")));
     }
     Ok(())
+}
+
+fn toml(text: &str) -> Result<Value, InvalidSuite> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(at).filter(|&b| b == b'\n').count() + 1;
+        InvalidSuite::new("", format!("line {line} is not TOML: {}", error.message().replace('\n', ", ")))
+    })
+}
+
+fn json(text: &str) -> Result<Value, InvalidSuite> {
+    serde_json::from_str(text).map_err(|error| InvalidSuite::new("", format!("it is not JSON: {error}")))
 }
 
 fn unnamed() -> String {

@@ -2,6 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cached;
 mod conformance;
+mod custom;
+mod embeddings;
+mod limits;
+mod live;
+mod moderation;
 mod openai;
+mod paid;
+mod protocol;
+mod recorded;
 mod server;
+mod streaming;

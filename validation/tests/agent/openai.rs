@@ -34,7 +34,7 @@ async fn a_good_answer_is_read_whole() {
     let (server, reply) = answer([completion("Hi. ☕ “ünïcode”, \u{1f600} 日本")]).await;
     let reply = reply.unwrap();
     assert_eq!(reply.text, "Hi. ☕ “ünïcode”, \u{1f600} 日本");
-    assert_eq!(reply.usage, Some(Usage { input_tokens: 11, output_tokens: 5 }));
+    assert_eq!(reply.usage, Some(Usage { input_tokens: 11, output_tokens: 5, ..Usage::default() }));
     assert_eq!((reply.finish_reason.as_deref(), reply.retries), (Some("stop"), 0));
     let asked = server.requests();
     let expected = json!({

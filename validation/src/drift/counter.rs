@@ -1,0 +1,54 @@
+//! Counts keys one by one.
+
+use std::borrow::Cow;
+
+use super::cells::Cells;
+
+/// [`Cells`] that take keys one by one: they wait until there are enough of them to be sorted at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counter {
+    cells: Cells,
+    waiting: Vec<u64>,
+}
+
+impl Counter {
+    pub(super) fn push(&mut self, key: u64, limit: usize) {
+        if self.waiting.len() >= limit.max(1 << 12) {
+            self.settle(limit);
+        }
+        self.waiting.push(key);
+    }
+
+    pub(super) fn merge(&mut self, other: &Cells, limit: usize) {
+        self.settle(limit);
+        self.cells.merge(other, limit);
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.cells.total().saturating_add(self.waiting.len() as u64)
+    }
+
+    /// With nothing waiting.
+    pub(super) fn settled(&self, limit: usize) -> Cow<'_, Cells> {
+        if self.waiting.is_empty() {
+            return Cow::Borrowed(&self.cells);
+        }
+        Cow::Owned(self.clone().into_cells(limit))
+    }
+
+    pub(super) fn into_cells(mut self, limit: usize) -> Cells {
+        self.settle(limit);
+        self.cells
+    }
+
+    fn settle(&mut self, limit: usize) {
+        self.cells.take(&mut self.waiting, limit);
+        self.waiting.clear();
+    }
+}
+
+impl From<Cells> for Counter {
+    fn from(cells: Cells) -> Self {
+        Self { cells, waiting: Vec::new() }
+    }
+}

@@ -1,0 +1,310 @@
+//! What the questions of a dataset take, and when they are asked no more.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use tidegate_validation::{
+    AgentError, AgentId, Budget, Cached, Embedder as _, Event, FnAgent, Outcome, Reason, Record, Reply, Rule,
+    Run, Shortage, Suite, Tokenizer, Verdict,
+    checks::{Calibration, Cases, Consistency, Load, Smoke, SmokeCase},
+    dataset::{Dataset, Options},
+    scorer::{Assertion, Judge, Rubric, Similar},
+    testkit::WordCounts,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{answer, check, counting, numbers, report, reported};
+
+/// One token, whatever is asked.
+#[derive(Debug)]
+struct One;
+
+impl Tokenizer for One {
+    fn count(&self, _: &tidegate_validation::Request) -> u64 {
+        1
+    }
+}
+
+fn one_by_one() -> Run {
+    Run::new(7).concurrency(NonZeroUsize::MIN)
+}
+
+fn judge() -> Judge {
+    let verdict = json!({"reasoning": "", "verdict": "pass"}).to_string();
+    Judge::new(FnAgent::new("judge", move |_| {
+        let verdict = verdict.clone();
+        async move { Ok(Reply::text(verdict)) }
+    }))
+}
+
+fn rubric(votes: u32) -> Assertion {
+    Assertion::Rubric(Rubric { votes, ..Rubric::new("is fine") })
+}
+
+fn away(agent: &str) -> AgentError {
+    AgentError::Unavailable { agent: AgentId::new(agent), why: "away".into(), attempts: 1, source: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_are_refused_are_no_sign_of_a_dead_agent() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let strict = FnAgent::new("strict", move |request| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match request.prompt().parse::<u32>().unwrap() {
+                number if number < 50 => {
+                    let agent = AgentId::new("strict");
+                    Err(AgentError::Refused { agent, status: 400, why: "too long".into() })
+                }
+                number => Ok(answer(&number.to_string())),
+            }
+        }
+    });
+    let report = report(&Suite::new("s").with(check(numbers(100))), &strict, &one_by_one()).await;
+    let evidence = &report.findings[0].evidence[0];
+    assert_eq!((asked.load(Ordering::Relaxed), evidence.n, evidence.unknown), (100, 50, 50), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_starts_again_is_waited_for() {
+    let begin = Instant::now();
+    let restarted = FnAgent::new("restarted", move |request| async move {
+        match begin.elapsed() < Duration::from_secs(20) {
+            true => Err(away("restarted")),
+            false => Ok(answer(request.prompt())),
+        }
+    });
+    let report = report(&Suite::new("s").with(check(numbers(1_000))), &restarted, &one_by_one()).await;
+    // Five at once, then one a second.
+    assert_eq!(report.findings[0].evidence[0].unknown, 24, "{report}");
+}
+
+#[tokio::test]
+async fn what_was_not_asked_is_no_answer() {
+    let locked = FnAgent::new("locked", |_| async {
+        Err(AgentError::Refused { agent: AgentId::new("locked"), status: 401, why: "no key".into() })
+    });
+    let report = report(&Suite::new("s").with(check(numbers(9))), &locked, &one_by_one()).await;
+    let finding = &report.findings[0];
+    assert_eq!(finding.claim, "the check could not be made");
+    assert!(
+        matches!(&finding.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("status 401")),
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn a_judge_without_budget_ends_what_nobody_could_judge() {
+    let asked = Arc::default();
+    let cases = Cases { assertions: vec![rubric(1).into()], ..check(numbers(100)) };
+    let run = one_by_one().judge(judge()).max_calls(11);
+    let report = report(&Suite::new("s").with(cases), &counting(&asked), &run).await;
+    assert_eq!(asked.lock().unwrap().len(), 6);
+    let finding = &report.findings[0];
+    assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::Budget(Shortage::Calls { limit: 11 })));
+    assert_eq!((finding.evidence[0].n, finding.evidence[0].unknown), (5, 95));
+}
+
+#[tokio::test]
+async fn what_questions_need_is_missed_before_the_first_call() {
+    for (assert, lacks) in [
+        (r#"{"kind": "rubric", "rubric": "is fine"}"#, "Run::judge"),
+        (r#"{"kind": "not", "of": {"kind": "similar", "value": "x"}}"#, "Run::embedder"),
+    ] {
+        let plain = r#"{"input": "1", "assert": [{"kind": "refusal"}]}"#;
+        let lines = format!("{plain}\n{{\"input\": \"2\", \"assert\": [{assert}]}}\n");
+        let dataset = Dataset::from_bytes("lines", lines, &Options::default()).unwrap();
+        let asked = Arc::default();
+        let report = report(&Suite::new("s").with(check(dataset)), &counting(&asked), &one_by_one()).await;
+        assert!(report.to_string().contains(lacks), "{report}");
+        assert!(asked.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn estimates_count_votes_and_what_a_verdict_may_take() {
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&started);
+    let run = one_by_one().judge(judge().max_tokens(50)).watch(move |event| {
+        if let Event::Started { cost, .. } = event {
+            sink.lock().unwrap().push(cost);
+        }
+    });
+    let cases = Cases { assertions: vec![rubric(3).into()], ..check(numbers(4)) };
+    drop(report(&Suite::new("s").with(cases), &counting(&Arc::default()), &run).await);
+    let cost = started.lock().unwrap()[0];
+    assert_eq!((cost.calls, cost.judged, cost.output_tokens), (4 + 12, 12, 4 * 256 + 12 * 50));
+}
+
+#[tokio::test]
+async fn an_embedder_is_paid_from_the_budget_unless_it_is_free() {
+    let similar = Assertion::Similar(Similar { value: "It is 1.".into(), ..Similar::default() });
+    let suite =
+        || Suite::new("s").with(Cases { assertions: vec![similar.clone().into()], ..check(numbers(9)) });
+    let of = async |budget: Budget| {
+        let run = one_by_one().embedder(WordCounts).budget(budget.tokenizer(One));
+        report(&suite(), &counting(&Arc::default()), &run).await
+    };
+    let paid = of(Budget::default().calls(5)).await;
+    assert!(matches!(paid.findings[0].verdict, Verdict::Inconclusive(Reason::Budget(_))), "{paid}");
+    // Two are answered and compared; what the third is compared with is not to be had.
+    assert_eq!((paid.findings[0].evidence[0].n, paid.spent.calls), (2, 5));
+    // A token for each of the two texts, and 3 + 9 for each answer.
+    assert_eq!(of(Budget::default()).await.spent.tokens, 9 * (2 + 12));
+    let free = of(Budget::default().calls(9).free(WordCounts.fingerprint())).await;
+    assert_eq!((free.findings[0].evidence[0].n, free.spent.calls, free.spent.tokens), (9, 9, 9 * 12));
+}
+
+#[tokio::test]
+async fn latencies_of_other_runs_are_not_judged() {
+    let line = r#"{"input": "1", "assert": [{"kind": "latency", "max": "5s"}]}"#;
+    let dataset = || Dataset::from_bytes("lines", line, &Options::default()).unwrap();
+    let asked = Arc::default();
+    let cached = Cached::in_memory(counting(&asked), NonZeroUsize::new(9).unwrap());
+    for times in 1..3 {
+        let report = reported(&Suite::new("s").with(check(dataset())), &cached, &one_by_one()).await;
+        assert!(report.accepted(), "{report}");
+        assert_eq!((asked.lock().unwrap().len(), report.findings[0].evidence[0].remembered), (times, 0));
+    }
+    let stale = FnAgent::new("stale", |_| async {
+        let mut reply = Reply::text("1");
+        reply.remembered = true;
+        Ok(reply)
+    });
+    let report = report(&Suite::new("s").with(check(dataset())), &stale, &one_by_one()).await;
+    assert_eq!(report.findings[0].cases[0].outcome, Outcome::Unknown, "{report}");
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_has_what_was_left_and_reports_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = || Record::at(directory.path().join("record"));
+    let suite = || {
+        let prompts = vec!["1".to_owned()];
+        let twice = Consistency { prompts, repeats: 2, rule: Rule::Point, ..Consistency::default() };
+        Suite::new("s").with(twice).with(check(numbers(30)))
+    };
+    let made = Arc::default();
+    let of = async |calls| {
+        let run = one_by_one().max_calls(calls).record(record());
+        report(&suite(), &counting(&made), &run).await.spent
+    };
+    let first = of(7).await;
+    assert_eq!((first.calls, first.tokens), (7, 7 * 12));
+    // Two of the four calls that are left ask the first check anew, which has no record.
+    let second = of(11).await;
+    assert_eq!((second.calls, second.tokens, made.lock().unwrap().len()), (11, 11 * 12, 11));
+    assert_eq!(of(11).await.calls, 11);
+    assert_eq!(made.lock().unwrap().len(), 11, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_process_that_was_killed_had_spent_what_was_under_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record");
+    let slow = FnAgent::new("counting", |request| async move {
+        let wait = if request.prompt() == "0" { 50 } else { 3_600_000 };
+        sleep(Duration::from_millis(wait)).await;
+        Ok(answer(request.prompt()))
+    });
+    let suite = Suite::new("s").with(check(numbers(9)));
+    let run = Run::new(7).budget(Budget::default().tokenizer(One)).record(Record::at(&path));
+    let cut = tokio::time::timeout(Duration::from_millis(300), report(&suite, &slow, &run)).await;
+    assert!(cut.is_err(), "it was given up");
+    let none = Run::new(7).max_calls(0).record(Record::at(&path));
+    let spent = report(&suite, &counting(&Arc::default()), &none).await.spent;
+    // One call took 12, and three may have taken 257 each.
+    assert_eq!((spent.calls, spent.tokens), (4, 12 + 3 * 257));
+}
+
+#[tokio::test]
+async fn progress_counts_what_was_found_in_the_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = || Record::at(directory.path().join("record"));
+    let suite = Suite::new("s").with(Cases { assertions: vec![rubric(1).into()], ..check(numbers(9)) });
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let sink = Arc::clone(&seen);
+    let run = one_by_one().judge(judge()).record(record());
+    drop(report(&suite, &counting(&Arc::default()), &run).await);
+    let watched = run.watch(move |event| {
+        let mut seen = sink.lock().unwrap();
+        match event {
+            Event::Called { .. } => seen.0 += 1,
+            Event::Recalled { check, calls } => {
+                assert_eq!(check, "numbers");
+                seen.1 += calls;
+            }
+            _ => {}
+        }
+    });
+    drop(report(&suite, &counting(&Arc::default()), &watched).await);
+    assert_eq!(*seen.lock().unwrap(), (0, 18));
+}
+
+/// What a check found while it could is not undone by a run that has nothing left to ask it again.
+#[tokio::test]
+async fn what_was_found_is_not_lost_to_a_budget_that_is_used_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("record");
+    let text = "name = \"s\"\n[[checks]]\nkind = \"consistency\"\nprompts = [\"1\"]\nrepeats = 2\nrule = \"point\"\n";
+    let made = Arc::default();
+    let of = async |suite: Suite, path| {
+        report(&suite, &counting(&made), &one_by_one().max_calls(3).record(Record::at(path))).await
+    };
+    let first = of(Suite::from_toml(text).unwrap(), path.clone()).await;
+    assert_eq!(first.findings[0].verdict, Verdict::Pass);
+    let before = std::fs::read_to_string(&path).unwrap();
+    let again = of(Suite::from_toml(text).unwrap(), path.clone()).await;
+    assert_eq!(again.findings, first.findings);
+    let after = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(before.matches("\"found\"").count(), after.matches("\"found\"").count());
+    // Nobody knows whether a suite that was put together is what it was; what is on record stays there.
+    let twice =
+        || Consistency { prompts: vec!["1".into()], repeats: 2, rule: Rule::Point, ..Consistency::default() };
+    let path = directory.path().join("other");
+    assert!(of(Suite::new("s").with(twice()), path.clone()).await.accepted());
+    let before = std::fs::read_to_string(&path).unwrap().matches("\"found\"").count();
+    assert!(!of(Suite::new("s").with(twice()), path.clone()).await.accepted());
+    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\"found\"").count(), before);
+}
+
+/// Checks whose answers are not recorded have spent what they took all the same.
+#[tokio::test(start_paused = true)]
+async fn what_checks_took_that_record_no_answer_is_spent() {
+    let directory = tempfile::tempdir().unwrap();
+    let prompts = || vec!["0".to_owned(), "1".to_owned()];
+    let smoke = || Smoke {
+        cases: prompts().into_iter().map(|input| SmokeCase { input, target: None }).collect(),
+        within: Duration::MAX,
+        ..Smoke::default()
+    };
+    let calibration = || Calibration { dataset: Some(numbers(2)), ..Calibration::default() };
+    let load = || Load { prompts: prompts(), ..Load::default() };
+    let suites = [
+        ("smoke", Suite::new("s").with(smoke())),
+        ("calibration", Suite::new("s").with(calibration())),
+        ("load", Suite::new("s").with(load())),
+    ];
+    for (name, suite) in suites {
+        let record = || Record::at(directory.path().join(name));
+        let hangs = FnAgent::new("counting", |request| async move {
+            let first = request.prompt().starts_with('0');
+            sleep(Duration::from_millis(if first { 50 } else { 3_600_000 })).await;
+            Ok(answer("0"))
+        });
+        let run = Run::new(7).record(record());
+        let cut = tokio::time::timeout(Duration::from_secs(5), report(&suite, &hangs, &run)).await;
+        assert!(cut.is_err(), "{name} was given up");
+        let none = Run::new(7).max_calls(0).record(record());
+        let spent = report(&suite, &counting(&Arc::default()), &none).await.spent;
+        assert!(spent.calls >= 1 && spent.tokens >= 12, "{name}: {spent:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The check of suites.
+
+use std::{fs, path::Path};
+
+use async_trait::async_trait;
+use tidegate_registry::{Content, Draft, InMemory, Manifest, ModelStore, Stamp};
+use tidegate_validation::{
+    AgentError, AgentId, Call, Cost, Embedder, Embedding, Finding, Method, Reason, Run, Subject, Suite,
+    Validator as _, Verdict, checks::Drift, drift::Kind,
+};
+
+/// Speaks of one thing or of another, whatever the words.
+#[derive(Debug)]
+struct Topics;
+
+#[async_trait]
+impl Embedder for Topics {
+    fn fingerprint(&self) -> AgentId {
+        AgentId::new("topics-2d")
+    }
+
+    async fn embed(&self, texts: &[String], _: &Call) -> Result<Vec<Embedding>, AgentError> {
+        let vector = |text: &String| {
+            let scattered = text.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 97);
+            let spread = scattered as f32 / 97.0;
+            Embedding::new(if text.contains("parcel") { vec![1.0, spread] } else { vec![spread, 1.0] })
+                .unwrap()
+        };
+        Ok(texts.iter().map(vector).collect())
+    }
+}
+
+async fn checked(suite: &Suite, run: &Run) -> Finding {
+    let (store, manifest) = published().await;
+    let report = suite.run(&Subject::new(&manifest, &store), run).await;
+    report.findings.into_iter().next().unwrap()
+}
+
+async fn published() -> (InMemory, Manifest) {
+    let store = InMemory::new();
+    let content = Content::bytes([("model.bin".parse().unwrap(), "weights".into())]);
+    let draft = Draft::new("m@1.0.0".parse().unwrap(), Stamp::now("ada"));
+    let manifest = store.publish(draft, content, &()).await.unwrap();
+    (store, manifest)
+}
+
+fn write(directory: &Path, name: &str, about: &str, rows: std::ops::Range<u32>) {
+    let line = |row: u32| {
+        format!(
+            "{{\"amount\": {}, \"prompt\": \"about my {about}, number {}\"}}\n",
+            row * 37 % 101,
+            row + 100
+        )
+    };
+    fs::write(directory.join(name), rows.map(line).collect::<String>()).unwrap();
+}
+
+const SUITE: &str = r#"
+[[checks]]
+kind = "drift"
+reference = ["train-1.jsonl", "train-2.jsonl"]
+current = "today.jsonl"
+columns = { amount = "numeric", prompt = "text" }
+texts = 80
+gate = { least = 50, numeric_limit = 0.3 }
+"#;
+
+#[tokio::test]
+async fn a_suite_compares_files_beside_it() {
+    let desk = tempfile::tempdir().unwrap();
+    write(desk.path(), "train-1.jsonl", "parcel", 0..100);
+    write(desk.path(), "train-2.jsonl", "parcel", 100..300);
+    write(desk.path(), "today.jsonl", "parcel", 300..500);
+    fs::write(desk.path().join("suite.toml"), SUITE).unwrap();
+    let suite = Suite::open(desk.path().join("suite.toml")).unwrap();
+    let run = Run::new(7);
+    let finding = checked(&suite, &run).await;
+    assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    assert!(finding.evidence.iter().all(|evidence| !evidence.measure.contains("topics-2d")));
+    // With an embedder, meanings are compared, and who saw them is on record.
+    let embedding = Run::new(7).embedder(Topics);
+    assert_eq!(checked(&suite, &embedding).await.verdict, Verdict::Pass);
+    write(desk.path(), "today.jsonl", "refund", 300..500);
+    let finding = checked(&suite, &embedding).await;
+    assert_eq!(finding.verdict, Verdict::Fail);
+    let seen: Vec<_> =
+        finding.evidence.iter().filter(|evidence| evidence.measure.contains("topics-2d")).collect();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    for evidence in seen {
+        assert!(evidence.estimate > evidence.threshold && evidence.p.unwrap() < 0.05, "{evidence}");
+        assert_eq!(evidence.method, Method::Permutation);
+    }
+    // Its vectors are of the budget, and counted before they are made.
+    let finding = checked(&suite, &embedding.clone().max_calls(3)).await;
+    let Verdict::Inconclusive(Reason::Budget(_)) = finding.verdict else { panic!("{finding:?}") };
+    let most = Drift {
+        columns: [("amount".to_owned(), Some(Kind::Numeric)), ("prompt".to_owned(), None)].into(),
+        texts: 80,
+        ..Drift::default()
+    };
+    let (store, manifest) = published().await;
+    assert_eq!(most.estimate(&Subject::new(&manifest, &store)), Cost::embeddings(4));
+    assert_eq!(checked(&suite, &embedding.max_calls(4)).await.verdict, Verdict::Fail);
+    // Too few rows decide nothing.
+    write(desk.path(), "today.jsonl", "refund", 0..49);
+    let finding = checked(&suite, &run).await;
+    assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::TooFewRows { have: 49, need: 50 }));
+    // A file that is gone is no drift.
+    fs::remove_file(desk.path().join("today.jsonl")).unwrap();
+    let finding = checked(&suite, &run).await;
+    let Verdict::Inconclusive(Reason::Infra { what }) = finding.verdict else { panic!("{finding:?}") };
+    assert!(what.contains("could not read a table") && what.contains("today.jsonl"), "{what}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let desk = tempfile::tempdir().unwrap();
+    let refused = |check: &str| {
+        let path = desk.path().join("suite.toml");
+        fs::write(&path, format!("[[checks]]\nkind = \"drift\"\n{check}")).unwrap();
+        Suite::open(&path).unwrap_err()
+    };
+    let both = "reference = 'a.csv'\ncurrent = 'b.csv'\n";
+    for (check, path) in [
+        ("reference = 'a.csv'".to_owned(), "checks[0].current"),
+        ("reference = '../a.csv'\ncurrent = 'b.csv'".to_owned(), "checks[0].reference[0]"),
+        (format!("{both}gate = {{ alpha = 2 }}"), "checks[0].alpha"),
+        (format!("{both}gate = {{ numeric_limit = -1 }}"), "checks[0].numeric_limit"),
+        (format!("{both}gate = {{ numeric = \"wassertein\" }}"), "checks[0].gate.numeric"),
+        (format!("{both}columns = {{ age = \"number\" }}"), "checks[0].columns.age"),
+        (format!("{both}texts = 5000"), "checks[0].texts"),
+        (format!("{both}prompts = []"), "checks[0].prompts"),
+    ] {
+        let invalid = refused(&check);
+        assert_eq!(invalid.path(), path, "{invalid}");
+    }
+    assert!(Suite::from_toml(SUITE).unwrap_err().to_string().contains("Suite::open"));
+}
+
+#[tokio::test]
+async fn what_is_not_compared_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = |shift: u32| -> String {
+        let row = |row: u32| format!("{},user-{row}\n", (row + shift) % 101);
+        format!("amount,id\n{}", (0..500).map(row).collect::<String>())
+    };
+    fs::write(directory.path().join("a.csv"), rows(0)).unwrap();
+    fs::write(directory.path().join("b.csv"), rows(7)).unwrap();
+    let check = Drift {
+        reference: vec![directory.path().join("a.csv")],
+        current: vec![directory.path().join("b.csv")],
+        ..Drift::default()
+    };
+    let finding = checked(&Suite::new("drift").with(check), &Run::new(7)).await;
+    assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    assert!(
+        finding.notes.iter().any(|note| note.contains("`id`") && note.contains("identifier")),
+        "{finding:?}"
+    );
+}
