@@ -6,19 +6,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 use tidegate::{
     canary::{
-        Duty, Entry, Event, Plan, PlanSpec, Record, Release, Request, Require, Rollout, RouteJournal, Sample,
+        Driver, Duty, Entry, Event, Gatekeepers, InMemoryDeployer, InMemoryRouter, Plan, PlanSpec, Record,
+        Release, Request, Require, Rollout, RolloutId, RouteJournal, Sample, WallClock, World,
     },
-    metrics::{Observation, Rule},
-    registry::{Digest, InMemory, Journal, Log},
+    metrics::{Observation, Recorded, Rule},
+    registry::{self, Digest, InMemory, Journal, Log, LogKey, Seq, Snapshot},
 };
 use tokio::runtime::Runtime;
 
 /// Records of the journal that is read again.
 const RECORDS: usize = 10_000;
+
+/// Of those, the ones after the snapshot: as many as there can be.
+const TAIL: usize = 255;
 
 /// Upper edges of the buckets of a latency histogram, in seconds: those that Prometheus clients start with.
 const EDGES: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -51,26 +57,87 @@ fn step(bench: &mut Criterion) {
     }
 }
 
-/// A rollout that has judged one step for a long time, opened again.
+/// A rollout that has judged one step for a long time, opened again: all of its journal, and as a driver does it, which
+/// finds a snapshot and reads the records after it.
 fn replay(bench: &mut Criterion) {
     let runtime = Runtime::new().expect("a machine that runs benches can start threads");
     let plan = plan();
     let route = plan.route.clone();
-    let log: Arc<dyn Log> = Arc::new(InMemory::new());
-    let open = Record::Open { id: "ci-8841".parse().expect("an id"), plan: Box::new(plan) };
+    let log = Unwritten::default();
+    let open = Record::Open { id: id(), plan: Box::new(plan.clone()) };
     let records = happenings().map(|(event, at)| Entry { at, record: Record::Happen(event) });
-    let records = std::iter::once(Entry { at: start(), record: open }).chain(records).take(RECORDS);
-    runtime.block_on(async {
-        let (mut journal, _) =
-            Journal::open(Arc::clone(&log), route.log_key()).await.expect("an empty journal");
+    let records = std::iter::once(Entry { at: start(), record: open }).chain(records);
+    let records: Vec<Entry> = records.take(RECORDS).collect();
+    // A driver that was killed just before its next snapshot.
+    let (before, after) = records.split_at(RECORDS - TAIL);
+    let write = async |records: &[Entry]| {
+        let log = Arc::new(log.0.clone());
+        let mut journal = Journal::at_end(log, route.log_key()).await.expect("memory can be read");
         for record in records {
-            journal.append(&record).await.expect("nobody else writes");
+            journal.append(record).await.expect("nobody else writes");
         }
+    };
+    let open = || Driver::open(world(&log, &plan), id(), plan.clone());
+    runtime.block_on(async {
+        write(before).await;
+        let world = World { log: Arc::new(log.0.clone()), ..world(&log, &plan) };
+        let (driver, _handle) = Driver::open(world, id(), plan.clone()).await.expect("it goes on");
+        // The next window closes much later.
+        let _kept = tokio::time::timeout(Duration::from_millis(100), driver.run()).await;
+        write(after).await;
     });
-    bench.bench_function(&format!("replay of {RECORDS} records"), |b| {
-        let open = || RouteJournal::open(Arc::clone(&log), &route);
+    let mut group = bench.benchmark_group(format!("replay of {RECORDS} records"));
+    group.bench_function("whole", |b| {
+        let open = || RouteJournal::open(Arc::new(log.0.clone()), &route);
         b.to_async(&runtime).iter(async || open().await.expect("it was written in order"));
     });
+    group.bench_function("from a snapshot", |b| {
+        b.to_async(&runtime).iter(async || open().await.expect("it was written in order"));
+    });
+}
+
+/// What is written here is gone, so that the journal has the same length each time that it is opened.
+#[derive(Clone, Debug, Default)]
+struct Unwritten(InMemory);
+
+#[async_trait]
+impl Log for Unwritten {
+    async fn append(&self, _: &LogKey, _: Seq, _: Bytes) -> registry::Result<()> {
+        Ok(())
+    }
+
+    async fn read(&self, key: &LogKey, from: Seq) -> registry::Result<Vec<Bytes>> {
+        self.0.read(key, from).await
+    }
+
+    async fn record(&self, key: &LogKey, seq: Seq) -> registry::Result<Option<Bytes>> {
+        self.0.record(key, seq).await
+    }
+
+    async fn snapshot(&self, key: &LogKey) -> registry::Result<Option<Snapshot>> {
+        self.0.snapshot(key).await
+    }
+
+    async fn keep(&self, _: &LogKey, _: Snapshot) -> registry::Result<()> {
+        Ok(())
+    }
+}
+
+/// The world in which a driver opens the rollout and does nothing yet.
+fn world(log: &Unwritten, plan: &Plan) -> World {
+    World {
+        store: Arc::new(log.0.clone()),
+        log: Arc::new(log.clone()),
+        metrics: Arc::new(Recorded::default()),
+        router: Arc::new(InMemoryRouter::default()),
+        deployer: Arc::new(InMemoryDeployer::serving(plan.stable.clone())),
+        gates: Gatekeepers::new(),
+        clock: WallClock::starting_at(start()),
+    }
+}
+
+fn id() -> RolloutId {
+    "ci-8841".parse().expect("an id")
 }
 
 /// The default canary, but with a first step that must pass and never ends, for as many windows as are

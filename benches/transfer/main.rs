@@ -36,6 +36,8 @@ mod dvc;
 mod live;
 mod load;
 mod memory;
+#[path = "../../tests/ports/mod.rs"]
+mod ports;
 
 use std::path::Path;
 

@@ -109,7 +109,7 @@ impl RolloutBar {
     }
 
     /// Shows a line of a rollback's journal.
-    pub(crate) fn show_undo(&self, entry: &Entry<rollback::Record>, undo: &rollback::Undo) {
+    pub(crate) fn show_undo(&self, entry: &rollback::Line<rollback::Undo>, undo: &rollback::Undo) {
         self.print(entry.at, &undo.state().to_string());
     }
 

@@ -36,6 +36,7 @@ pub(crate) enum Status {
     Misused = 2,
     Inconclusive = 3,
     Unavailable = 4,
+    Waiting = 5,
     Interrupted = 130,
 }
 

@@ -92,7 +92,8 @@ impl Bucket {
         Ok(registry.with_multipart(Arc::new(PrefixStore::new(client, prefix))))
     }
 
-    fn client(&self) -> Result<(Box<dyn ObjectStore>, Path)> {
+    /// A client of the bucket, and the prefix, or the object, that the URL names in it.
+    pub(crate) fn client(&self) -> Result<(Box<dyn ObjectStore>, Path)> {
         let made = parse_url_opts(&self.url()?, environment());
         Ok(made.map_err(|error| self.failed("set up its client", error))?)
     }
@@ -101,7 +102,7 @@ impl Bucket {
         Url::parse(&self.0).context("the registry's URL makes no sense")
     }
 
-    fn failed(&self, action: &'static str, error: StoreError) -> Error {
+    pub(crate) fn failed(&self, action: &'static str, error: StoreError) -> Error {
         let (store, refused) = (
             self.to_string(),
             matches!(

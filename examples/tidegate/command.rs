@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{
-    Session, answer::Answer, approve, at, attest, bom, cache, calibrate, delete, demote, expire, fsck, gc,
-    history, judge, key, list, plan, policy, promote, publish, pull, pull_oci, push_oci, quarantine, query,
-    revert, show, sign, validate, verify, watch, yank,
+    Session, answer::Answer, approve, at, attest, bench, bom, cache, calibrate, calibrate_judge, compare,
+    delete, demote, drift, expire, fsck, gc, history, judge, key, list, load, plan, plan_schema, policy,
+    promote, publish, pull, pull_oci, push_oci, quarantine, query, report, revert, rollback, rollout, scan,
+    show, sign, smoke, suite_schema, validate, verify, watch, yank,
 };
 
 #[derive(Debug, Subcommand)]
@@ -27,12 +28,36 @@ pub(crate) enum Command {
     Show(show::Show),
     /// Read a version in the registry again and compare it with its manifest, and see who signed it
     Verify(verify::Verify),
+    /// Look into model files for what they would do to whoever loads them
+    Scan(scan::Scan),
+    /// See whether rows are still what they were, column by column
+    Drift(drift::Drift),
     /// Run a suite of checks against a version that is being served
-    Validate(validate::Validate),
+    Validate(Box<validate::Validate>),
+    /// Compare a candidate's recorded answers with its baseline's, or the arms of an experiment in production
+    Compare(compare::Compare),
+    /// See from answers that people judged how far a judge is to be believed
+    CalibrateJudge(calibrate_judge::CalibrateJudge),
+    /// Print the JSON Schema of suite files
+    SuiteSchema(suite_schema::SuiteSchema),
+    /// Ask a model a few questions, all of which it must answer in time
+    Smoke(smoke::Smoke),
+    /// Send a model the requests that users will, and see what it withstands
+    Load(load::Load),
+    /// Record what a version withstands, and compare it with the version before
+    Bench(bench::Bench),
     /// Say from windows on standard input whether a candidate is worse than what is in service
     Judge(judge::Judge),
     /// Say how long it will take to see that a candidate is worse
     Plan(plan::Plan),
+    /// Print the JSON Schema of plan files
+    PlanSchema(plan_schema::PlanSchema),
+    /// Release a version step by step while judging it, and look after such rollouts
+    Rollout(rollout::Rollout),
+    /// Guard what was promoted, go back from it, rehearse that, and write down what happened
+    Rollback(rollback::Rollback),
+    /// Write what happened in a rollout as an HTML page
+    Report(report::Report),
     /// See from a history how often a version would be taken for worse than itself
     Calibrate(calibrate::Calibrate),
     /// Ask a source for one metric, and see what it answered
@@ -90,9 +115,21 @@ impl Command {
             Self::List(list) => list.run(session).await,
             Self::Show(show) => show.run(session).await,
             Self::Verify(verify) => verify.run(session).await,
+            Self::Scan(scan) => scan.run(session).await,
+            Self::Drift(drift) => drift.run(session).await,
             Self::Validate(validate) => validate.run(session).await,
+            Self::Compare(compare) => compare.run().await,
+            Self::CalibrateJudge(calibrate) => calibrate.run().await,
+            Self::SuiteSchema(schema) => Ok(schema.run()),
+            Self::Smoke(smoke) => smoke.run().await,
+            Self::Load(load) => load.run(session).await,
+            Self::Bench(bench) => bench.run(session).await,
             Self::Judge(judge) => judge.run(session).await,
             Self::Plan(plan) => plan.run().await,
+            Self::PlanSchema(schema) => Ok(schema.run()),
+            Self::Rollback(rollback) => rollback.run(session).await,
+            Self::Rollout(rollout) => rollout.run(session).await,
+            Self::Report(report) => report.run(session).await,
             Self::Calibrate(calibrate) => calibrate.run().await,
             Self::Query(query) => query.run(session).await,
             Self::Attest(attest) => attest.run(session).await,
@@ -121,6 +158,34 @@ impl Command {
     /// Whether it answers line by line for as long as it is let, so that being told to end is no failure to
     /// explain.
     pub(crate) const fn goes_on(&self) -> bool {
-        matches!(self, Self::Judge(_) | Self::Watch(_))
+        match self {
+            Self::Judge(_) | Self::Watch(_) => true,
+            Self::Rollback(rollback) => rollback.goes_on(),
+            Self::Rollout(rollout) => rollout.goes_on(),
+            _ => false,
+        }
+    }
+
+    /// Whether it answers with a document for each of many things.
+    pub(crate) const fn is_many(&self) -> bool {
+        matches!(self, Self::Scan(_))
+    }
+
+    /// What is said on standard error where RUST_LOG does not say it.
+    pub(crate) fn loud(&self) -> &'static str {
+        match self {
+            Self::Rollback(rollback) => rollback.loud(),
+            Self::Rollout(rollout) => rollout.loud(),
+            _ => "warn",
+        }
+    }
+
+    /// What there is to say when it was told to end.
+    pub(crate) const fn parting(&self) -> Option<&'static str> {
+        match self {
+            Self::Rollback(rollback) => rollback.parting(),
+            Self::Rollout(rollout) => rollout.parting(),
+            _ => None,
+        }
     }
 }

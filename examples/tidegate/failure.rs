@@ -7,9 +7,11 @@ use std::{
 
 use serde_json::{Value, json};
 use tidegate::{
+    canary::{self, ActuatorError, InvalidPlan, notify::InvalidSetting, plan_file::InvalidPlanFile},
     metrics,
     registry::{Digest, Error, Invalid, ModelRef, signing::Untrusted},
-    validation::InvalidSuite,
+    rollback::{self, NoTarget, PassedOver},
+    validation::{InvalidSuite, MergeError, compare::CompareError},
 };
 
 use crate::{
@@ -34,6 +36,15 @@ pub(crate) enum Failure {
         "there is no registry in {0}; `tidegate publish` begins one, --registry or TIDEGATE_REGISTRY names another"
     )]
     NoRegistry(String),
+    /// There is nothing of that name; the text says what would be.
+    #[error("{0}")]
+    NotFound(String),
+    /// What is under way, or over, was begun with other words; the text says both.
+    #[error("{0}")]
+    Other(String),
+    /// It was done already; the text says by whom, and how to do it all the same.
+    #[error("{0}")]
+    Returned(String),
     /// Tags of an OCI registry stay where they are.
     #[error(
         "the tag {tag} there is artifact {digest}, which has other files than {model}; push another version, or remove the tag there"
@@ -43,7 +54,7 @@ pub(crate) enum Failure {
     #[error("{model} is not signed as it has to be")]
     Untrusted { model: ModelRef, source: Untrusted },
     /// The model server does not answer.
-    #[error("{url} cannot be reached; start the model server or correct --endpoint")]
+    #[error("{url} cannot be reached; start the model server or correct the URL")]
     NoServer { url: String, source: reqwest::Error },
 }
 
@@ -51,8 +62,8 @@ pub(crate) enum Failure {
 pub(crate) fn print(error: &anyhow::Error, form: Form) -> ExitCode {
     let texts = texts(error);
     let (message, causes) = texts.split_first().expect("an error has a message");
-    let mut lines = match unmet(error) {
-        Some((refused, rules)) => format!("error: {refused}:\n{rules}\n"),
+    let mut lines = match unmet(error).or_else(|| nowhere(error)) {
+        Some((refused, each)) => format!("error: {refused}:\n{each}\n"),
         None => format!("error: {message}\n"),
     };
     causes.iter().for_each(|cause| lines.push_str(&format!("  caused by: {cause}\n")));
@@ -74,6 +85,22 @@ fn unmet(error: &anyhow::Error) -> Option<(String, String)> {
     Some((format!("{channel} may not point to {model}"), rules.collect::<Vec<_>>().join("\n")))
 }
 
+/// That there is nowhere to go back to, and what speaks against each version, a line each.
+fn nowhere(error: &anyhow::Error) -> Option<(String, String)> {
+    let passed_over = none_good(error)?;
+    let lines =
+        passed_over.iter().map(|(model, why)| format!("  not {model}: it {}", plain(&why.to_string())));
+    let refused = "no version in the channel's history is known to be good; name one by --to or --back";
+    Some((refused.to_owned(), lines.collect::<Vec<_>>().join("\n")))
+}
+
+fn none_good(error: &anyhow::Error) -> Option<&[(ModelRef, PassedOver)]> {
+    match error.downcast_ref() {
+        Some(rollback::Error::NoTarget(NoTarget::NoneGood(passed_over))) => Some(passed_over),
+        _ => None,
+    }
+}
+
 /// Says that something failed which is not the end, and what comes of it.
 pub(crate) fn warn(error: &anyhow::Error, then: &str) {
     let _ = writeln!(io::stderr(), "warning: {}; {then}", texts(error).join(": "));
@@ -87,6 +114,10 @@ pub(crate) fn describe(error: &anyhow::Error) -> (Status, Value) {
     let mut problem = problem(kind, message, causes);
     if let Some(Error::NotAllowed { unmet, .. }) = error.downcast_ref() {
         problem["unmet"] = json!(unmet);
+    }
+    if let Some(passed_over) = none_good(error) {
+        let each = passed_over.iter().map(|(model, why)| json!({ "model": model, "why": why.to_string() }));
+        problem["passedOver"] = each.collect();
     }
     (status, problem)
 }
@@ -107,11 +138,28 @@ fn texts(error: &anyhow::Error) -> Vec<String> {
 /// The first error in the chain that says what to do decides.
 fn classify(error: &anyhow::Error) -> (Status, &'static str) {
     let known = error.chain().find_map(|cause| {
-        if cause.is::<Invalid>() || cause.is::<InvalidSuite>() {
+        if cause.is::<Invalid>()
+            || cause.is::<InvalidPlan>()
+            || cause.is::<InvalidPlanFile>()
+            || cause.is::<InvalidSetting>()
+            || cause.is::<InvalidSuite>()
+            || cause.is::<CompareError>()
+        {
             return Some((Status::Misused, "invalid"));
+        }
+        match cause.downcast_ref::<MergeError>() {
+            // Whoever runs the shares to their ends will know.
+            Some(MergeError::Incomplete { .. } | MergeError::Missing { .. }) => {
+                return Some((Status::Inconclusive, "incomplete"));
+            }
+            Some(_) => return Some((Status::Misused, "invalid")),
+            None => {}
         }
         match cause.downcast_ref::<Failure>() {
             Some(Failure::Interrupted) => return Some((Status::Interrupted, "interrupted")),
+            Some(Failure::NotFound(_)) => return Some((Status::Refused, "not-found")),
+            Some(Failure::Other(_)) => return Some((Status::Refused, "order-changed")),
+            Some(Failure::Returned(_)) => return Some((Status::Refused, "returned-already")),
             Some(Failure::Tagged { .. }) => return Some((Status::Refused, "already-published")),
             Some(Failure::Untrusted { .. }) => return Some((Status::Refused, "untrusted")),
             Some(Failure::Misused(_)) => return Some((Status::Misused, "usage")),
@@ -120,10 +168,60 @@ fn classify(error: &anyhow::Error) -> (Status, &'static str) {
             }
             None => {}
         }
+        if let Some(known) = cause.downcast_ref().and_then(classify_rollback) {
+            return Some(known);
+        }
+        if let Some(known) = cause.downcast_ref().and_then(classify_rollout) {
+            return Some(known);
+        }
+        if let Some(error) = cause.downcast_ref::<ActuatorError>() {
+            let away = error.is_transient();
+            return Some(if away {
+                (Status::Unavailable, "unavailable")
+            } else {
+                (Status::Refused, "refused")
+            });
+        }
         let metrics = cause.downcast_ref::<metrics::Error>().map(classify_metrics);
         metrics.or_else(|| cause.downcast_ref::<Error>().map(classify_registry))
     });
     known.unwrap_or((Status::Refused, "failed"))
+}
+
+/// Where the journal itself is in trouble, what the registry says of it decides.
+const fn classify_rollout(error: &canary::Error) -> Option<(Status, &'static str)> {
+    Some(match error {
+        canary::Error::Busy { .. } => (Status::Refused, "busy"),
+        canary::Error::Held { .. } => (Status::Refused, "held"),
+        canary::Error::IdUsed { .. } => (Status::Refused, "id-used"),
+        canary::Error::Illegal(_) => (Status::Refused, "illegal"),
+        canary::Error::JournalBroken { .. } => (Status::Refused, "corrupt"),
+        canary::Error::NothingOpened => (Status::Refused, "not-found"),
+        canary::Error::PlanChanged { .. } => (Status::Refused, "plan-changed"),
+        canary::Error::Superseded => (Status::Refused, "superseded"),
+        canary::Error::Unattended => (Status::Waiting, "waiting"),
+        _ => return None,
+    })
+}
+
+/// The same for watches and rollbacks.
+const fn classify_rollback(error: &rollback::Error) -> Option<(Status, &'static str)> {
+    Some(match error {
+        rollback::Error::Held { .. } => (Status::Refused, "held"),
+        rollback::Error::IdUsed { .. } => (Status::Refused, "id-used"),
+        rollback::Error::InvalidOrder(_) | rollback::Error::InvalidWatch(_) | rollback::Error::Name(_) => {
+            (Status::Misused, "invalid")
+        }
+        rollback::Error::JournalBroken { .. } => (Status::Refused, "corrupt"),
+        rollback::Error::NoTarget(_) => (Status::Refused, "no-target"),
+        rollback::Error::NothingOpened { .. } => (Status::Refused, "not-found"),
+        rollback::Error::OrderChanged { .. } => (Status::Refused, "order-changed"),
+        rollback::Error::OtherContent { .. } => (Status::Refused, "digest-mismatch"),
+        rollback::Error::Refused(_) => (Status::Refused, "illegal"),
+        rollback::Error::Superseded => (Status::Refused, "superseded"),
+        rollback::Error::Unsure { .. } => (Status::Unavailable, "unavailable"),
+        _ => return None,
+    })
 }
 
 const fn classify_metrics(error: &metrics::Error) -> (Status, &'static str) {

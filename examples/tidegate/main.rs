@@ -7,17 +7,24 @@ mod arguments;
 mod aside;
 mod at;
 mod attest;
+mod bench;
 mod bom;
 mod bucket;
 mod cache;
 mod calibrate;
+mod calibrate_judge;
 mod command;
+mod compare;
 mod delete;
 mod demote;
 mod directory;
 mod document;
+mod drift;
+#[cfg(target_os = "linux")]
+mod environment;
 mod expire;
 mod failure;
+mod formats;
 mod fsck;
 mod gc;
 mod history;
@@ -25,10 +32,13 @@ mod interrupt;
 mod judge;
 mod key;
 mod list;
+mod load;
 mod location;
 mod oci;
 mod pace;
+mod picture;
 mod plan;
+mod plan_schema;
 mod policy;
 mod profile;
 mod promote;
@@ -39,11 +49,17 @@ mod push_oci;
 mod quarantine;
 mod query;
 mod registry;
+mod report;
 mod revert;
+mod rollback;
+mod rollout;
+mod scan;
 mod secret;
 mod show;
 mod sign;
 mod signers;
+mod smoke;
+mod suite_schema;
 mod transfer;
 mod validate;
 mod verify;
@@ -52,7 +68,7 @@ mod withdrawal;
 mod words;
 mod yank;
 
-use std::{ffi::OsStr, io, process::ExitCode};
+use std::{ffi::OsStr, io, io::Write as _, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, error::ErrorKind};
@@ -87,11 +103,12 @@ Exit status:
     2  wrong usage or invalid input; nothing was changed
     3  inconclusive: the evidence does not decide
     4  the registry or the network is unavailable; try again later
+    5  the rollout waits for a person, or a watch for whoever keeps it, and nobody attends to it
   130  interrupted: it is done or it is not, and no version is there in part
 
 With --json there is exactly one JSON document on standard output, and everything for people is on
-standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}. Only
-`judge` and `watch` answer with many, a line each. RUST_LOG=debug tells more.";
+standard error. An error is a document, too: {\"error\": {\"kind\", \"message\", \"causes\": []}}. `judge`, `scan`,
+`watch`, `rollout start`, `rollout watch`, `rollback run` and `rollback watch` answer with many, a line each. RUST_LOG=debug tells more.";
 
 /// Deliver AI models: publish versions, find, verify, validate and promote them, and take them back.
 #[derive(Debug, Parser)]
@@ -144,25 +161,31 @@ impl Session {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
-        .with_writer(io::stderr)
-        .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.command.loud())),
+        )
+        .with_writer(io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .init();
     let form = match cli.session.json {
         false => Form::Text,
-        true if cli.command.goes_on() => Form::Lines,
+        true if cli.command.goes_on() || cli.command.is_many() => Form::Lines,
         true => Form::Document,
     };
-    let goes_on = cli.command.goes_on();
+    let (goes_on, parting) = (cli.command.goes_on(), cli.command.parting());
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads");
     match runtime.and_then(|runtime| interrupt::run(runtime, cli.command.run(&cli.session))) {
         Ok(answer) => answer.print(form),
         // It had nothing else to wait for.
         Err(error) if goes_on && matches!(error.downcast_ref(), Some(Failure::Interrupted)) => {
+            if let Some(parting) = parting {
+                let _ = writeln!(io::stderr(), "{parting}");
+            }
             Status::Interrupted.into()
         }
         Err(error) => failure::print(&error, form),

@@ -40,8 +40,11 @@ impl Passphrase {
 /// The secret in an environment variable that `option` names.
 #[expect(clippy::disallowed_methods, reason = "a program is told its secrets by its environment")]
 pub(crate) fn variable_of(option: &str, variable: &str) -> Result<String, Failure> {
+    // What is not set may be the secret itself, put where its name belongs, and is said to nobody.
     std::env::var(variable).map_err(|_| {
-        Failure::Misused(format!("environment variable `{variable}` of {option} is not set; export it"))
+        Failure::Misused(format!(
+            "the environment variable that {option} names is not set; export it, and give its name, not the secret"
+        ))
     })
 }
 
@@ -57,4 +60,30 @@ pub(crate) fn small_file(what: &str, path: &Path) -> Result<String, Failure> {
         return Err(misused("is longer than 64 KiB; is it another file?"));
     }
     Ok(text)
+}
+
+/// The key of `whose`, from where it is said to be.
+pub(crate) fn key(
+    whose: &str,
+    variable: Option<&str>,
+    file: Option<&PathBuf>,
+) -> Result<Option<String>, Failure> {
+    let (key, place) = match (variable, file) {
+        (Some(variable), _) => {
+            let option = format!("--{whose}-key-env");
+            let place = format!("environment variable `{variable}` of {option}");
+            (variable_of(&option, variable)?, place)
+        }
+        (None, Some(path)) => {
+            let place = format!("file `{}` of --{whose}-key-file", path.display());
+            (small_file("key", path)?, place)
+        }
+        (None, None) => return Ok(None),
+    };
+    // A key read from a file or a secret often has a line break at its end.
+    let key = key.trim().to_owned();
+    if key.is_empty() {
+        return Err(Failure::Misused(format!("{place} is empty; put the key there")));
+    }
+    Ok(Some(key))
 }

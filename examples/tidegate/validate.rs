@@ -1,66 +1,118 @@
 //! `tidegate validate --suite FILE SELECTOR --endpoint URL`
 
+mod frame;
+mod instruments;
+mod place;
+mod view;
+mod watched;
+
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::Client;
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use serde_json::json;
 use tidegate::{
-    registry::{ModelStore as _, Selector},
-    validation::{Event, OpenAi, Report, Run, Subject, Suite, TokenLimit, Verdict},
+    registry::{Manifest, ModelStore as _, Selector},
+    validation::{Agent as _, OpenAi, Reason, Report, Run, Sources, Subject, Suite, Verdict, dataset::Shard},
 };
 
+use self::{
+    instruments::{Asked, Instruments, Limits, Served},
+    place::{Found, Place},
+    view::{Most, View},
+    watched::Watched,
+};
 use crate::{
     Session,
     answer::{Answer, Status},
     arguments::span,
     document::{Document, Format},
     failure::{self, Failure},
+    formats::Formats,
+    registry::Registry,
+    words::plain,
 };
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Validate {
     /// Which version: NAME@1.4.0, NAME@^1.2, NAME@latest or NAME:CHANNEL
     #[arg(value_name = "SELECTOR")]
     selector: Selector,
-    /// The checks to make: a .toml or .json file
+    /// The checks to make: a .toml, .yaml or .json file; the datasets that it names stand beside it or below
     #[arg(long, value_name = "FILE")]
     suite: PathBuf,
-    /// Where that version is being served, up to and including /v1: an OpenAI-compatible API
-    #[arg(long, value_name = "URL")]
-    endpoint: String,
-    /// The environment variable that holds the key of the API
-    #[arg(long, value_name = "NAME")]
-    api_key_env: Option<String>,
-    /// The name of the model at the endpoint [default: the version's own, NAME@VERSION]
-    #[arg(long, value_name = "NAME")]
-    model: Option<String>,
-    /// Say the longest answer in the field max_completion_tokens, not max_tokens: some models of OpenAI
-    /// demand it
-    #[arg(long)]
-    max_completion_tokens: bool,
+    #[command(flatten)]
+    served: Served,
+    #[command(flatten)]
+    instruments: Instruments,
     /// The longest time for all checks together
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = span)]
     deadline: Duration,
+    #[command(flatten)]
+    limits: Limits,
+    /// So many calls at once [default: 4]
+    #[arg(long, value_name = "N")]
+    concurrency: Option<NonZeroUsize>,
+    /// Write each answer of a dataset down here, a file or an object such as s3://BUCKET/PREFIX/0.jsonl; the same
+    /// command goes on from it and asks nothing twice
+    #[arg(long, value_name = "FILE|URL")]
+    record: Option<Place>,
+    /// Ask this share of each dataset alone, counted from 0: the verdict comes of --merge
+    #[arg(long, value_name = "I/N", requires = "record", conflicts_with = "attest")]
+    shard: Option<Shard>,
+    /// Ask nothing: say what the records of all shares show together, each a file, a directory, a URL, or a URL that
+    /// ends in / for all below it
+    #[arg(
+        long,
+        value_name = "RECORD",
+        num_args = 1..,
+        conflicts_with_all = ["endpoint", "record", "shard", "judge", "embedder", "max_calls", "max_tokens", "max_money"]
+    )]
+    merge: Vec<Place>,
     /// Decides what is left to chance, so that a run can be repeated
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
-    /// Record the report in the registry, whatever it says
+    /// Record the report in the registry, whatever it says, and the same as an in-toto test result
     #[arg(long)]
     attest: bool,
+    #[command(flatten)]
+    formats: Formats,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate validate support@1.1.0 --suite suite.toml --endpoint http://127.0.0.1:8000/v1 --attest
+  tidegate validate support@1.1.0 --suite suite.toml --endpoint https://api.example/v1 --api-key-env KEY \\
+    --record answers.jsonl --price 0.15:0.60 --max-money 2.50
+  tidegate validate support@1.1.0 --suite suite.toml --endpoint URL --shard 2/8 --record s3://runs/1.1.0/2.jsonl
+  tidegate validate support@1.1.0 --suite suite.toml --merge s3://runs/1.1.0/ --attest
+
+On a terminal it is a picture that is drawn anew: the share of each check so far, with its bounds against what it is held
+against, what was taken, and how long it may still take. Elsewhere a line for each check on standard error, and none
+with --json. `tidegate suite-schema` says what a suite may hold.
+
+Shards run anywhere, and meet in a bucket or a directory; examples/kubernetes/validate-job.yaml has a Job of them.
+Merged, they give the verdict that one run would have given.
+
+Exit status: 0 accepted, or the share is recorded; 1 a check failed; 3 undecided, or the share is not recorded whole: run
+it again.";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Validate {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
-        let suite = read_suite(&self.suite)?;
-        let key = self.api_key_env.as_deref().map(read_key).transpose()?;
+        let suite = read_suite(&self.suite, self.shard.unwrap_or_default())?;
+        if self.shard.is_some() && self.formats.any() {
+            let why = "a share alone is no report; leave the formats out, and say them with --merge";
+            return Err(Failure::Misused(why.to_owned()).into());
+        }
+        self.formats.expect_writable()?;
         let location = session.location()?;
         let registry = location.open().await?;
         if self.attest {
@@ -68,30 +120,101 @@ impl Validate {
         }
         let model = registry.resolve(&self.selector).await?;
         let manifest = registry.store.manifest(&model).await?;
-
-        let client = client()?;
-        let name = self.model.unwrap_or_else(|| model.to_string());
-        let mut agent = OpenAi::new(client.clone(), &self.endpoint, name)?;
-        if let Some(key) = key {
-            agent = agent.bearer(key)?;
+        let report = match self.merge.as_slice() {
+            [] => self.report(session, &suite, &registry, &manifest).await?,
+            places => {
+                let found = Found::at(places).await?;
+                suite.merge(&manifest, &found.records).await.context("the records cannot be merged")?
+            }
+        };
+        if let (Some(shard), Some(place)) = (self.shard, &self.record) {
+            return Ok(recorded(shard, place, &report));
         }
-        if self.max_completion_tokens {
-            agent = agent.token_limit(TokenLimit::MaxCompletionTokens);
-        }
-        expect_answer(&client, &self.endpoint).await?;
-
-        let subject = Subject::new(&manifest, &registry.store).with_agent(&agent);
-        let run = watched(Run::new(self.seed).deadline(self.deadline), suite.estimate(&subject).calls);
-        let report = suite.run(&subject, &run).await;
-        drop(run);
         let mut answer = answer(&report);
         if self.attest {
-            let attestation = report.attestation(session.stamp());
-            let recorded = registry.attestations.attest(&model, attestation).await;
-            say_recorded(&mut answer, recorded.map_err(anyhow::Error::from));
+            let recorded = async {
+                registry.attestations.attest(&model, report.attestation(session.stamp())).await?;
+                registry.attestations.attest(&model, report.test_result().attestation(session.stamp())).await
+            };
+            say_recorded(&mut answer, recorded.await.map_err(anyhow::Error::from));
         }
+        self.formats.write(report.projection(), Some(&self.suite), session.json, None, &mut answer);
         Ok(answer)
     }
+
+    /// Asks.
+    async fn report(
+        &self,
+        session: &Session,
+        suite: &Suite,
+        registry: &Registry,
+        manifest: &Manifest,
+    ) -> Result<Report> {
+        let client = client()?;
+        // What may go only where it is allowed to must not be led elsewhere.
+        let direct = if suite.is_confined() { confined()? } else { client.clone() };
+        let agent = self.served.agent(&direct, &manifest.model.to_string())?;
+        let run = Run::new(self.seed).deadline(self.deadline).at(session.stamp().at);
+        let baseline = self.instruments.baseline(&client)?;
+        let (run, [judge, embedder]) = self.instruments.give(&client, run)?;
+        let baseline_id = baseline.as_ref().map(OpenAi::fingerprint);
+        let asked = Asked { agent: agent.fingerprint(), baseline: baseline_id, judge, embedder };
+        let mut run = self.limits.hold(run, asked)?;
+        if let Some(calls) = self.concurrency {
+            run = run.concurrency(calls);
+        }
+        let kept = match &self.record {
+            Some(place) => Some(place.open().await?),
+            None => None,
+        };
+        if let Some(kept) = &kept {
+            run = run.record(kept.record());
+        }
+        let served = self.served.endpoint.iter().map(|endpoint| (&direct, endpoint));
+        for (client, endpoint) in served.chain(self.instruments.endpoints().map(|there| (&client, there))) {
+            expect_answer(client, endpoint).await?;
+        }
+
+        let mut subject = Subject::new(manifest, &registry.store).with_agent(&agent);
+        if let Some(baseline) = &baseline {
+            subject = subject.with_baseline(baseline);
+        }
+        let most = Most {
+            time: self.deadline,
+            calls: suite.estimate(&subject).calls,
+            budget: self.limits.max_calls,
+            tokens: self.limits.max_tokens,
+            money: self.limits.max_money,
+        };
+        let title = match self.shard {
+            Some(shard) => format!("{} by suite {}, share {shard}", manifest.model, suite.name()),
+            None => format!("{} by suite {}", manifest.model, suite.name()),
+        };
+        let view = View::new(title, agent.fingerprint().to_string(), most, suite.own_checks());
+        let (watched, run) = Watched::new(view, run, session.json);
+        let asked = watched.until(suite.run(&subject, &run));
+        match &kept {
+            Some(kept) => kept.until(asked).await,
+            None => Ok(asked.await),
+        }
+    }
+}
+
+/// What there is to say of one share: what it shows alone is no verdict.
+fn recorded(shard: Shard, place: &Place, report: &Report) -> Answer {
+    // Another try may get answers to these; to others it has none that differ.
+    let again = |verdict: &Verdict| {
+        matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. } | Reason::Budget(_)))
+    };
+    let complete = !report.findings.iter().any(|finding| again(&finding.verdict));
+    let what = if complete { "is recorded" } else { "is not recorded whole; run it again" };
+    let mut text = format!("share {shard} of {} by suite `{}` {what}: {place}", report.model, report.suite);
+    for finding in &report.findings {
+        let found = frame::found(&finding.verdict, finding.evidence.last());
+        text.push_str(&format!("\n  {}  {}", plain(&finding.check), plain(&found)));
+    }
+    let json = json!({ "shard": shard, "record": place.to_string(), "complete": complete, "report": report });
+    Answer { text, json, status: if complete { Status::Done } else { Status::Inconclusive } }
 }
 
 fn answer(report: &Report) -> Answer {
@@ -122,55 +245,39 @@ fn say_recorded(answer: &mut Answer, recorded: Result<()>) {
     answer.status = status;
 }
 
-fn read_suite(path: &Path) -> Result<Suite> {
-    let Document { text, format } = Document::read("suite", path)?;
-    let suite = match format {
-        Format::Json => Suite::from_json(&text),
-        Format::Toml => Suite::from_toml(&text),
+fn read_suite(path: &Path, shard: Shard) -> Result<Suite> {
+    let document = Document::read("suite", path)?;
+    let sources = Sources::beside(path).shard(shard);
+    let suite = match document.format {
+        Format::Json | Format::Toml => Suite::open_with(path, &sources),
+        Format::Yaml => {
+            let Document { text, .. } = document.without_yaml("suite", path)?;
+            Suite::from_value_with(serde_json::from_str(&text)?, &sources)
+        }
     };
     suite.with_context(|| format!("suite `{}` cannot be used", path.display()))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a key on the command line would be seen by everybody on the machine"
-)]
-fn read_key(variable: &str) -> Result<String> {
-    let misused = |_| {
-        Failure::Misused(format!("environment variable `{variable}` of --api-key-env is not set; export it"))
-    };
-    // A key read from a file or a secret often has a line break at its end.
-    let key = std::env::var(variable).map_err(misused)?.trim().to_owned();
-    if key.is_empty() {
-        let why = format!("environment variable `{variable}` of --api-key-env is empty; put the key there");
-        return Err(Failure::Misused(why).into());
-    }
-    Ok(key)
+pub(crate) fn client() -> Result<Client> {
+    built(Client::builder())
 }
 
-fn client() -> Result<Client> {
-    Client::builder()
+/// A client that asks whom it is told to ask and nobody else.
+fn confined() -> Result<Client> {
+    built(Client::builder().redirect(Policy::none()).no_proxy())
+}
+
+fn built(client: ClientBuilder) -> Result<Client> {
+    client
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .context("cannot set up HTTP; are the system's certificates readable?")
 }
 
 /// Whether anybody answers at all: an unreachable server is no evidence about a model.
-async fn expect_answer(client: &Client, endpoint: &str) -> Result<(), Failure> {
+pub(crate) async fn expect_answer(client: &Client, endpoint: &str) -> Result<(), Failure> {
     let asked = client.get(endpoint).timeout(2 * CONNECT_TIMEOUT).send().await;
     asked
         .map(drop)
         .map_err(|source| Failure::NoServer { url: endpoint.to_string(), source: source.without_url() })
-}
-
-/// Shows the calls made of at most `calls`, on standard error if that is a terminal.
-fn watched(run: Run, calls: u64) -> Run {
-    let style = "{prefix} {bar:30} {pos} of at most {len} calls, {elapsed} {wide_msg}";
-    let style = ProgressStyle::with_template(style).expect("the template is a constant and valid");
-    let bar = ProgressBar::new(calls).with_style(style).with_prefix("validating");
-    run.watch(move |event| match event {
-        Event::Started { check, .. } => bar.set_message(check.to_owned()),
-        Event::Called { .. } => bar.inc(1),
-        _ => {}
-    })
 }

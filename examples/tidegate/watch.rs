@@ -107,7 +107,8 @@ impl Watch {
     }
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// How often to look.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = arguments::span(text)?;
     if interval < Duration::from_millis(100) || interval > Duration::from_secs(24 * 3600) {
         return Err("write a time from 100ms to 1day".to_owned());

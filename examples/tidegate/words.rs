@@ -1,6 +1,6 @@
 //! Numbers, times and tables as people read them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use indicatif::HumanBytes;
 use tidegate::registry::{Digest, Stamp};
@@ -40,6 +40,31 @@ pub(crate) fn stamp(stamp: &Stamp) -> String {
 pub(crate) fn time(at: SystemTime) -> String {
     let at = humantime::format_rfc3339_seconds(at).to_string();
     format!("{} UTC", at.trim_end_matches('Z').replace('T', " "))
+}
+
+/// `45 s`, `12 min 30 s`, `2 h 5 min`, `3 d 4 h`: the two greatest units.
+pub(crate) fn ago(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (great, of, small, by) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3600 => ("min", 60, "s", 1),
+        3600..86_400 => ("h", 3600, "min", 60),
+        _ => ("d", 86_400, "h", 3600),
+    };
+    match (seconds / of, seconds % of / by) {
+        (whole, 0) => format!("{whole} {great}"),
+        (whole, part) => format!("{whole} {great} {part} {small}"),
+    }
+}
+
+/// `45 s`, `12 min`, `2 h`, `3 d`: the greatest unit.
+pub(crate) fn roughly(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..86_400 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
 }
 
 /// `text` on one line and without control characters: it was written by others, and neither moves the

@@ -1,6 +1,6 @@
 //! Copies in an OCI registry, against Debian's `docker-registry`.
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::desk::{Desk, Run, files};
 #[path = "../../registry/tests/oci/server.rs"]
 mod server;
 
+use crate::ports::free_port;
 use server::Server;
 
 /// Of the proxy.
@@ -82,9 +83,7 @@ fn a_password_is_asked_for_and_not_told() {
 #[test]
 fn a_registry_that_is_away_can_be_tried_again() {
     let desk = Desk::published();
-    // Nobody listens where somebody did just now.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let address = format!("http://{free}/team");
+    let address = format!("http://127.0.0.1:{}/team", free_port());
     desk.run(&["push-oci", "m@1.0.0", &address]).is(4).says(&["unavailable"]);
     desk.run(&["pull-oci", &address, "m", "1.0.0", "--as", "m@2.0.0"]).is(4).says(&["unavailable"]);
     desk.run(&["pull-oci", &address, "m", "1.0.0", "--into", "out"]).is(4).says(&["unavailable"]);

@@ -89,7 +89,7 @@ fn what_is_missing_is_said_before_anything_is_sent() {
     let source = file(&desk, "http://127.0.0.1:1", "");
     query(&desk, &source, &[]).is(2).says(&["needs the label `version`"]);
     let source = file(&desk, "http://127.0.0.1:1", "auth = { bearer_env = \"NOT_SET_ANYWHERE\" }");
-    query(&desk, &source, &["--label", "version=1.4.0"]).is(2).says(&["`NOT_SET_ANYWHERE` is not set"]);
+    query(&desk, &source, &["--label", "version=1.4.0"]).is(2).says(&["is not set"]);
     // A misspelt key is no key.
     let source = file(&desk, "http://127.0.0.1:1", "bearer_evn = \"X\"");
     query(&desk, &source, &["--label", "version=1.4.0"]).is(2).says(&["bearer_evn"]);

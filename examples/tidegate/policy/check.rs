@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate::registry::{Channel, Rule, Selector, Unmet};
+use tidegate::registry::{Cause, Channel, Rule, Selector, Unmet};
 
 use super::words;
 use crate::{
@@ -29,7 +29,7 @@ impl Check {
         let model = registry.resolve(&self.selector).await?;
         let rules =
             registry.channels.policies(model.name()).await?.remove(&channel).unwrap_or_default().rules;
-        let unmet = registry.channels.unmet(&model, &channel, session.stamp().at).await?;
+        let unmet = registry.channels.unmet(&model, &channel, &Cause::Promote, session.stamp().at).await?;
 
         let broken = |rule: &Rule| unmet.iter().find(|unmet| unmet.rule.as_ref() == Some(rule));
         // Content in quarantine breaks no rule of the policy; it is refused before.

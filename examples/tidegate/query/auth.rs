@@ -73,6 +73,6 @@ fn value(name: &str) -> Result<String> {
     clippy::disallowed_methods,
     reason = "a key in a file or on the command line would be seen by others"
 )]
-pub(super) fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

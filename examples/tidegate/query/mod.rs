@@ -1,8 +1,8 @@
 //! `tidegate query METRIC --source FILE --label NAME=VALUE`
 
-mod auth;
+pub(crate) mod auth;
 mod evidence;
-mod source;
+pub(crate) mod source;
 
 use std::{
     path::PathBuf,
@@ -74,13 +74,13 @@ impl Query {
     pub(crate) async fn run(self, _: &Session) -> Result<Answer> {
         let file: SourceFile = Document::parse("source", &self.source)?;
         let raw = Raw::default();
-        let asked = file.open(raw.clone()).await?;
+        let asked = file.open(Some(raw.clone())).await?;
         let selector = self.labels.iter().fold(Selector::default(), |selector, (name, value)| {
             selector.with(name.as_str(), value.as_str())
         });
         let clock = WallClock::system();
         let window = self.window_of(&asked, clock)?;
-        if let Asked::Scrape(scrape) = &asked {
+        if let Asked::Scrape { source: scrape, .. } = &asked {
             let _bar = waiting(window);
             // A scrape at each end, and some in between, that a restart is seen.
             let every = (self.window / 4).max(Duration::from_millis(100));
@@ -98,12 +98,12 @@ impl Query {
     fn window_of(&self, asked: &Asked, clock: WallClock) -> Result<Window> {
         const MINUTE: u64 = 60;
         let end = match (self.end, asked) {
-            (Some(_), Asked::Scrape(_)) => {
+            (Some(_), Asked::Scrape { .. }) => {
                 let why = "--end is of the past, which a scrape does not know; leave it out";
                 return Err(Failure::Misused(why.to_owned()).into());
             }
             (Some(end), _) => end,
-            (None, Asked::Scrape(_)) => clock.now() + self.window,
+            (None, Asked::Scrape { .. }) => clock.now() + self.window,
             (None, _) => {
                 let now = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
                 SystemTime::UNIX_EPOCH + Duration::from_secs((now / MINUTE).saturating_sub(1) * MINUTE)

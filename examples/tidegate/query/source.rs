@@ -1,6 +1,6 @@
 //! Where to ask, as a file says it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use reqwest::redirect::Policy;
@@ -135,6 +135,9 @@ pub(crate) struct PrometheusFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScrapeFile {
     targets: Vec<TargetFile>,
+    /// How often a rollout scrapes.
+    #[serde(default = "five_seconds", with = "humantime_serde")]
+    every: Duration,
     #[serde(default)]
     auth: Auth,
     catalogue: Option<Catalogue>,
@@ -160,24 +163,28 @@ struct Catalogue {
 
 /// A source that can be asked; one that scrapes has to be told when.
 pub(crate) enum Asked {
-    Scrape(Scrape),
+    Scrape { source: Arc<Scrape>, every: Duration },
     Server(Box<dyn MetricsSource>),
 }
 
 impl Asked {
     pub(crate) fn source(&self) -> &dyn MetricsSource {
         match self {
-            Self::Scrape(scrape) => scrape,
+            Self::Scrape { source, .. } => &**source,
             Self::Server(source) => source.as_ref(),
         }
     }
 }
 
 impl SourceFile {
-    pub(crate) async fn open(self, raw: Raw) -> Result<Asked> {
+    /// `raw` keeps every answer.
+    pub(crate) async fn open(self, raw: Option<Raw>) -> Result<Asked> {
         let http = |auth: &Auth| -> Result<Http> {
-            let raw = raw.clone();
-            Ok(Http::new(client(auth)?).watched_by(move |exchange| raw.take(exchange)))
+            let http = Http::new(client(auth)?);
+            Ok(match raw.clone() {
+                Some(raw) => http.watched_by(move |exchange| raw.take(exchange)),
+                None => http,
+            })
         };
         let nobody = Auth::default();
         Ok(Asked::Server(match self {
@@ -251,12 +258,15 @@ impl SourceFile {
                 });
                 let targets: Vec<_> = targets.collect::<Result<_>>()?;
                 let scrape = Scrape::new(http(&file.auth)?, targets);
-                return Ok(Asked::Scrape(
-                    scrape.with_queries(queries(file.catalogue, file.queries)?).map_err(wrong)?,
-                ));
+                let source = scrape.with_queries(queries(file.catalogue, file.queries)?).map_err(wrong)?;
+                return Ok(Asked::Scrape { source: Arc::new(source), every: file.every });
             }
         }))
     }
+}
+
+const fn five_seconds() -> Duration {
+    Duration::from_secs(5)
 }
 
 fn client(auth: &Auth) -> Result<reqwest::Client> {

@@ -1,0 +1,124 @@
+//! `tidegate rollback hold|resume|stop|alarm|report`: what is asked of watches.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use tidegate::{
+    metrics::{Criterion, Metric, Statistic},
+    registry::Channel,
+    rollback::{Guard, Ledger, Order, Rollback, State, Target, Vigil, Vigilance, Watch},
+};
+
+use super::candidates::promoted;
+use crate::rollouts::stage::{ROUTE, Stage, until};
+
+/// A watch that finds nothing to complain of.
+fn watch(stage: &Stage) -> Watch {
+    let mut watch = Watch::new(ROUTE.parse().unwrap(), stage.candidate.clone());
+    watch.criteria = vec![Criterion::at_most(Metric::errors(), Statistic::Share, 0.15)];
+    watch.recovery = None;
+    (watch.window, watch.span) = (Duration::from_millis(50), Duration::from_secs(1));
+    watch
+}
+
+fn opened(stage: &Stage) -> Guard {
+    let opened = Guard::open(stage.world(), "watch-1".parse().unwrap(), watch(stage));
+    stage.runtime.block_on(opened).unwrap()
+}
+
+#[test]
+fn a_rollback_is_called_off_from_anywhere_until_traffic_moves() {
+    let stage = promoted();
+    let abort = |reason: &str| {
+        stage.desk.run(&["rollback", "abort", "--route", ROUTE, "--reason", reason, "--by", "bob"])
+    };
+    abort("x").is(1).says(&["no rollback was ever opened"]);
+    let (name, target) = ("fraud".parse().unwrap(), Target::Back(NonZeroUsize::MIN));
+    let (world, route) = (stage.world(), ROUTE.parse().unwrap());
+    let chosen = Order::choose(&world, route, &name, Channel::production(), &target, "it is slow");
+    let (order, _) = stage.runtime.block_on(chosen).unwrap();
+    let opened = stage.runtime.block_on(Rollback::open(world, "inc-1".parse().unwrap(), order)).unwrap();
+    let off = abort("it is the network").is(0).out;
+    assert!(off.starts_with("rollback inc-1 is called off by bob: it is the network"), "{off}");
+    let end = stage.runtime.block_on(opened.run()).unwrap();
+    assert!(matches!(end, State::Aborted { .. }), "{end}");
+    abort("it is the network").is(1).says(&["inc-1 can be called off only until traffic goes"]);
+    let report = stage.desk.run(&["rollback", "report", ROUTE, "--markdown"]).is(0).out;
+    assert!(report.contains("called off by bob: it is the network"), "{report}");
+}
+
+#[test]
+fn a_watch_is_spoken_to_from_anywhere() {
+    let stage = promoted();
+    let ask =
+        |verb: &str, more: &[&str]| stage.desk.run(&[&["rollback", verb, "--route", ROUTE], more].concat());
+    ask("hold", &["--reason", "x"]).is(1).says(&["no watch was ever opened"]);
+
+    let guard = opened(&stage);
+    let guarding = stage.runtime.spawn(guard.looking_every(Duration::from_millis(20)).run());
+    let state = || {
+        let route = ROUTE.parse().unwrap();
+        let ledger = Ledger::<Vigil>::open(Arc::new(stage.store.clone()), &route);
+        stage.runtime.block_on(ledger).unwrap().latest().unwrap().1.state().clone()
+    };
+    let held = ask("hold", &["--reason", "a migration runs", "--by", "bob"]).is(0).out;
+    assert!(held.contains("does nothing without a person, says bob: a migration runs"), "{held}");
+    ask("hold", &["--reason", " "]).is(2);
+    ask("alarm", &["--reason", "it burns", "--by", "pager"]).is(0);
+    assert!(matches!(state(), Vigilance::Held { .. }), "an alarm does not overrule a person");
+    ask("resume", &[]).is(0);
+    ask("resume", &[]).is(1).says(&["nobody holds it"]);
+    // 1.0.0 never finished its bake, so there is nowhere to go by itself.
+    ask("alarm", &["--reason", "it burns", "--by", "pager"]).is(0);
+    let nowhere =
+        |state: &Vigilance| matches!(state, Vigilance::Held { why, .. } if why.contains("known to be good"));
+    until("nowhere to go", || Some(state()).filter(nowhere));
+    // Neither is there for a person, but who keeps the watch has looked for it at once.
+    let now = ask("alarm", &["--reason", "it burns", "--now"]).is(0).out;
+    assert!(now.starts_with("asked; the watch does nothing without a person"), "{now}");
+    let report = stage.desk.run(&["rollback", "report", ROUTE, "--markdown"]).is(0).out;
+    assert!(
+        report.contains("| pager | says that something is wrong: it burns |")
+            && report.contains("never finished its bake"),
+        "{report}"
+    );
+    stage.desk.run(&["rollback", "report", ROUTE, "-o", "incident.html"]).is(0);
+    assert!(std::fs::read_to_string(stage.desk.path("incident.html")).unwrap().contains("<!DOCTYPE html>"));
+    let stopped = ask("stop", &["--reason", "enough"]).is(0).out;
+    assert!(stopped.contains("stopped by"), "{stopped}");
+    let end = stage.runtime.block_on(guarding).unwrap().unwrap();
+    assert!(matches!(end, Vigilance::Stopped { .. }), "{end}");
+}
+
+#[test]
+fn who_asks_a_watch_that_nobody_keeps_is_told_so() {
+    let stage = promoted();
+    drop(opened(&stage));
+    let now = ["rollback", "alarm", "--route", ROUTE, "--reason", "it burns", "--now"];
+    let run = stage.desk.run(&now).is(5).out;
+    for words in [
+        "asked; the watch is to go back, since alice says so: it burns",
+        "nobody has acted on it for 8 s",
+        "the line of its journal before was",
+        "start `tidegate rollback watch`",
+        "tidegate rollback run fraud --route serving/fraud --environment FILE",
+    ] {
+        assert!(run.contains(words), "{words:?} is missing: {run}");
+    }
+    // What is asked without that is on record, and no more was wanted.
+    stage.desk.run(&["rollback", "stop", "--route", ROUTE, "--reason", "enough"]).is(0);
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let stage = Stage::new();
+    stage
+        .desk
+        .run(&["rollback", "hold", "--route", ROUTE, "--reason", "x"])
+        .is(1)
+        .says(&["no watch was ever opened"]);
+    stage.desk.run(&["rollback", "status", "--route", ROUTE]).is(1).says(&["no watch was ever opened"]);
+    stage.desk.run(&["rollback", "report", ROUTE]).is(1).says(&["no watch or rollback of serving/fraud"]);
+    let json = stage.desk.run(&["rollback", "report", ROUTE, "--id", "w-7", "--json"]).is(1).out;
+    assert!(json.contains("\"kind\": \"not-found\"") && json.contains("`w-7`"), "{json}");
+}
