@@ -15,7 +15,7 @@ use tidegate::{
         Attestations, Cause, Channel, Channels, Content, Draft, Expect, ModelStore, ModelStoreExt,
         ObjectBacked, Seq, Stamp,
     },
-    rollback::{self, Order, Rollback, Target},
+    rollback::{self, Intent, Order, Rollback},
     validation::{
         FnAgent, Reply, Run, Subject, Suite,
         checks::{Consistency, Integrity},
@@ -123,8 +123,7 @@ async fn from_bytes_to_all_traffic_and_back() {
     let selector = "support:production".parse().unwrap();
     assert_eq!(registry.resolve(&selector, &channels).await.unwrap(), better.model);
 
-    let (order, choice) =
-        Order::choose(&world, route, &name, production.clone(), &Target::LastGood, "drill").await.unwrap();
+    let (order, choice) = Order::choose(&world, Intent::new(route, name, "drill")).await.unwrap();
     assert_eq!(choice.to, first.model);
     let end =
         Rollback::open(world.clone(), "inc-1".parse().unwrap(), order).await.unwrap().run().await.unwrap();

@@ -33,7 +33,7 @@ use tidegate::{
         Card, Cause, Channel, Channels, Content, Draft, Expect, Framework, Manifest, ModelName, ModelStore,
         ObjectBacked, Seq, Stamp,
     },
-    rollback::{self, Order, Rollback, Target},
+    rollback::{self, Intent, Order, Rollback, Target},
     validation::{OpenAi, Run, Subject, Suite},
 };
 
@@ -226,9 +226,8 @@ impl Quickstart {
     }
 
     async fn roll_back(&self, id: &str, target: Target, reason: &str) -> Result<()> {
-        let (route, production) = (self.route.clone(), Channel::production());
-        let (order, choice) =
-            Order::choose(&self.world, route, &self.name, production, &target, reason).await?;
+        let intent = Intent::new(self.route.clone(), self.name.clone(), reason).to(target);
+        let (order, choice) = Order::choose(&self.world, intent).await?;
         line(format!("from {} to {}", choice.from, choice.to));
         for (model, why) in choice.passed_over {
             line(format!("  passed over {model}, which {why}"));

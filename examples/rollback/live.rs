@@ -19,7 +19,7 @@ use tidegate::{
         Card, Cause, Channel, Channels, Content, Draft, Expect, ModelName, ModelStore as _,
         ModelStoreExt as _, ObjectBacked, Seq, Stamp,
     },
-    rollback::{Brakes, Order, Recovery, Rehearsal, Target, Watch, drill},
+    rollback::{Brakes, Intent, Order, Recovery, Rehearsal, Watch, drill},
 };
 
 use super::{
@@ -150,10 +150,9 @@ impl Live {
 
     /// Says how long a rollback would take, by doing everything of it that moves no traffic.
     pub(crate) async fn drill(&self) -> Result<Rehearsal> {
-        let (route, production) = (self.route.clone(), Channel::production());
-        let order =
-            Order::choose(&self.world, route, &self.name, production, &Target::LastGood, "a drill").await?;
-        let order = Order { drain: DRAIN, patience: PATIENCE, ..order.0 };
+        let intent = Intent::new(self.route.clone(), self.name.clone(), "a drill");
+        let (order, _) = Order::choose(&self.world, intent).await?;
+        let order = Order { drain: DRAIN, patience: PATIENCE, ..order };
         line(format!("a drill of the way back to {}:", order.to.model));
         let rehearsal = drill(&self.world, &"drill-1".parse()?, order).await?;
         for part in &rehearsal.parts {

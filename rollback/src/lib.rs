@@ -12,13 +12,11 @@
 //!
 //! ```
 //! # use tidegate_canary::World;
-//! use tidegate_registry::Channel;
-//! use tidegate_rollback::{Order, Rollback, State, Target};
+//! use tidegate_rollback::{Intent, Order, Rollback, State};
 //!
 //! # async fn incident(world: World) -> Result<(), Box<dyn std::error::Error>> {
-//! let (route, name) = ("serving/fraud".parse()?, "fraud".parse()?);
-//! let (order, choice) =
-//!     Order::choose(&world, route, &name, Channel::production(), &Target::LastGood, "it is slow").await?;
+//! let intent = Intent::new("serving/fraud".parse()?, "fraud".parse()?, "it is slow");
+//! let (order, choice) = Order::choose(&world, intent).await?;
 //! for (model, why) in &choice.passed_over {
 //!     println!("passed over {model}: it {why}");
 //! }
@@ -33,7 +31,7 @@
 //! | what | where |
 //! |---|---|
 //! | where to go | [`Target`], [`Choice`], [`PassedOver`] |
-//! | what is to be undone | [`Order`] |
+//! | what is to be undone | [`Intent`], [`Order`] |
 //! | the machine | [`Undo`], [`State`], [`Event`], [`Duty`] |
 //! | running it | [`Rollback`] |
 //! | looking after a promoted release | [`Watch`], [`Guard`] |
@@ -45,6 +43,7 @@ mod drill;
 mod driver;
 mod error;
 mod guard;
+mod intent;
 mod ledger;
 mod lookout;
 #[cfg(feature = "notify")]
@@ -67,6 +66,7 @@ pub use crate::{
     driver::Rollback,
     error::Error,
     guard::Guard,
+    intent::Intent,
     ledger::{Ledger, Line, Machine, Record},
     lookout::Look,
     order::{InvalidOrder, Order},

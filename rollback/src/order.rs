@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidegate_canary::{LONGEST, Release, RolloutId, RouteId, Slot, Weight, Workload, World};
-use tidegate_registry::{Channel, ModelName, ModelRef, Seq};
+use tidegate_registry::{Channel, ModelRef, Seq};
 
 use crate::{
-    Choice, Error, InvalidRecovery, Recovery, Target,
-    search::{Found, Leaving, Reading, Search},
+    Choice, Error, Intent, InvalidRecovery, Recovery,
+    search::{Found, Leaving, Search},
 };
 
 /// What is to be undone.
@@ -79,76 +79,23 @@ pub enum InvalidOrder {
 }
 
 impl Order {
-    /// The order to take `route` back to `target`, and why there. Patience is 5 min, drain 30 s; nothing goes into
-    /// quarantine, and whether it helped is not asked. Nothing is changed by choosing.
+    /// The order that `intent` leads to, and why there. Patience is 5 min, drain 30 s; nothing goes into quarantine, and
+    /// whether it helped is not asked. Nothing is changed by choosing.
     ///
     /// The deployer is asked whether it could make the target run ([`rehearse`](tidegate_canary::Deployer::rehearse)). What
     /// it refuses is passed over, or refused where it was asked for; one that cannot tell within 5 s is not waited for.
     ///
     /// What is to be left is what the route is on the way to: the candidate of a rollout that is under way or
-    /// stuck, otherwise what `channel` of `name` points to. So while a candidate is tried, the last known good
-    /// version is the one in service.
+    /// stuck, otherwise what the channel points to. So while a candidate is tried, the last known good version is the
+    /// one in service.
     ///
     /// # Errors
     ///
     /// [`Error::NoTarget`] when there is nowhere to go, [`Error::Registry`] when the registry cannot be read,
     /// [`Error::Unsure`] when it cannot be read what is in quarantine.
-    pub async fn choose(
-        world: &World,
-        route: RouteId,
-        name: &ModelName,
-        channel: Channel,
-        target: &Target,
-        reason: impl Into<String>,
-    ) -> Result<(Self, Choice), Error> {
-        Self::chosen(world, route, name, channel, target, reason.into(), (Reading::No, false)).await
-    }
-
-    /// [`choose`](Self::choose), having read every byte of the target: one that is damaged is passed over, or refused
-    /// where it was asked for. It takes the time that reading takes.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`choose`](Self::choose).
-    pub async fn choose_verified(
-        world: &World,
-        route: RouteId,
-        name: &ModelName,
-        channel: Channel,
-        target: &Target,
-        reason: impl Into<String>,
-    ) -> Result<(Self, Choice), Error> {
-        Self::chosen(world, route, name, channel, target, reason.into(), (Reading::Whole, false)).await
-    }
-
-    /// [`choose`](Self::choose), also where it cannot be read what is in quarantine: a person's decision while something
-    /// burns and the registry is away, since it may lead to content that was condemned. The [`Choice`] says so, and with it
-    /// the order on record.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`choose`](Self::choose).
-    pub async fn choose_unsure(
-        world: &World,
-        route: RouteId,
-        name: &ModelName,
-        channel: Channel,
-        target: &Target,
-        reason: impl Into<String>,
-    ) -> Result<(Self, Choice), Error> {
-        Self::chosen(world, route, name, channel, target, reason.into(), (Reading::No, true)).await
-    }
-
-    async fn chosen(
-        world: &World,
-        route: RouteId,
-        name: &ModelName,
-        channel: Channel,
-        target: &Target,
-        reason: String,
-        (reading, unsure): (Reading, bool),
-    ) -> Result<(Self, Choice), Error> {
-        let leaving = Leaving::WhatIs(name);
+    pub async fn choose(world: &World, intent: Intent) -> Result<(Self, Choice), Error> {
+        let Intent { route, name, channel, target, reason, reading, unsure } = intent;
+        let (leaving, target) = (Leaving::WhatIs(&name), &target);
         let search = Search { world, route: &route, leaving, channel: &channel, target, reading, unsure };
         let found = search.run(&mut Vec::new()).await?;
         let choice = found.choice.clone();

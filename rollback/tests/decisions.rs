@@ -26,18 +26,17 @@ use tidegate_canary::{
 };
 use tidegate_registry::{Cause, Channel, Expect, Lifecycle, ModelRef, Seq, Stamp};
 use tidegate_rollback::{
-    Confirm, Error, Guard, InvalidWatch, Ledger, NoTarget, OnBlind, Order, Rollback, State, Target, Undo,
-    VigilRequest, Vigilance, Watch, Way,
+    Confirm, Error, Guard, Intent, InvalidWatch, Ledger, NoTarget, OnBlind, Order, Rollback, State, Target,
+    Undo, VigilRequest, Vigilance, Watch, Way,
     notify::Narrator,
     report::{self, Incident},
 };
 use ward::{Shown, assert_serving, guard, ledger, promoted, quarantines, state, watch, world};
 
 async fn order(stage: &Stage, target: Target) -> Order {
-    let (route, name) = (stage.plan().route.clone(), stage.stable.model.name());
-    let world = stage.world();
-    let chosen = Order::choose(&world, route, name, Channel::production(), &target, "it is slow");
-    chosen.await.unwrap().0
+    let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
+    let intent = Intent::new(route, name, "it is slow").to(target);
+    Order::choose(&stage.world(), intent).await.unwrap().0
 }
 
 async fn roll_back(world: World, id: &str, order: Order) -> Result<State, Error> {
@@ -492,8 +491,8 @@ async fn a_channel_that_a_person_empties_is_nobodys_to_guard_or_to_go_back_in() 
     health.is(Shown::Ill);
     assert_eq!(watching.await.unwrap().unwrap(), Vigilance::Moved { to: None });
     let route = stage.plan().route.clone();
-    let chosen =
-        Order::choose(&stage.world(), route, name, production, &Target::LastGood, "it is slow").await;
+    let intent = Intent::new(route, name.clone(), "it is slow");
+    let chosen = Order::choose(&stage.world(), intent).await;
     assert!(matches!(chosen, Err(Error::NoTarget(NoTarget::EmptyChannel))));
 }
 

@@ -13,8 +13,7 @@ use tidegate_canary::{
     Traffic, TrafficRouter, Weight, Workload, World,
     testkit::{Fault, Flaky},
 };
-use tidegate_registry::Channel;
-use tidegate_rollback::{Error, Order, Rehearsal, Rollback, State, Step, Target, drill};
+use tidegate_rollback::{Error, Intent, Order, Rehearsal, Rollback, State, Step, drill};
 
 const GOOD: Requests = Requests { stable_errors: 2, candidate_errors: 2 };
 
@@ -22,9 +21,7 @@ async fn promoted() -> (Stage, Order) {
     let stage = Stage::new(GOOD).await;
     assert_eq!(stage.run().await.unwrap(), RolloutState::Promoted);
     let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
-    let world = stage.world();
-    let order = Order::choose(&world, route, &name, Channel::production(), &Target::LastGood, "a drill");
-    let (order, _) = order.await.unwrap();
+    let (order, _) = Order::choose(&stage.world(), Intent::new(route, name, "a drill")).await.unwrap();
     (stage, order)
 }
 

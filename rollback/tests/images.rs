@@ -18,7 +18,7 @@ use tidegate_registry::{
     Card, Cause, Channel, Content, Digest, Draft, Expect, ModelRef, ModelStore as _, OciAuth, OciImages,
     Stamp,
 };
-use tidegate_rollback::{Order, PassedOver, Target, Unfit};
+use tidegate_rollback::{Intent, Order, PassedOver, Unfit};
 
 /// A registry on loopback that has every image but that of `lost`, of which it says `says`.
 async fn registry(lost: Digest, says: Arc<AtomicU16>) -> String {
@@ -69,10 +69,8 @@ async fn a_target_whose_image_is_lost_is_passed_over_and_one_that_nobody_speaks_
     let deployer = Pinned::new(stage.deployer.clone(), Arc::new(stage.store.clone()), [images]);
     let world = World { deployer: Arc::new(deployer), ..stage.world() };
     let choose = async || {
-        let (route, name) = (stage.plan().route.clone(), good.name());
-        let chosen =
-            Order::choose(&world, route, name, Channel::production(), &Target::LastGood, "it is slow").await;
-        chosen.unwrap().1
+        let (route, name) = (stage.plan().route.clone(), good.name().clone());
+        Order::choose(&world, Intent::new(route, name, "it is slow")).await.unwrap().1
     };
     let choice = choose().await;
     assert_eq!((&choice.from, &choice.to), (&bad, &good));

@@ -25,7 +25,7 @@ use tidegate_registry::{
     self as registry, Cause, Channel, Expect, InMemory, Lifecycle, Log, LogKey, Seq, Snapshot, Stamp,
 };
 use tidegate_rollback::{
-    Error, Ledger, OnBlind, Order, Rollback, State, Target, Vigil, VigilRequest, Vigilance, Watch,
+    Error, Intent, Ledger, OnBlind, Order, Rollback, State, Vigil, VigilRequest, Vigilance, Watch,
 };
 use ward::{Health, Shown, assert_serving, guard, promoted, state, watch, world};
 
@@ -91,18 +91,14 @@ fn slow(stage: &Stage, seconds: u64) -> World {
 async fn what_is_in_quarantine_is_not_gone_back_to_because_the_registry_is_slow() {
     let (stage, next) = condemned().await;
     let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
-    let (production, good) = (Channel::production(), Target::LastGood);
-    let world = slow(&stage, 3);
-    let chosen = Order::choose(&world, route.clone(), &name, production.clone(), &good, "it is slow");
-    let (_, choice) = chosen.await.unwrap();
+    let intent = Intent::new(route, name, "it is slow");
+    let (_, choice) = Order::choose(&slow(&stage, 3), intent.clone()).await.unwrap();
     assert_eq!((&choice.from, &choice.to, &choice.unsure), (&next.model, &stage.stable.model, &None));
     // Where nobody can say, a person may go on; and that is on record.
     let world = slow(&stage, 60);
-    let chosen = Order::choose(&world, route.clone(), &name, production.clone(), &good, "it is slow").await;
-    let error = chosen.unwrap_err();
+    let error = Order::choose(&world, intent.clone()).await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("within 10s"), "{error}");
-    let (order, choice) =
-        Order::choose_unsure(&world, route, &name, production, &good, "it is slow").await.unwrap();
+    let (order, choice) = Order::choose(&world, intent.unsure()).await.unwrap();
     assert_eq!(choice.to, stage.candidate.model);
     let record = serde_json::to_string(&order).unwrap();
     assert!(record.contains(r#""unsure":"the registry did not answer within 2s""#), "{record}");
@@ -131,9 +127,7 @@ async fn a_watch_that_cannot_read_what_is_in_quarantine_leaves_it_to_a_person() 
 /// An order that was chosen while the registry was quick.
 async fn chosen(stage: &Stage) -> Order {
     let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
-    let production = Channel::production();
-    let chosen = Order::choose(&ill(stage), route, &name, production, &Target::LastGood, "it is slow").await;
-    chosen.unwrap().0
+    Order::choose(&ill(stage), Intent::new(route, name, "it is slow")).await.unwrap().0
 }
 
 async fn undone(world: World, order: Order) -> State {

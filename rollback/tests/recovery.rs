@@ -21,7 +21,8 @@ use tidegate_registry::{
     Snapshot, Stamp,
 };
 use tidegate_rollback::{
-    Error, Helped, Ledger, NoTarget, Order, PassedOver, Recovery, Rollback, State, Target, Undo, Unfit,
+    Error, Helped, Intent, Ledger, NoTarget, Order, PassedOver, Recovery, Rollback, State, Target, Undo,
+    Unfit,
 };
 
 const GOOD: Requests = Requests { stable_errors: 2, candidate_errors: 2 };
@@ -35,11 +36,9 @@ async fn promoted(requests: Requests) -> Stage {
 
 async fn order(stage: &Stage, target: Target) -> Order {
     let route = stage.plan().route.clone();
-    let name = stage.stable.model.name();
-    let (order, _) = Order::choose(&stage.world(), route, name, Channel::production(), &target, "it is slow")
-        .await
-        .unwrap();
-    order
+    let name = stage.stable.model.name().clone();
+    let intent = Intent::new(route, name, "it is slow").to(target);
+    Order::choose(&stage.world(), intent).await.unwrap().0
 }
 
 async fn roll_back(stage: &Stage, world: World, target: Target) -> Result<State, Error> {
@@ -414,8 +413,8 @@ async fn what_would_not_be_made_to_run_is_passed_over_when_it_is_chosen() {
     stage.channels().promote(&next.model, &production, &Expect::Any, Cause::Promote, stamp).await.unwrap();
     let world = World { deployer: Arc::new(InMemoryDeployer::serving(next)), ..stage.world() };
     let choose = async |world: &World, target: Target| {
-        let (route, name) = (stage.plan().route.clone(), stage.stable.model.name());
-        Order::choose(world, route, name, Channel::production(), &target, "it is slow").await
+        let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
+        Order::choose(world, Intent::new(route, name, "it is slow").to(target)).await
     };
     let deployer = InMemoryDeployer::default();
     deployer.refuse(stage.candidate.clone(), "exceeded quota");

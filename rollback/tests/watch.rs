@@ -28,7 +28,7 @@ use tidegate_registry::{
     Stamp,
 };
 use tidegate_rollback::{
-    Confirm, Error, Guard, Look, OnBlind, Order, PassedOver, Record, Target, Unfit, Verification, VigilEvent,
+    Confirm, Error, Guard, Intent, Look, OnBlind, Order, PassedOver, Record, Unfit, Verification, VigilEvent,
     VigilRequest, Vigilance, Watch,
 };
 use ward::{GOOD, Health, Shown, assert_serving, guard, ledger, promoted, state, watch, world};
@@ -549,17 +549,14 @@ async fn a_target_of_which_nothing_was_read_is_not_taken_for_a_sound_one() {
     let lifecycle = Lifecycle::new(Arc::new(stage.store.clone()));
     lifecycle.quarantine(&stage.stable.model, "it leaks", stamp).await.unwrap();
     let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
-    let (production, good) = (Channel::production(), Target::LastGood);
+    let intent = Intent::new(route, name, "it is slow");
     let late = |times| World { store: Rotten::new(&stage, Rot::Late(times)) as _, ..world(&stage, &health) };
-    let choose = async |times| {
-        Order::choose(&late(times), route.clone(), &name, production.clone(), &good, "it is slow").await
-    };
+    let choose = async |times| Order::choose(&late(times), intent.clone()).await;
     let quarantined = choose(1).await.unwrap_err();
     assert!(matches!(quarantined, Error::NoTarget(_)), "{quarantined}");
     let unsure = choose(2).await.unwrap_err();
     assert!(unsure.to_string().contains("nothing could be read of fraud@1.0.0"), "{unsure}");
-    let chosen = Order::choose_unsure(&late(2), route, &name, production, &good, "it is slow").await;
-    let (_, choice) = chosen.unwrap();
+    let (_, choice) = Order::choose(&late(2), intent.clone().unsure()).await.unwrap();
     assert_eq!(
         (&choice.to, choice.unsure.as_deref()),
         (&stage.stable.model, Some("nothing could be read of fraud@1.0.0"))

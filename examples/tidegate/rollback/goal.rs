@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidegate::{
     canary::{Gatekeepers, InMemoryDeployer, InMemoryRouter, RouteId, WallClock, World, metrics::Recorded},
     registry::{self, Cause, Channel, Channels, ModelName, ModelRef, Move},
-    rollback::{Choice, Order, PassedOver, Target},
+    rollback::{Choice, Intent, Order, PassedOver, Target},
 };
 
 use crate::{
@@ -54,15 +54,16 @@ impl Goal {
         if let Some(to) = &self.to {
             self.expect_version(world, to).await?;
         }
-        let target = self.target();
-        let channel = self.channel.clone();
-        let route = self.route.clone();
-        let name = &self.name;
-        let (order, choice) = match (self.verify, self.unsure) {
-            (true, _) => Order::choose_verified(world, route, name, channel, &target, reason).await?,
-            (_, true) => Order::choose_unsure(world, route, name, channel, &target, reason).await?,
-            _ => Order::choose(world, route, name, channel, &target, reason).await?,
-        };
+        let mut intent = Intent::new(self.route.clone(), self.name.clone(), reason)
+            .channel(self.channel.clone())
+            .to(self.target());
+        if self.verify {
+            intent = intent.verified();
+        }
+        if self.unsure {
+            intent = intent.unsure();
+        }
+        let (order, choice) = Order::choose(world, intent).await?;
         Ok((Order { drain: self.drain, patience: self.patience, ..order }, choice))
     }
 

@@ -16,7 +16,8 @@ use tidegate_canary::{
 };
 use tidegate_registry::{Cause, Channel, Expect, Stamp};
 use tidegate_rollback::{
-    Guard, Ledger, OnBlind, Order, Recovery, Rollback, Target, Vigil, VigilRequest, Watch, report::Incident,
+    Guard, Intent, Ledger, OnBlind, Order, Recovery, Rollback, Target, Vigil, VigilRequest, Watch,
+    report::Incident,
 };
 
 use crate::stage::{Requests, Stage};
@@ -269,8 +270,8 @@ pub(crate) async fn by_hand() -> Scene {
     let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
     let target = Target::Exactly(stage.stable.model.clone());
     let world = stage.world();
-    let order = Order::choose(&world, route, &name, production, &target, "customers complain");
-    let (order, _) = order.await.unwrap();
+    let intent = Intent::new(route, name, "customers complain").to(target);
+    let (order, _) = Order::choose(&world, intent).await.unwrap();
     let order = Order { by: Some("bob".to_owned()), ..order };
     Rollback::open(world, "inc-88".parse().unwrap(), order).await.unwrap().run().await.unwrap();
     Scene { stage }

@@ -12,7 +12,7 @@ use tidegate_canary::{
 use tidegate_registry::{
     Cause, Channel, Channels, Content, Draft, Expect, InMemory, ModelRef, ModelStore, Stamp,
 };
-use tidegate_rollback::{Error, Order, Rehearsal, Rollback, State, Target, drill};
+use tidegate_rollback::{Error, Intent, Order, Rehearsal, Rollback, State, drill};
 
 use crate::cluster::{Cluster, rights::TIDEGATE};
 
@@ -126,9 +126,8 @@ impl<'a> Ground<'a> {
 
     async fn choose(&self, world: World) -> Result<Order, Error> {
         let (route, name) = ("serving/fraud".parse().unwrap(), "fraud".parse().unwrap());
-        let chosen =
-            Order::choose(&world, route, &name, Channel::production(), &Target::LastGood, "it fails");
-        chosen.await.map(|(order, _)| order)
+        let chosen = Order::choose(&world, Intent::new(route, name, "it fails")).await;
+        chosen.map(|(order, _)| order)
     }
 
     async fn roll_back_by(&self, id: &str, order: Order) -> State {

@@ -23,8 +23,8 @@ use tidegate_canary::{
 };
 use tidegate_registry::{Cause, Channel, Expect, Lifecycle, ModelRef, ModelStore as _, Move, Seq, Stamp};
 use tidegate_rollback::{
-    Guard, Ledger, Line, Machine, Order, Record, Recovery, Rollback, State, Target, Undo, Vigil, VigilEvent,
-    VigilRequest, Vigilance, Watch, drill,
+    Guard, Intent, Ledger, Line, Machine, Order, Record, Recovery, Rollback, State, Target, Undo, Vigil,
+    VigilEvent, VigilRequest, Vigilance, Watch, drill,
     notify::{Narrator, Tell},
 };
 use tokio::task::JoinHandle;
@@ -232,10 +232,10 @@ impl Crowd {
     }
 
     async fn order(&self, target: &Target) -> Option<Order> {
-        let name = self.stage.stable.model.name();
-        let production = Channel::production();
-        let chosen = Order::choose(&self.world, self.route(), name, production, target, "a person says so");
-        Some(Order { drain: Duration::from_secs(10), by: Some("ada".to_owned()), ..chosen.await.ok()?.0 })
+        let name = self.stage.stable.model.name().clone();
+        let intent = Intent::new(self.route(), name, "a person says so").to(target.clone());
+        let (order, _) = Order::choose(&self.world, intent).await.ok()?;
+        Some(Order { drain: Duration::from_secs(10), by: Some("ada".to_owned()), ..order })
     }
 
     /// A person goes back, or on with that.

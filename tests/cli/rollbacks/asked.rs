@@ -5,8 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tidegate::{
     metrics::{Criterion, Metric, Statistic},
-    registry::Channel,
-    rollback::{Guard, Ledger, Order, Rollback, State, Target, Vigil, Vigilance, Watch},
+    rollback::{Guard, Intent, Ledger, Order, Rollback, State, Target, Vigil, Vigilance, Watch},
 };
 
 use super::candidates::promoted;
@@ -35,8 +34,8 @@ fn a_rollback_is_called_off_from_anywhere_until_traffic_moves() {
     abort("x").is(1).says(&["no rollback was ever opened"]);
     let (name, target) = ("fraud".parse().unwrap(), Target::Back(NonZeroUsize::MIN));
     let (world, route) = (stage.world(), ROUTE.parse().unwrap());
-    let chosen = Order::choose(&world, route, &name, Channel::production(), &target, "it is slow");
-    let (order, _) = stage.runtime.block_on(chosen).unwrap();
+    let intent = Intent::new(route, name, "it is slow").to(target);
+    let (order, _) = stage.runtime.block_on(Order::choose(&world, intent)).unwrap();
     let opened = stage.runtime.block_on(Rollback::open(world, "inc-1".parse().unwrap(), order)).unwrap();
     let off = abort("it is the network").is(0).out;
     assert!(off.starts_with("rollback inc-1 is called off by bob: it is the network"), "{off}");
