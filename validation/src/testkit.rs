@@ -1,7 +1,8 @@
-//! For tests: an agent that says what it is told to, and the contract of [`Agent`] as checks for
-//! agents of your own.
+//! For tests: an agent that says what it is told to, and the contracts of [`Agent`] and of
+//! [`Validator`](crate::Validator) as checks for agents and validators of your own.
 
 mod embedding;
+pub mod validator;
 
 use std::{
     collections::{BTreeSet, VecDeque},
