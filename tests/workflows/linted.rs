@@ -7,7 +7,9 @@ use std::{
     process::Command,
 };
 
-use super::{root, workflows};
+use serde_json::Value;
+
+use super::{read, root, workflows};
 
 /// A tool, on whose PATH the others are as well.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment where programs are")]
@@ -68,6 +70,41 @@ fn actionlint_knows_what_the_called_workflow_wants() {
     let output = tool("actionlint").current_dir(repository_of_a_team.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && said.contains("endpoint"), "{said}");
+}
+
+/// The scripts of a pipeline of GitLab or Argo, each of which runs as one.
+fn scripts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| scripts(value, found)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("script", Value::Array(lines)) => {
+                        found.push(lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"));
+                    }
+                    ("source", Value::String(script)) => found.push(script.clone()),
+                    _ => scripts(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+#[ignore = "needs shellcheck (TIDEGATE_WORKFLOWS_BIN); tests/run installs it"]
+fn shellcheck_has_no_complaint_of_the_scripts_for_gitlab_and_argo() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for pipeline in ["gitlab/.gitlab-ci.yml", "argo/workflow.yaml"] {
+        scripts(&read(&root().join("examples").join(pipeline)).1, &mut found);
+    }
+    assert!(found.len() >= 14, "{found:?}");
+    for script in found {
+        let file = directory.path().join("script.sh");
+        fs::write(&file, script).unwrap();
+        expect_no_complaint(tool("shellcheck").args(["--shell=bash"]).arg(&file));
+    }
 }
 
 #[test]
