@@ -38,13 +38,14 @@ fn expect_no_complaint(command: &mut Command) {
 /// As a repository has them: only there actionlint knows the files that a workflow calls.
 fn repository(at: &Path) {
     for directory in [".git", ".github/workflows", ".github/actions/tidegate"] {
-        fs::create_dir_all(at.join(directory)).unwrap();
+        fs::create_dir_all(at.join(directory)).expect("a writable directory");
     }
     for workflow in workflows() {
-        fs::copy(&workflow, at.join(".github/workflows").join(workflow.file_name().unwrap())).unwrap();
+        let name = workflow.file_name().expect("a file has a name");
+        fs::copy(&workflow, at.join(".github/workflows").join(name)).expect("a writable directory");
     }
     let action = root().join("examples/github/tidegate/action.yml");
-    fs::copy(action, at.join(".github/actions/tidegate/action.yml")).unwrap();
+    fs::copy(action, at.join(".github/actions/tidegate/action.yml")).expect("a writable directory");
 }
 
 #[test]

@@ -35,16 +35,16 @@ fn files() -> Vec<PathBuf> {
 
 /// The workflows of GitHub.
 fn workflows() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("examples/github")).unwrap();
+    let entries = fs::read_dir(root().join("examples/github")).expect("a readable directory");
     let mut files: Vec<_> =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+        entries.map(|entry| entry.expect("a readable entry").path()).filter(|path| path.is_file()).collect();
     files.sort();
     assert!(files.len() >= 4, "{files:?}");
     files
 }
 
 fn read(path: &Path) -> (String, Value) {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a readable file");
     let value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     (text, value)
 }

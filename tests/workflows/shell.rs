@@ -6,7 +6,7 @@ use std::{iter::Peekable, str::Chars};
 pub(crate) fn commands(script: &str, value: &dyn Fn(&str) -> String) -> Vec<Vec<String>> {
     let (mut commands, mut words) = (Vec::new(), Vec::new());
     let mut word = None::<String>;
-    let mut end_word = |word: &mut Option<String>, words: &mut Vec<String>| words.extend(word.take());
+    let end_word = |word: &mut Option<String>, words: &mut Vec<String>| words.extend(word.take());
     let mut chars = script.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
