@@ -81,7 +81,7 @@ fn said(path: &Path) -> BTreeSet<Vec<String>> {
     let commands = scripts.iter().flat_map(|script| shell::commands(script, &value));
     let ours = commands.filter_map(|words| {
         let words = words.strip_prefix(&["exec".to_owned()]).unwrap_or(&words);
-        Some(words.strip_prefix(&["tidegate".to_owned()])?.to_vec())
+        Some(words.strip_prefix(&["tidegate".to_owned()])?.to_vec()).filter(|words| !words.is_empty())
     });
     ours.collect()
 }

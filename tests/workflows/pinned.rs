@@ -21,7 +21,7 @@ fn actions_are_pinned_by_commit_and_say_their_version() {
                 pin.split_once(" # v").unwrap_or_else(|| panic!("{action} says no version"));
             let hex = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
             assert!(hex && version.split('.').count() == 3, "{}: {action}", path.display());
-            let first = *pinned.entry(name.to_owned()).or_insert(pin.to_owned()) == pin;
+            let first = *pinned.entry(name.to_owned()).or_insert_with(|| pin.to_owned()) == pin;
             assert!(first, "{name} is pinned to {pin} and to {}", pinned[name]);
         }
     }

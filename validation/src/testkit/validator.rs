@@ -36,7 +36,7 @@ pub struct Checked<V> {
 #[macro_export]
 macro_rules! validator_conformance {
     ($module:ident, $factory:expr) => {
-        $crate::__validator_conformance! { $module, $factory:
+        $crate::__validator_conformance! { $module, $factory;
             a_good_version_passes
             every_call_is_estimated_and_of_the_run
             what_was_not_asked_proves_nothing
@@ -49,7 +49,7 @@ macro_rules! validator_conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __validator_conformance {
-    ($module:ident, $factory:expr: $($check:ident)*) => {
+    ($module:ident, $factory:expr; $($check:ident)*) => {
         mod $module {
             #[allow(unused_imports, reason = "a factory may need nothing from around it")]
             use super::*;
