@@ -29,7 +29,7 @@ fn tool(name: &str) -> Command {
 /// Runs it, and what it says is what is wrong.
 #[track_caller]
 fn expect_no_complaint(command: &mut Command) {
-    let output = command.output().unwrap();
+    let output = command.output().expect("the tool runs");
     let said =
         [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
