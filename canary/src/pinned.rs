@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use tidegate_registry::{ModelStore, OciImage, OciImages};
 
-use crate::{ActuatorError, Deployer, Fence, Readiness, Rehearsed, Slot, Workload};
+use crate::{ActuatorError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload};
 
 /// The label of a version that says which container image runs it, by its digest:
 /// `registry.example.com/team/fraud@sha256:…`.
@@ -15,7 +15,7 @@ pub const IMAGE: &str = "tidegate.dev/image";
 /// before it is needed, and not when it is to be made to run. Everything else is the inner deployer's.
 ///
 /// An image of a registry that is not among those given, and one of which its registry says neither yes nor no, is left
-/// to the inner deployer: whatever starts it will see.
+/// to the inner deployer: whatever starts it will see. [`check`](Self::check) asks for a release before a rollout of it.
 #[derive(Clone)]
 pub struct Pinned<D> {
     inner: D,
@@ -35,11 +35,26 @@ impl<D> Pinned<D> {
     }
 }
 
-impl<D: Deployer> Pinned<D> {
-    /// The image of a workload that is lost, if it is.
-    async fn lost(&self, workload: &Workload) -> Result<Option<OciImage>, ActuatorError> {
-        let refused = |source| ActuatorError::Refused { target: workload.release.to_string(), source };
-        let manifest = self.store.manifest(&workload.release.model).await?;
+impl<D> Pinned<D> {
+    /// Whether anything speaks against the image of `release`. The inner deployer is not asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ActuatorError::Refused`] when its registry has lost it, or when the label of the version names no image by its
+    /// digest; the store's errors when that is not known.
+    pub async fn check(&self, release: &Release) -> Result<(), ActuatorError> {
+        match self.lost(release).await? {
+            Some(image) => {
+                Err(ActuatorError::Refused { target: release.to_string(), source: Box::new(Lost(image)) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The image of a release that is lost, if it is.
+    async fn lost(&self, release: &Release) -> Result<Option<OciImage>, ActuatorError> {
+        let refused = |source| ActuatorError::Refused { target: release.to_string(), source };
+        let manifest = self.store.manifest(&release.model).await?;
         let Some(label) = manifest.card.labels.get(IMAGE) else { return Ok(None) };
         let image: OciImage = label.parse().map_err(|invalid| refused(Box::new(invalid)))?;
         let Some(registry) = self.registries.iter().find(|registry| registry.holds(&image)) else {
@@ -48,7 +63,7 @@ impl<D: Deployer> Pinned<D> {
         match registry.has(&image).await {
             Ok(has) => Ok((!has).then_some(image)),
             Err(error) => {
-                tracing::warn!(release = %workload.release, %image, %error, "nobody says whether the image is there");
+                tracing::warn!(%release, %image, %error, "nobody says whether the image is there");
                 Ok(None)
             }
         }
@@ -71,10 +86,7 @@ impl<D: Deployer> Deployer for Pinned<D> {
     }
 
     async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
-        if let Some(image) = self.lost(workload).await? {
-            let target = workload.release.to_string();
-            return Err(ActuatorError::Refused { target, source: Box::new(Lost(image)) });
-        }
+        self.check(&workload.release).await?;
         self.inner.rehearse(workload).await
     }
 

@@ -3,6 +3,7 @@
 mod cluster;
 mod deployer;
 mod gates;
+mod images;
 mod notify;
 mod router;
 mod sealed;
@@ -13,7 +14,9 @@ use anyhow::{Context as _, Result};
 use reqwest::Client;
 use serde::Deserialize;
 use tidegate::{
-    canary::{Deployer, Gatekeepers, RouteId, TrafficRouter, WallClock, World},
+    canary::{
+        ActuatorError, Deployer, Gatekeepers, Pinned, Release, RouteId, TrafficRouter, WallClock, World,
+    },
     metrics::{MetricsSource, Scrape},
 };
 
@@ -21,6 +24,7 @@ use self::{
     cluster::{Cluster, ClusterFile},
     deployer::DeployerFile,
     gates::GateFile,
+    images::ImagesFile,
     notify::{Couriers, NotifyFile},
     router::RouterFile,
 };
@@ -40,6 +44,9 @@ pub(crate) struct EnvironmentFile {
     /// The cluster of router and deployer.
     #[serde(default)]
     kubernetes: ClusterFile,
+    /// The OCI registries that hold the images of versions, by names of one's own.
+    #[serde(default)]
+    images: BTreeMap<String, ImagesFile>,
     /// Who keeps the gates of plans, by their names there.
     #[serde(default)]
     gates: BTreeMap<String, GateFile>,
@@ -61,6 +68,7 @@ pub(crate) enum Taken {
 pub(crate) struct Environment {
     pub(crate) router: Arc<dyn TrafficRouter>,
     pub(crate) deployer: Arc<dyn Deployer>,
+    images: Option<Arc<Pinned<Arc<dyn Deployer>>>>,
     metrics: Arc<dyn MetricsSource>,
     gates: Gatekeepers,
     couriers: Vec<Couriers>,
@@ -75,7 +83,9 @@ impl EnvironmentFile {
     /// What says whether a version could be made to run, and takes nothing.
     pub(crate) async fn look(self, registry: &Registry) -> Result<Arc<dyn Deployer>> {
         let scaled = self.router.scales();
-        self.deployer.look(registry, &Cluster::from(self.kubernetes), scaled).await
+        let deployer = self.deployer.look(registry, &Cluster::from(self.kubernetes), scaled).await?;
+        let pinned = images::pinned(self.images, &deployer, registry)?;
+        Ok(pinned.map_or(deployer, |pinned| pinned as _))
     }
 
     /// Opens everything. Nothing has moved when that fails.
@@ -100,11 +110,21 @@ impl EnvironmentFile {
             Asked::Server(source) => (Arc::from(source), None),
         };
         let deployer = self.deployer.open(registry, &cluster, scaled, taken).await?;
-        Ok(Environment { router, deployer, metrics, gates, couriers, scrape })
+        let images = images::pinned(self.images, &deployer, registry)?;
+        let deployer = images.clone().map_or(deployer, |pinned| pinned as _);
+        Ok(Environment { router, deployer, images, metrics, gates, couriers, scrape })
     }
 }
 
 impl Environment {
+    /// Whether anything speaks against the image of `release`; nothing does where no registry of images is named.
+    pub(crate) async fn check_image(&self, release: &Release) -> Result<(), ActuatorError> {
+        match &self.images {
+            Some(images) => images.check(release).await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn world(&self, registry: &Registry, clock: WallClock) -> World {
         World {
             store: Arc::new(registry.store.clone()),

@@ -64,6 +64,7 @@ An environment says where things are:
         ports: { stable: 9001, candidate: 9002 }
         command: { program: llama-server, args: [--model, '{directory}/model.gguf', --port, '{port}'] }
   metrics: { prometheus: { url: http://localhost:9090, queries: … } }      # as `tidegate query` has it
+  images: { ours: { url: https://registry.example.com, username: ci, password: { env: IMAGES_TOKEN } } }
   gates: { smoke: { webhook: { url: { env: SMOKE_URL } } } }
   notify: { chat: { to: { slack: { url: { file: /run/secrets/slack } } } } }
 Routers: haproxy, haproxy-weights, envoy, nginx; and in a cluster, with NAMESPACE/NAME as the route:
@@ -76,6 +77,9 @@ Routers there are also `replicas: { total: 10 }`, and `unsplit: {}` where releas
   deployer: { gitops: { checkout: deploy, state: state.json, command: [git, commit, -am, 'fraud {version}'],
     places: [{ file: fraud.yaml, path: $.image.tag, pattern: '{version}' }], cluster: { revisions: … } } }
 A deployer may be `inference-services` as well. Told are slack, teams, pagerduty, sns, webhook.
+
+`images` are the OCI registries of container images. Where the label tidegate.dev/image of a version names one there, by
+its digest, a rollout whose image is lost is refused before anything moves, and a rollback passes such a target over.
 
 Whatever happens to this program, the rollout is where its journal says, and the same command goes on with it;
 a second one takes it over, and the first one ends. Servers go on as they are.
@@ -98,6 +102,7 @@ impl Start {
         let log = Arc::new(registry.store.clone());
         let journal = RouteJournal::open(Arc::clone(&log) as _, &route).await?;
         let before = self.before(&journal);
+        let is_new = before.is_none();
         let plan = plan::pin(file, &registry, before.as_ref().map(|(_, plan)| plan)).await?;
         let id = match (self.id, before) {
             (Some(id), _) | (None, Some((id, _))) => id,
@@ -106,6 +111,9 @@ impl Start {
         say_pinned(session, &id, &plan)?;
 
         let environment = environment.open(&registry, &route, clock, Taken::AtOnce).await?;
+        if is_new {
+            check_images(&environment, &plan).await?;
+        }
         bring_up(&environment, &plan, journal.fence()).await?;
         let (driver, handle) = Driver::open(environment.world(&registry, clock), id, plan).await?;
         // Whoever drops the handle says that nobody is there to be waited for.
@@ -162,6 +170,16 @@ fn say_pinned(session: &Session, id: &RolloutId, plan: &Plan) -> Result<()> {
     };
     // Whoever does not read it can have the rollout all the same.
     let _unread = answer::say(&line);
+    Ok(())
+}
+
+/// A candidate whose image is lost is refused before anything is moved. That of stable is not needed to go on, but to come
+/// back: whoever starts a rollout knows.
+async fn check_images(environment: &Environment, plan: &Plan) -> Result<()> {
+    environment.check_image(&plan.candidate).await?;
+    if let Err(error) = environment.check_image(&plan.stable).await {
+        failure::warn(&error.into(), "stable might not come up again");
+    }
     Ok(())
 }
 

@@ -25,7 +25,6 @@ pub struct OciImage {
 /// An OCI registry that is asked for images. Nothing is read of them but that they are there.
 #[derive(Clone, Debug)]
 pub struct OciImages {
-    host: String,
     wire: Wire,
 }
 
@@ -40,17 +39,20 @@ impl OciImages {
     /// [`Invalid`] when `address` is no `http` or `https` address, or goes on after the port.
     pub fn new(client: reqwest::Client, auth: OciAuth, address: &str) -> std::result::Result<Self, Invalid> {
         let place: Place = address.parse()?;
-        let host = host(place.root());
         if place.root().as_str().trim_end_matches('/') != place.to_string().trim_end_matches('/') {
-            return Err(Invalid::new("registry", &host, "leave out what follows the port"));
+            return Err(Invalid::new("registry", host(place.root()), "leave out what follows the port"));
         }
-        Ok(Self { wire: Wire::new(client, place.root().clone(), auth), host })
+        Ok(Self { wire: Wire::new(client, place.root().clone(), auth) })
     }
 
-    /// Whether images of this host are this registry's.
+    /// Whether images of this host are this registry's. A port that is left out is the one of the registry's scheme, 443
+    /// or 80, on either side.
     #[must_use]
     pub fn holds(&self, image: &OciImage) -> bool {
-        self.host == image.host
+        let root = &self.wire.root;
+        let there = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+        let named = Url::parse(&format!("{}://{}", root.scheme(), image.host));
+        named.is_ok_and(|named| there(&named) == there(root))
     }
 
     /// Whether it has the image, asked by a `HEAD` for its manifest.
@@ -62,11 +64,11 @@ impl OciImages {
     /// say: whatever is no plain yes or no.
     pub async fn has(&self, image: &OciImage) -> Result<bool> {
         if !self.holds(image) {
-            let why = format!("it is not at {}; ask the registry that it names", self.host);
+            let why = format!("it is not at {}; ask the registry that it names", host(&self.wire.root));
             return Err(Invalid::new("image", image.to_string(), why).into());
         }
         let has = self.wire.has_image(&image.repository, &image.digest).await;
-        has.map_err(failure(&self.host, "say whether it has an image"))
+        has.map_err(failure(&host(&self.wire.root), "say whether it has an image"))
     }
 }
 

@@ -36,6 +36,32 @@ async fn a_registry_says_whether_it_has_an_image() {
 }
 
 #[test]
+fn a_port_that_is_left_out_is_the_one_of_the_scheme() {
+    let holds = |address: &str, host: &str| {
+        OciImages::new(client(), OciAuth::Anonymous, address).unwrap().holds(&pinned(host))
+    };
+    for (address, host, holding) in [
+        ("https://r.example.com", "r.example.com", true),
+        ("https://r.example.com", "r.example.com:443", true),
+        ("https://r.example.com:443", "r.example.com", true),
+        ("https://r.example.com:443/", "r.example.com:443", true),
+        ("http://r.example.com", "r.example.com:80", true),
+        ("http://r.example.com:80", "r.example.com", true),
+        ("https://R.Example.com", "r.example.com", true),
+        ("https://r.example.com:5000", "r.example.com:5000", true),
+        ("http://[::1]:5000", "[::1]:5000", true),
+        ("https://r.example.com", "r.example.com:80", false),
+        ("http://r.example.com", "r.example.com:443", false),
+        ("https://r.example.com:5000", "r.example.com", false),
+        ("https://r.example.com", "r.example.com:5000", false),
+        ("https://r.example.com", "other.example.com:443", false),
+        ("https://r.example.com", "r.example.com:99999", false),
+    ] {
+        assert_eq!(holds(address, host), holding, "{address} and {host}");
+    }
+}
+
+#[test]
 fn an_image_is_named_by_its_digest() {
     let digest = Digest::of("image");
     for (written, read) in [

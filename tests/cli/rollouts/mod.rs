@@ -2,6 +2,8 @@
 
 mod asked;
 #[cfg(target_os = "linux")]
+mod images;
+#[cfg(target_os = "linux")]
 pub(crate) mod machine;
 mod pictures;
 mod plans;
