@@ -49,10 +49,12 @@ mod lookout;
 #[cfg(feature = "notify")]
 pub mod notify;
 mod order;
+mod packed;
 mod recovery;
 #[cfg(feature = "report")]
 pub mod report;
 mod search;
+mod span;
 mod survey;
 mod target;
 mod undo;

@@ -5,13 +5,14 @@ use tidegate_canary::RolloutId;
 use tidegate_registry::{LogKey, Seq, Snapshot};
 
 use super::{Guard, ahead::Ahead};
-use crate::{Vigil, ledger::Machine as _, lookout::Look};
+use crate::{Vigil, ledger::Machine as _, lookout::Look, packed::unpack};
 
 /// What is kept beside the journal. Losing it costs the time of a span.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     id: RolloutId,
-    looks: Vec<Look>,
+    /// Packed, in hex: written as they are in journals, the looks of hours would be long.
+    looks: String,
     #[serde(default)]
     ahead: Ahead,
 }
@@ -19,7 +20,7 @@ struct Kept {
 impl Guard {
     /// Keeps what was seen in the last span. It is a cache: that it cannot be kept is no failure.
     pub(super) async fn keep(&self) {
-        let looks = self.lookout.looks().iter().cloned().collect();
+        let looks = hex::encode(self.lookout.packed());
         let kept = Kept { id: self.id.clone(), looks, ahead: self.ahead.clone() };
         let seq = Seq::FIRST.plus(self.ledger.lines().len() - 1);
         if let Ok(bytes) = serde_json::to_vec(&kept) {
@@ -34,11 +35,12 @@ impl Guard {
     pub(super) async fn remember(&mut self) {
         let Ok(Some(snapshot)) = self.world.log.snapshot(&self.key()).await else { return };
         let Ok(kept) = serde_json::from_slice::<Kept>(&snapshot.bytes) else { return };
+        let Some(looks) = hex::decode(&kept.looks).ok().and_then(|packed| unpack(&packed)) else { return };
         let watch = self.vigil().watch().clone();
         let fits = |look: &Look| look.seen.len() == watch.criteria.len();
-        if kept.id == self.id && kept.looks.iter().all(fits) {
+        if kept.id == self.id && looks.iter().all(fits) {
             self.ahead = kept.ahead;
-            for look in kept.looks {
+            for look in looks {
                 let _sight = self.lookout.take(&watch, look, self.opened, None);
             }
         }

@@ -230,8 +230,9 @@ impl Guard {
         let watch = self.vigil().watch().clone();
         let end = look.window.end();
         let sight = self.lookout.take(&watch, look, self.opened, deaf);
-        for onlooker in &self.onlookers {
-            onlooker(self.lookout.span());
+        if !self.onlookers.is_empty() {
+            let looks = self.lookout.looks();
+            self.onlookers.iter().for_each(|onlooker| onlooker(&looks));
         }
         // What is not kept has to be asked again, of sources that may not remember it.
         let keep_every = watch.span.min(watch.window * KEPT_EVERY);

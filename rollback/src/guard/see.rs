@@ -18,7 +18,7 @@ impl Guard {
         let now = clock.now();
         // What lies too far back says nothing of now.
         let oldest = now.checked_sub(watch.span).unwrap_or(SystemTime::UNIX_EPOCH);
-        let last = self.lookout.looks().back().map(|last| last.window.end());
+        let last = self.lookout.newest().map(|last| last.end());
         // And what another clock has put into the future is not waited for.
         let next = last.filter(|end| (oldest..=now).contains(end));
         let window = match next {

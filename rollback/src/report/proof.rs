@@ -5,7 +5,10 @@ use std::time::SystemTime;
 use tidegate_canary::metrics::{Criterion, Evidence, Judgement, Measurement, Window, judge};
 
 use super::incident::{Incident, Stretch};
-use crate::{Event, Line, Record, Undo, Vigil, VigilEvent, VigilRequest, lookout::Lookout};
+use crate::{
+    Event, Line, Record, Undo, Vigil, VigilEvent, VigilRequest,
+    span::{Span, fitting},
+};
 
 /// What was seen of one version, and what it says.
 pub(super) struct Proof<'a> {
@@ -48,18 +51,18 @@ pub(super) fn of_alarm(stretch: &Stretch<Vigil>) -> Option<Alarm<'_>> {
         _ => None,
     });
     let (why, looks) = alarms.next()?;
-    let lookout = Lookout::of(watch, looks);
-    let whole = lookout.looks().len();
+    let looks = fitting(watch, looks);
+    let (whole, span) = (looks.len(), Span { watch, looks: &looks });
     let mut alarm = Alarm { why, onset: None, perhaps_earlier: false, proof: None };
     if whole > 0 && watch.check().is_ok() {
-        let evidence = |place| lookout.evidence(watch, place, 0..whole);
-        alarm.onset = lookout.onset(watch).map(|window| window.start());
-        alarm.perhaps_earlier = lookout.looks().front().map(|look| look.window.start()) == alarm.onset;
+        let evidence = |place| span.evidence(place, 0..whole);
+        alarm.onset = span.onset().map(|window| window.start());
+        alarm.perhaps_earlier = looks.first().map(|look| look.window.start()) == alarm.onset;
         alarm.proof = Some(Proof {
             criteria: &watch.criteria,
             evidence: (0..watch.criteria.len()).map(evidence).collect(),
-            judgements: lookout.judgements(watch),
-            windows: lookout.looks().iter().map(|look| (look.window, look.seen.clone())).collect(),
+            judgements: span.judgements(),
+            windows: looks.iter().map(|look| (look.window, look.seen.clone())).collect(),
         });
     }
     Some(alarm)

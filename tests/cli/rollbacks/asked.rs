@@ -4,7 +4,9 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tidegate::{
+    canary::{self, Gate, Release},
     metrics::{Criterion, Metric, Statistic},
+    registry::{Channel, ModelStore as _},
     rollback::{Guard, Intent, Ledger, Order, Rollback, State, Target, Vigil, Vigilance, Watch},
 };
 
@@ -44,6 +46,43 @@ fn a_rollback_is_called_off_from_anywhere_until_traffic_moves() {
     abort("it is the network").is(1).says(&["inc-1 can be called off only until traffic goes"]);
     let report = stage.desk.run(&["rollback", "report", ROUTE, "--markdown"]).is(0).out;
     assert!(report.contains("called off by bob: it is the network"), "{report}");
+}
+
+/// Nobody judges any more what a rollout has left that a rollback took the route from: the command that ends that is said.
+#[test]
+fn what_is_called_off_says_how_the_split_of_a_rollout_comes_home() {
+    const COMMAND: &str =
+        "tidegate rollback run fraud --route serving/fraud --to fraud@1.1.0 --environment FILE --reason …";
+    for json in [false, true] {
+        let stage = promoted();
+        let model = "fraud@1.2.0".parse().unwrap();
+        let next = Release::from(&stage.runtime.block_on(stage.store.manifest(&model)).unwrap());
+        let plan = stage.plan(|spec| {
+            (spec.stable, spec.candidate) = (stage.candidate.clone(), next);
+            spec.steps[0].gates = vec![Gate::Approval];
+        });
+        let (driven, _handle) = stage.drive("ci-2", plan);
+        stage.once("the gate", |status| status["awaitsPerson"] == true);
+
+        let (name, target) = ("fraud".parse().unwrap(), Target::LastGood);
+        let (world, route) = (stage.world(), ROUTE.parse().unwrap());
+        let chosen = Order::choose(&world, route, &name, Channel::production(), &target, "it is slow");
+        let (order, _) = stage.runtime.block_on(chosen).unwrap();
+        drop(stage.runtime.block_on(Rollback::open(world, "inc-1".parse().unwrap(), order)).unwrap());
+        let superseded = stage.runtime.block_on(driven).unwrap();
+        assert!(matches!(superseded, Err(canary::Error::Superseded)), "{superseded:?}");
+
+        let abort = ["rollback", "abort", "--route", ROUTE, "--reason", "it is the network"];
+        if json {
+            let off = stage.desk.json(&abort);
+            assert_eq!((&off["id"], &off["command"]), (&"inc-1".into(), &COMMAND.into()), "{off}");
+            assert!(off["said"].as_str().unwrap().contains("nobody judges the traffic"), "{off}");
+        } else {
+            let off = stage.desk.run(&abort).is(0).out;
+            assert!(off.contains("nobody judges the traffic that it has left"), "{off}");
+            assert!(off.ends_with(&format!("\n  {COMMAND}\n")), "{off}");
+        }
+    }
 }
 
 #[test]

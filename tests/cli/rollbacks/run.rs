@@ -111,6 +111,31 @@ fn what_is_under_way_is_gone_on_with_by_its_own_words_only() {
 }
 
 #[test]
+fn what_may_be_in_quarantine_is_gone_past_only_by_who_says_so() {
+    let machine = moved();
+    machine.desk.run(&["promote", "fraud@1.2.0", "--channel", "production"]).is(0);
+    // Between what is left and the target is a version of which nothing can be read: there may be no way back past it.
+    let shown = machine.desk.json(&["show", "fraud@1.1.0"]);
+    let digest = shown["manifest"]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let manifest = machine.desk.path(&format!("registry/models/fraud/manifests/{digest}.json"));
+    std::fs::remove_file(&manifest).unwrap();
+    std::os::unix::fs::symlink(&manifest, &manifest).unwrap();
+
+    let unread = "nothing could be read of fraud@1.1.0";
+    let refused = run(&machine, &["--back", "2"]).is(4);
+    assert!(refused.err.contains(unread) && refused.err.contains("unsure"), "{refused:?}");
+    run(&machine, &["--back", "2", "--unsure", "--verify"]).is(2);
+    assert_eq!(moves(&machine), ["1.0.0", "1.1.0", "1.2.0"], "what was refused changed nothing");
+
+    let gone = run(&machine, &["--back", "2", "--unsure"]).is(0).out;
+    let said = format!("though it is not known what is in quarantine: {unread}");
+    assert!(gone.contains("fraud@1.2.0 → fraud@1.0.0") && gone.contains(&said), "{gone}");
+    assert_eq!(moves(&machine), ["1.0.0", "1.1.0", "1.2.0", "1.0.0"]);
+    let report = machine.desk.run(&["rollback", "report", "fraud", "--markdown"]).is(0).out;
+    assert!(report.contains("it was not known what is in quarantine"), "{report}");
+}
+
+#[test]
 fn patience_is_a_choice_and_pipes_get_no_colours() {
     let machine = moved();
     let environment = std::fs::read_to_string(machine.desk.path("environment.json")).unwrap();
