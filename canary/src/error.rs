@@ -2,7 +2,7 @@
 
 use tidegate_registry as registry;
 
-use crate::{Fence, IllegalEvent, RolloutId};
+use crate::{Fence, IllegalEvent, Release, RolloutId};
 
 /// A boxed cause, for backends whose own errors are not part of this API.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -91,6 +91,17 @@ pub enum ActuatorError {
         /// The highest fence seen.
         held: Fence,
     },
+    /// It was told something else than what runs, and what puts that in force, such as a GitOps controller, has not done
+    /// so, or not any more. It may do so later.
+    #[error("{target}: not in force")]
+    Displaced {
+        /// What was told.
+        target: String,
+        /// What runs.
+        runs: Box<Release>,
+        /// Where they differ, and what to do about it.
+        source: BoxError,
+    },
     /// It understood and will not. Repeating the call does not help.
     #[error("{target} refused")]
     Refused {
@@ -125,6 +136,6 @@ impl ActuatorError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Displaced { .. } | Self::Unavailable { .. })
     }
 }

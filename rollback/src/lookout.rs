@@ -84,7 +84,8 @@ impl Lookout {
         let nothing = nothing.filter(|_| self.blind > 1);
         let is_dark = nothing.is_some();
         let deaf = deaf.filter(|_| self.deaf > 1);
-        let blind = nothing.or(deaf).or_else(|| span.unseen(opened));
+        let both = nothing.as_ref().zip(deaf.as_ref()).map(|(nothing, deaf)| format!("{nothing}; {deaf}"));
+        let blind = both.or(nothing).or(deaf).or_else(|| span.unseen(opened));
         Sight { verdict, alarming, blind, is_dark }
     }
 

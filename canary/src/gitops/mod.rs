@@ -13,11 +13,14 @@ use std::{
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tidegate_registry::Invalid;
+use tidegate_registry::{Digest, Invalid};
 use tokio::task::spawn_blocking;
 
-use self::checkout::{Checkout, Unusable};
 pub use self::place::Place;
+use self::{
+    checkout::{Checkout, Edit, Unusable},
+    place::Difference,
+};
 use crate::{
     ActuatorError, BoxError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload,
     command::{Failed, run},
@@ -73,6 +76,21 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// There is no shell; `{name}`, `{version}`, `{digest}` and `{hex}` in its arguments are the release's. It inherits the
 /// environment, may take a minute, and only the end of what it writes to its standard error is kept.
 ///
+/// # What is committed
+///
+/// Others commit, too, and a merge request may be merged long after somebody has given up on it. The command given to
+/// [`with_refresh`](Self::with_refresh) makes the checkout what the controller reads, before files are looked at: what is
+/// committed by then and is not what was ordered is changed again, and the command above told of it, though the same was
+/// told before. A change that was proposed and is not merged yet is told once to each driver.
+///
+/// ```sh
+/// #!/bin/sh -e
+/// git fetch --quiet origin main
+/// git reset --quiet --hard origin/main
+/// ```
+///
+/// Without it the checkout is taken for what is committed.
+///
 /// # When it is ready
 ///
 /// When the deployer for the cluster says so of the release that all places name. So a rollback waits for the controller
@@ -87,7 +105,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 ///
 /// [`ActuatorError::Refused`], with the remedy as the source: files and places that do not fit, a command that fails.
-/// [`ActuatorError::Unavailable`]: somebody else is writing, a command that takes too long, files that are not in force yet.
+/// [`ActuatorError::Unavailable`]: somebody else is writing, a command that takes too long, a checkout that cannot be
+/// refreshed. [`ActuatorError::Displaced`]: the files are not in force yet, or not any more.
 #[derive(Clone)]
 pub struct GitOps {
     checkout: Checkout,
@@ -95,6 +114,7 @@ pub struct GitOps {
     cluster: Arc<dyn Deployer>,
     places: Arc<[Place]>,
     command: Arc<[Pattern]>,
+    refresh: Arc<[String]>,
     within: Duration,
 }
 
@@ -108,6 +128,10 @@ struct Known {
     wanted: Option<Release>,
     /// Whether the command has succeeded for it.
     told: bool,
+    /// What was committed where that was another release then, by its digest: as long as it stays so, the change waits to
+    /// be merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over: Option<Digest>,
 }
 
 /// Why files are not changed, or not in force.
@@ -125,6 +149,8 @@ enum Unready {
     NotOurs,
     #[error("its files are written, but nobody was told")]
     Untold(#[source] Failed),
+    #[error("it is not known what is committed; see that the checkout can be refreshed")]
+    Stale(#[source] Failed),
     #[error("`{}` is not what was written there; restore it or remove it", .path.display())]
     Garbled { path: PathBuf, source: Option<serde_json::Error> },
 }
@@ -147,8 +173,8 @@ impl GitOps {
         let checkout = Checkout::open(root).map_err(|error| {
             Invalid::new("checkout", root.to_string_lossy(), format!("it cannot be opened: {error}"))
         })?;
-        let (places, command) = (Arc::default(), Arc::default());
-        Ok(Self { checkout, state: state.into(), cluster, places, command, within: WITHIN })
+        let (places, command, refresh) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { checkout, state: state.into(), cluster, places, command, refresh, within: WITHIN })
     }
 
     /// This deployer, which changes `place`, too.
@@ -172,7 +198,15 @@ impl GitOps {
         Ok(self)
     }
 
-    /// This deployer, whose command may take so long.
+    /// This deployer, which runs `refresh`, the program first, in the checkout before it looks at the files to change them:
+    /// it makes them what the GitOps controller reads, whatever they were.
+    #[must_use]
+    pub fn with_refresh<T: Into<String>>(mut self, refresh: impl IntoIterator<Item = T>) -> Self {
+        self.refresh = refresh.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// This deployer, whose commands may take so long each.
     #[must_use]
     pub const fn with_command_timeout(mut self, within: Duration) -> Self {
         self.within = within;
@@ -238,6 +272,28 @@ impl GitOps {
         }
     }
 
+    /// Makes the checkout what is committed, if somebody has said how.
+    async fn refresh(&self) -> Result<(), ActuatorError> {
+        if self.refresh.is_empty() {
+            return Ok(());
+        }
+        run(&self.refresh, Some(self.checkout.root()), self.within).await.map_err(|failed| match failed {
+            Failed::NotRun { .. } => self.refused(Unready::Stale(failed)),
+            // A server that is away comes back.
+            failed => self.later(Unready::Stale(failed)),
+        })
+    }
+
+    /// What is committed, where it is known to be something else than what `edits` make of it.
+    fn over(&self, edits: &[Edit]) -> Option<Digest> {
+        let line = |edit: &Edit, difference: &Difference| {
+            format!("{}\0{}\0{}\n", edit.file.display(), difference.path, difference.says)
+        };
+        let lines = edits.iter().flat_map(|edit| edit.differences.iter().map(move |one| line(edit, one)));
+        let committed: String = lines.collect();
+        (!self.refresh.is_empty() && !committed.is_empty()).then(|| Digest::of(committed))
+    }
+
     async fn tell(&self, release: &Release) -> Result<(), ActuatorError> {
         if self.command.is_empty() {
             return Ok(());
@@ -261,20 +317,29 @@ impl Deployer for GitOps {
         self.expect_places(workload.slot)?;
         let turn = Turn::wait(self.state.clone()).await.map_err(|error| self.later(error))?;
         let known = self.admit(&turn, fence).await?;
+        self.refresh().await?;
         let wanted = release.clone();
         let edits = self.on_files(move |checkout, places| checkout.plan(places, &wanted)).await?;
-        let untold = known.wanted.as_ref() == Some(release) && !known.told;
-        let next = |told| Known { fence: Some(fence), wanted: Some(release.clone()), told, ..known.clone() };
+        let (is_same, over) = (known.wanted.as_ref() == Some(release), self.over(&edits));
+        let untold = is_same && !known.told;
+        let proposed =
+            is_same && known.told && known.fence == Some(fence) && over.is_some() && over == known.over;
+        let next =
+            |told| Known { fence: Some(fence), wanted: Some(release.clone()), told, over, ..known.clone() };
         if !edits.is_empty() || untold {
             // Before the first byte: whoever comes after a kill must know that somebody is still to be told.
-            self.remember(&turn, &next(false)).await?;
+            if !proposed {
+                self.remember(&turn, &next(false)).await?;
+            }
             let held = turn.held();
             let write = move |checkout: &Checkout, places: &[Place]| {
                 let _held = held;
                 checkout.write(places, &edits)
             };
             self.on_files(write).await?;
-            self.tell(release).await?;
+            if !proposed {
+                self.tell(release).await?;
+            }
         }
         let next = next(true);
         if next == known { Ok(()) } else { self.remember(&turn, &next).await }
@@ -304,10 +369,12 @@ impl Deployer for GitOps {
         let first = edits.into_iter().find_map(|mut edit| Some((edit.differences.pop()?, edit.file)));
         match first {
             None => Ok(seen),
-            Some((place::Difference { path, says, wanted }, file)) => {
+            Some((Difference { path, says, wanted }, file)) => {
                 let clip = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
                 let file = file.display().to_string();
-                Err(self.later(Unready::Ahead { file, path, says: clip(says), wanted, runs }))
+                let displaced = Box::new(runs.clone());
+                let ahead = Unready::Ahead { file, path, says: clip(says), wanted, runs };
+                Err(ActuatorError::Displaced { target: self.target(), runs: displaced, source: ahead.into() })
             }
         }
     }

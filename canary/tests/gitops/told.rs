@@ -31,6 +31,8 @@ async fn it_is_ready_when_the_cluster_runs_what_all_files_say() {
     let error = deployer.status(Slot::Stable).await.unwrap_err();
     let text = said(&error);
     assert!(error.is_transient(), "a controller may put it in force at any time");
+    let ActuatorError::Displaced { runs, .. } = &error else { panic!("{text}") };
+    assert_eq!(**runs, release("fraud@1.1.0"));
     for word in
         ["`a.yaml` says `1.1.0` no more but `1.0.0`", "fraud@1.1.0 runs", "merge request", "controller"]
     {
@@ -87,6 +89,65 @@ async fn the_command_is_run_once_for_a_change_and_again_until_it_succeeds() {
     checkout.put("b.yaml", format!("digest: {}\n", release("fraud@1.2.0").digest).as_bytes());
     ensure(&deployer, "fraud@1.2.0", 6).await.unwrap();
     assert_eq!(fs::read_to_string(&log).unwrap(), lines);
+}
+
+/// What is committed is what a directory beside the checkout says.
+#[tokio::test]
+async fn what_is_merged_late_is_proposed_to_be_taken_back_and_what_waits_is_told_once() {
+    let checkout = checkout();
+    let main = checkout.directory.path().join("main");
+    fs::create_dir(&main).unwrap();
+    let merge = |model: &str| {
+        let release = release(model);
+        fs::write(main.join("a.yaml"), format!("tag: {}\n", release.model.version())).unwrap();
+        fs::write(main.join("b.yaml"), format!("digest: {}\n", release.digest)).unwrap();
+    };
+    let log = checkout.directory.path().join("log");
+    fs::write(&log, "").unwrap();
+    let deployer = deployer(&checkout)
+        .with_refresh(["sh", "-c", "cp ../main/*.yaml ."])
+        .with_command(["sh", "-c", &format!("echo $1 >> '{}'", log.display()), "tell", "{version}"])
+        .unwrap();
+    let told = || fs::read_to_string(&log).unwrap().lines().count();
+    let says = |version: &str| {
+        assert_eq!(checkout.text("a.yaml"), format!("tag: {version}\n"));
+    };
+
+    merge("fraud@1.1.0");
+    ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
+    ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
+    assert_eq!(told(), 1, "it waits to be merged");
+    says("1.0.0");
+    ensure(&deployer, "fraud@1.0.0", 2).await.unwrap();
+    assert_eq!(told(), 2, "another driver cannot know what became of it");
+
+    merge("fraud@1.0.0");
+    ensure(&deployer, "fraud@1.0.0", 2).await.unwrap();
+    assert_eq!(told(), 2, "it is merged");
+    // One that was open all the time is merged after it, and one of somebody else.
+    for (late, times) in [("fraud@1.1.0", 3), ("fraud@1.2.0", 4)] {
+        merge(late);
+        for _ in 0..2 {
+            ensure(&deployer, "fraud@1.0.0", 2).await.unwrap();
+        }
+        assert_eq!(told(), times, "{late}");
+        says("1.0.0");
+    }
+    // A new process knows that, too.
+    let reread = fs::read_to_string(checkout.directory.path().join("fraud.json")).unwrap();
+    assert!(reread.contains("\"over\": \"sha256:"), "{reread}");
+
+    let away = deployer.clone().with_refresh(["sh", "-c", "echo no remote >&2; exit 1"]);
+    let error = ensure(&away, "fraud@1.1.0", 3).await.unwrap_err();
+    let text = said(&error);
+    assert!(
+        error.is_transient() && text.contains("what is committed") && text.contains("no remote"),
+        "{text}"
+    );
+    says("1.0.0");
+    let missing = deployer.with_refresh(["/no/such/program"]);
+    assert!(!ensure(&missing, "fraud@1.1.0", 3).await.unwrap_err().is_transient());
+    assert_eq!(told(), 4);
 }
 
 #[tokio::test]

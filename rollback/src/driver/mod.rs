@@ -228,8 +228,12 @@ impl Rollback {
             }
             Duty::Ensure { slot } => {
                 // Where it replaces what is in service, it has traffic at once.
-                if *self.undo().state() == State::Replace {
-                    self.expect_unmoved(&mut Patience::new(*clock, until)).await?;
+                match *self.undo().state() {
+                    State::Replace => self.expect_unmoved(&mut Patience::new(*clock, until)).await?,
+                    State::Reassert { recorded } => {
+                        self.expect_head(Some(recorded), &mut Patience::new(*clock, until)).await?;
+                    }
+                    _ => {}
                 }
                 hands.ensure(&order.workload(slot), until).await?;
                 Event::Ready
@@ -237,7 +241,10 @@ impl Rollback {
             Duty::Nothing => unreachable!("the loop ends with the rollback"),
             Duty::Observe { window, due, side } => {
                 clock.sleep_until(due).await;
-                self.observe(window, &side).await
+                match self.displaced().await {
+                    Some(displaced) => displaced,
+                    None => self.observe(window, &side).await,
+                }
             }
             Duty::Record => Event::Recorded { seq: self.record(until).await? },
             Duty::Remove => {

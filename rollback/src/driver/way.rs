@@ -5,8 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tidegate_canary::{Actuator, NotDone, Patience, Readiness, Slot, Traffic, Weight, World};
-use tidegate_registry::Channels;
+use tidegate_canary::{Actuator, ActuatorError, NotDone, Patience, Readiness, Slot, Traffic, Weight, World};
+use tidegate_registry::{Channels, Seq};
 
 use super::Rollback;
 use crate::{Event, Order, Way};
@@ -37,7 +37,16 @@ impl Rollback {
     /// Whoever has moved the channel since it was ordered has decided otherwise, and no traffic is to move against that. A
     /// registry that does not answer says nothing to what a person has ordered; what nobody has, waits for it.
     pub(super) async fn expect_unmoved(&self, patience: &mut Patience) -> Result<(), NotDone> {
-        let Order { to, channel, head, by, watch, .. } = self.undo().order();
+        self.expect_head(self.undo().order().head, patience).await
+    }
+
+    /// The same, where the channel was moved to `head` last.
+    pub(super) async fn expect_head(
+        &self,
+        head: Option<Seq>,
+        patience: &mut Patience,
+    ) -> Result<(), NotDone> {
+        let Order { to, channel, by, watch, .. } = self.undo().order();
         let Some(head) = head else { return Ok(()) };
         let channels = Channels::new(Arc::clone(&self.world.log));
         let ask = || channels.history(to.model.name(), channel);
@@ -47,7 +56,7 @@ impl Rollback {
             tokio::time::timeout(WITHIN, ask()).await.ok().and_then(Result::ok)
         };
         let Some(last) = history.and_then(|mut history| history.pop()) else { return Ok(()) };
-        if last.seq == *head && last.ended.is_none() {
+        if last.seq == head && last.ended.is_none() {
             return Ok(());
         }
         let now = if last.ended.is_some() { "to nothing".to_owned() } else { format!("to {}", last.to) };
@@ -99,6 +108,27 @@ impl Rollback {
             Some(_) if is_idle => Way::Occupied,
             Some(_) => Way::Busy,
         })
+    }
+
+    /// Whether another release has replaced the target where releases replace each other in place: what is merged late by
+    /// somebody else does, say. A deployer that does not answer says nothing.
+    pub(super) async fn displaced(&self) -> Option<Event> {
+        let (deployer, order) = (&self.world.deployer, self.undo().order());
+        if !deployer.in_place() {
+            return None;
+        }
+        let (runs, why) = match tokio::time::timeout(WITHIN, deployer.status(Slot::Stable)).await.ok()? {
+            Ok(Readiness::Ready { release } | Readiness::Starting { release }) => {
+                let why = format!("{release} runs in the stable slot, not {}", order.to);
+                (release, why)
+            }
+            Err(ActuatorError::Displaced { runs, target, source }) => {
+                let why = format!("{runs} runs in the stable slot, not {}: {target}: {source}", order.to);
+                (*runs, why)
+            }
+            _ => return None,
+        };
+        (runs != order.to).then_some(Event::Displaced { runs, why })
     }
 
     /// Frees the candidate's slot of traffic, which never goes to a side that is not ready.

@@ -309,7 +309,7 @@ enum Done {
 struct Seen {
     look: Look,
     alarm: Option<String>,
-    /// Why some gatekeeper could not be asked.
+    /// Why some gatekeeper could not be asked, or what is seen is of another release.
     deaf: Option<String>,
 }
 

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use tidegate_canary::{
-    Answer, Question,
+    Answer, Question, Readiness, Slot,
     metrics::{Criterion, Window},
 };
 
 use super::{Guard, Seen};
-use crate::Look;
+use crate::{Look, Watch};
 
 impl Guard {
     /// Looks at the next window, once it is complete.
@@ -34,8 +34,9 @@ impl Guard {
             side.observe(&*self.world.metrics, &criterion.metric, window, clock, patience).await
         };
         let seen = join_all(watch.criteria.iter().map(see));
-        let (seen, answers) = futures::join!(seen, self.answers(window, patience));
-        let (mut alarm, mut deaf) = (None, None);
+        let (seen, answers, displaced) =
+            futures::join!(seen, self.answers(window, patience), self.displaced(patience));
+        let (mut alarm, mut deaf) = (None, displaced);
         for answer in answers {
             match answer {
                 Ok(said) => alarm = alarm.or(said),
@@ -43,6 +44,30 @@ impl Guard {
             }
         }
         Seen { look: Look { window, seen }, alarm, deaf }
+    }
+
+    /// Why what is seen is not of the release: another one runs in its place, where releases replace each other in place and
+    /// nobody has moved the channel. A merge request that is merged late does that, say. A deployer that does not answer
+    /// says nothing.
+    async fn displaced(&self, patience: Duration) -> Option<String> {
+        let (watch, deployer) = (self.vigil().watch(), &self.world.deployer);
+        if !deployer.in_place() {
+            return None;
+        }
+        let Ok(
+            Readiness::Ready { release: runs }
+            | Readiness::Starting { release: runs }
+            | Readiness::Failed { release: runs, .. },
+        ) = tokio::time::timeout(patience, deployer.status(Slot::Stable)).await.ok()?
+        else {
+            return None;
+        };
+        let Watch { release, channel, .. } = watch;
+        (runs != *release).then(|| {
+            format!(
+                "{runs} runs in the stable slot, not {release}, which {channel} points to; take back what was merged or deployed there last, or, where {runs} is meant to run, promote it"
+            )
+        })
     }
 
     /// What each gatekeeper says is wrong, or why it could not be asked.

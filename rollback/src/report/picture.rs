@@ -141,9 +141,13 @@ const fn watching(state: &Vigilance) -> Option<(&'static str, &'static str)> {
 
 const fn undoing(state: &State) -> Option<(&'static str, &'static str)> {
     Some(match state {
-        State::Verify | State::Clear | State::Ebb | State::Stage | State::Restore | State::Replace => {
-            ("staging", "makes the target run")
-        }
+        State::Verify
+        | State::Clear
+        | State::Ebb
+        | State::Stage
+        | State::Restore
+        | State::Reassert { .. }
+        | State::Replace => ("staging", "makes the target run"),
         State::Shift | State::Return => ("moving", "moves traffic"),
         State::Still | State::Drain { .. } => ("draining", "lets requests end"),
         State::Record | State::Condemn { .. } | State::Retire { .. } => {

@@ -50,6 +50,9 @@ pub(super) fn of_rollback(event: &Event, before: &State, undo: &crate::Undo) -> 
         (Event::Condemned, _) => {
             (Tone::Plain, format!("put the content of {from} into quarantine, until a person lifts that"))
         }
+        (Event::Displaced { why, .. }, _) => {
+            (Tone::Bad, format!("saw that something else has replaced {to}: {why}"))
+        }
         (Event::Elapsed, _) => (Tone::Plain, "let requests in flight end".to_owned()),
         (Event::Failed { why }, _) => (Tone::Bad, format!("could not go on while {}: {why}", before.doing())),
         (Event::Observed { .. }, _) => match undo.state() {

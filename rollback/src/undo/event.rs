@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use tidegate_canary::{
-    Side, Slot, Traffic,
+    Release, Side, Slot, Traffic,
     metrics::{Measurement, Window},
 };
 use tidegate_registry::Seq;
@@ -25,6 +25,13 @@ pub enum Event {
     },
     /// What was left is in quarantine.
     Condemned,
+    /// Another release has replaced the target, which was in service.
+    Displaced {
+        /// What runs.
+        runs: Release,
+        /// What is known of it.
+        why: String,
+    },
     /// The time that was waited for has come.
     Elapsed,
     /// What was owed cannot be done; repeating it did not help.
@@ -102,7 +109,7 @@ pub enum Duty {
     },
     /// It is over.
     Nothing,
-    /// Look at a window once it is complete: `Observed`.
+    /// Look at a window once it is complete: `Observed`, or `Displaced` where another release runs by then.
     Observe {
         /// The window.
         window: Window,

@@ -12,7 +12,7 @@ use tidegate_canary::{
 };
 use tidegate_registry::Seq;
 
-use self::state::remedy;
+use self::state::{DISPLACED, remedy};
 pub use self::{
     event::{Duty, Event, IllegalEvent, Way},
     state::State,
@@ -34,6 +34,8 @@ pub struct Undo {
     home: bool,
     /// Whether the target has replaced what was left, so that nothing is left to drain.
     in_place: bool,
+    /// Whether what was left has come back once.
+    displaced: bool,
     /// What was seen of the target in service, for each criterion of the recovery.
     evidence: Vec<Evidence>,
     /// What could not be done on the way, and nothing that followed needed.
@@ -62,6 +64,7 @@ impl Undo {
             routed: false,
             home: false,
             in_place: false,
+            displaced: false,
             evidence: vec![Evidence::default(); criteria],
             omitted: Vec::new(),
         }
@@ -108,6 +111,22 @@ impl Undo {
                 // The time since the watch began goes on.
                 self.state = self.prove(recorded, *window, seen);
                 return Ok(());
+            }
+            (&State::Prove { recorded, .. }, Event::Displaced { runs, .. })
+                if *runs == self.order.from && !self.displaced =>
+            {
+                self.displaced = true;
+                State::Reassert { recorded }
+            }
+            // What nobody has left is somebody's decision, and one that comes back again and again somebody's fault.
+            (state @ State::Prove { .. }, Event::Displaced { why, .. }) => State::Stuck {
+                during: state.doing(),
+                why: why.clone(),
+                remedy: self.with_omitted(DISPLACED).into(),
+            },
+            (&State::Reassert { recorded }, Event::Ready) => {
+                let recovery = self.order.recovery.as_ref().expect("what is not asked for is not proven");
+                State::Prove { recorded, from: after(recovery, at) }
             }
             (State::Verify, Event::Took(took)) if self.took.is_none() => {
                 self.took = Some(took.clone());
@@ -230,7 +249,7 @@ impl Undo {
             State::Clear => Duty::Clear,
             State::Stage => Duty::Ensure { slot: Slot::Candidate },
             State::Shift => Duty::Route { traffic: Traffic::split(Weight::FULL), on: Slot::Candidate },
-            State::Replace | State::Restore => Duty::Ensure { slot: Slot::Stable },
+            State::Reassert { .. } | State::Replace | State::Restore => Duty::Ensure { slot: Slot::Stable },
             State::Return => Duty::Route { traffic: Traffic::stable(), on: Slot::Stable },
             State::Record => Duty::Record,
             State::Condemn { .. } => Duty::Condemn,

@@ -52,6 +52,11 @@ pub enum State {
         /// The start of the window that is observed next.
         from: SystemTime,
     },
+    /// What was left has replaced the target, which was in service, and is to be replaced by it once more.
+    Reassert {
+        /// The record of the move.
+        recorded: Seq,
+    },
     /// The end that was wanted: all traffic is on the target, and the channel says so.
     Done {
         /// The record of the move.
@@ -96,6 +101,7 @@ impl State {
             Self::Done { .. } => "done",
             Self::Drain { .. } | Self::Ebb | Self::Still => "letting requests in flight end",
             Self::Prove { .. } => "watching the target, now in service",
+            Self::Reassert { .. } => "replacing what has come back by the target",
             Self::Record => "recording the move",
             Self::Replace => "replacing what is to be left by the target",
             Self::Restore => "making the target run in the stable slot",
@@ -108,6 +114,9 @@ impl State {
         }
     }
 }
+
+/// What a person must do where another release has taken the place of the target.
+pub(super) const DISPLACED: &str = "the channel points to the target, but another release runs in the stable slot and has its traffic; take back what was merged or deployed there, and see that the target runs again, or roll back once more; where what runs is meant to, promote it";
 
 /// What a person must do when what is owed in `state` cannot be done, by whether traffic was moved before; `None` where
 /// nothing can fail.
@@ -133,6 +142,7 @@ pub(super) const fn remedy(state: &State, routed: bool) -> Option<&'static str> 
         State::Replace => Some(
             "traffic goes to what runs in the stable slot, which may be the version to be left; mend what keeps the target from replacing it, then roll back again; also should it replace it later by itself, as where a merge request is merged only then, since the channel does not say so before that",
         ),
+        State::Reassert { .. } => Some(DISPLACED),
         State::Return => {
             Some("the target runs in the stable slot; mend the router, then send all traffic to stable")
         }

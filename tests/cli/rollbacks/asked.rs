@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use tidegate::{
     canary::{self, Gate, Release},
     metrics::{Criterion, Metric, Statistic},
-    registry::{Channel, ModelStore as _},
+    registry::ModelStore as _,
     rollback::{Guard, Intent, Ledger, Order, Rollback, State, Target, Vigil, Vigilance, Watch},
 };
 
@@ -64,10 +64,9 @@ fn what_is_called_off_says_how_the_split_of_a_rollout_comes_home() {
         let (driven, _handle) = stage.drive("ci-2", plan);
         stage.once("the gate", |status| status["awaitsPerson"] == true);
 
-        let (name, target) = ("fraud".parse().unwrap(), Target::LastGood);
-        let (world, route) = (stage.world(), ROUTE.parse().unwrap());
-        let chosen = Order::choose(&world, route, &name, Channel::production(), &target, "it is slow");
-        let (order, _) = stage.runtime.block_on(chosen).unwrap();
+        let world = stage.world();
+        let intent = Intent::new(ROUTE.parse().unwrap(), "fraud".parse().unwrap(), "it is slow");
+        let (order, _) = stage.runtime.block_on(Order::choose(&world, intent)).unwrap();
         drop(stage.runtime.block_on(Rollback::open(world, "inc-1".parse().unwrap(), order)).unwrap());
         let superseded = stage.runtime.block_on(driven).unwrap();
         assert!(matches!(superseded, Err(canary::Error::Superseded)), "{superseded:?}");

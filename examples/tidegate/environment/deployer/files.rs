@@ -20,7 +20,10 @@ pub(crate) struct GitOpsFile {
     /// What commits, pushes, opens a merge request; the program first.
     #[serde(default)]
     command: Vec<String>,
-    /// How long that may take.
+    /// What makes the checkout what is committed, before files are looked at.
+    #[serde(default)]
+    refresh: Vec<String>,
+    /// How long each of them may take.
     #[serde(default, with = "humantime_serde")]
     timeout: Option<Duration>,
     /// What tells whether the change is in force.
@@ -68,6 +71,9 @@ impl GitOpsFile {
         }
         if !self.command.is_empty() {
             deployer = deployer.with_command(self.command)?;
+        }
+        if !self.refresh.is_empty() {
+            deployer = deployer.with_refresh(self.refresh);
         }
         if let Some(timeout) = self.timeout {
             deployer = deployer.with_command_timeout(timeout);
