@@ -35,7 +35,7 @@ impl<D> Pinned<D> {
     }
 }
 
-impl<D> Pinned<D> {
+impl<D: Deployer> Pinned<D> {
     /// Whether anything speaks against the image of `release`. The inner deployer is not asked.
     ///
     /// # Errors
