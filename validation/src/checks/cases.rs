@@ -20,12 +20,9 @@ use futures::StreamExt as _;
 use serde_json::json;
 use tidegate_registry::Digest;
 
-pub(super) use self::feed::Feed;
+pub(super) use self::feed::{Feed, Next};
+use self::outcome::{Outcomes, reason};
 pub use self::standing::Standing;
-use self::{
-    feed::Next,
-    outcome::{Outcomes, reason},
-};
 use super::{Settings, asking};
 use crate::{
     Cost, Error, Event, Finding, Freshness, Gate, Outcome, Reason, Reply, Rule, Run, Sampling, Shortage,
@@ -182,10 +179,8 @@ impl Cases {
         trial: u32,
     ) -> Result<Made, Error> {
         let record = asking.run.recording();
-        if let Some(past) = record.and_then(|record| record.past(&self.name, &question.id, trial)) {
-            let calls = 1 + self.scoring(question).calls;
-            asking.run.tell(Event::Recalled { check: &self.name, calls });
-            return Ok(Made::Known(past.clone()));
+        if let Some(known) = self.recalled(asking.run, question, trial) {
+            return Ok(known);
         }
         if let Some(shortage) = luck.unscored().filter(|_| self.scoring(question).calls > 0) {
             return Ok(Made::NotAsked(Some(shortage.clone())));
@@ -218,6 +213,14 @@ impl Cases {
             Answer::Lost(error) => Made::Lost(past, error),
             _ => Made::Known(past),
         })
+    }
+
+    /// What the record knows of a trial.
+    pub(super) fn recalled(&self, run: &Run, question: &Question, trial: u32) -> Option<Made> {
+        let past = run.recording()?.past(&self.name, &question.id, trial)?;
+        let calls = 1 + self.scoring(question).calls;
+        run.tell(Event::Recalled { check: &self.name, calls });
+        Some(Made::Known(past.clone()))
     }
 
     async fn score(&self, question: &Question, reply: &Reply, run: &Run) -> Past {
@@ -301,6 +304,16 @@ pub(super) enum Made {
     Lost(Past, crate::AgentError),
     /// The agent was not asked: there was too little left for it, or no use in it.
     NotAsked(Option<Shortage>),
+}
+
+impl Made {
+    /// Whether nothing is known of the answer, and asking for another to compare it with is in vain.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Known(past) => past.lost,
+            Self::Lost(..) | Self::NotAsked(_) => true,
+        }
+    }
 }
 
 impl Settings for Cases {

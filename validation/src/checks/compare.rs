@@ -2,6 +2,7 @@
 
 mod gathered;
 mod preference;
+mod turns;
 
 use std::{ops::BitOr, sync::Arc};
 
@@ -10,11 +11,14 @@ use futures::StreamExt as _;
 use serde_json::json;
 use tidegate_registry::Digest;
 
-use self::gathered::{Gathered, Valued};
 pub use self::preference::Preference;
+use self::{
+    gathered::{Gathered, Valued},
+    turns::Turns,
+};
 use super::{
     Settings, asking,
-    cases::{Cases, Feed},
+    cases::{Cases, Feed, Made},
 };
 use crate::{
     AgentId, Cost, Error, Finding, Outcome, Reason, Run, Sampling, Subject, Validator, Verdict,
@@ -30,7 +34,8 @@ use crate::{
 ///
 /// It takes a [`Subject`] with an agent and a [baseline](Subject::with_baseline), and twice the calls of a check of kind
 /// `cases`. Of a [`Record`](crate::Record) it makes the trials of two checks: its own, and one that is called after the
-/// baseline. How fast answers come is not compared.
+/// baseline. How fast answers come is not compared. Where one side gives no answer, or there is too little left for it, the
+/// other is not asked either: it would be paid for and compared with nothing.
 ///
 /// ```toml
 /// [[checks]]
@@ -167,15 +172,19 @@ impl Validator for Compare {
         new_cases.begin(run, new_cases.settings())?;
         // A record goes on only beside the baseline that it was begun with.
         old_cases.begin(run, beside(&old_cases.settings(), &baseline.fingerprint()))?;
-        let (luck, luck_old) = (Luck::default(), Luck::default());
+        let (luck, luck_old, turns) = (Luck::default(), Luck::default(), Turns::default());
         let mut gathered = Gathered::default();
         let made = |next| {
             let (asking, asking_old, luck, luck_old) = (&asking, &asking_old, &luck, &luck_old);
-            let (new_cases, old_cases) = (&new_cases, &old_cases);
+            let (new_cases, old_cases, turns) = (&new_cases, &old_cases, &turns);
             async move {
                 let (question, trial) = new_cases.read(next)?;
-                let new = new_cases.trial(asking, luck, &question, trial).await?;
-                let old = old_cases.trial(asking_old, luck_old, &question, trial).await?;
+                let new = new_cases.trial(asking, luck, &question, trial);
+                let old = old_cases.trial(asking_old, luck_old, &question, trial);
+                let [new, old] = turns.both(new, old, Made::is_given_up).await?;
+                // What is on record costs nothing.
+                let new = new.or_else(|| new_cases.recalled(run, &question, trial));
+                let old = old.or_else(|| old_cases.recalled(run, &question, trial));
                 Ok::<_, Error>((question, new, old))
             }
         };

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tidegate_validation::{
-    AgentError, AgentId, FnAgent, Method, Reason, Record, Reply, Run, Shortage, Subject, Suite,
+    AgentError, AgentId, Budget, FnAgent, Method, Reason, Record, Reply, Run, Shortage, Subject, Suite,
     Validator as _, Verdict,
     checks::Compare,
     compare::{Alignment, Goal, Measure},
@@ -120,6 +120,60 @@ async fn what_one_side_did_not_answer_is_not_known() {
     });
     let unmade = finding(Compare::new(numbers(60)), &agent("new", |_| false), &dead, &run()).await;
     assert!(unmade.evidence.is_empty() && unmade.claim == "the check could not be made", "{unmade:?}");
+}
+
+/// Has no answer to the numbers that `gone` holds of; `asked` has all that it was asked for.
+fn partial(name: &'static str, gone: fn(u64) -> bool, asked: &Arc<Mutex<Vec<u64>>>) -> FnAgent {
+    let asked = Arc::clone(asked);
+    FnAgent::new(name, move |request| {
+        let number = request.prompt().parse().unwrap();
+        asked.lock().unwrap().push(number);
+        async move {
+            match gone(number) {
+                true => Err(AgentError::Refused { agent: AgentId::new(name), status: 400, why: "no".into() }),
+                false => Ok(Reply::text(number.to_string()).with_usage(3, 9)),
+            }
+        }
+    })
+}
+
+/// What would be compared with nothing is not asked, and not paid for.
+#[tokio::test]
+async fn a_pair_that_is_given_up_on_one_side_is_not_asked_on_the_other() {
+    let [of_new, of_old] = [(); 2].map(|()| Arc::default());
+    let (new, old) = (partial("new", |n| n % 2 == 0, &of_new), partial("old", |_| false, &of_old));
+    let half = finding(Compare::new(numbers(40)), &new, &old, &run()).await;
+    assert_eq!((half.evidence[0].n, half.evidence[0].unknown), (20, 20), "{half:?}");
+    of_old.lock().unwrap().sort_unstable();
+    assert_eq!(*of_old.lock().unwrap(), (0..40).filter(|n| n % 2 == 1).collect::<Vec<_>>());
+    assert!(
+        matches!(&half.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("new")),
+        "{half:?}"
+    );
+
+    let one_by_one = || run().concurrency(NonZeroUsize::MIN);
+    let [of_new, of_old] = [(); 2].map(|()| Arc::default());
+    let (new, old) = (partial("new", |_| false, &of_new), partial("old", |n| n < 30, &of_old));
+    let late = finding(Compare::new(numbers(40)), &new, &old, &one_by_one()).await;
+    assert_eq!((late.evidence[0].n, late.evidence[0].unknown), (10, 30), "{late:?}");
+    assert!(
+        matches!(&late.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("old")),
+        "{late:?}"
+    );
+    assert_eq!(of_new.lock().unwrap().len(), 1 + 10, "the baseline is asked first while it gives no answer");
+    assert_eq!(of_old.lock().unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn a_side_without_budget_ends_the_calls_of_the_other() {
+    let [of_new, of_old] = [(); 2].map(|()| Arc::default());
+    let (new, old) = (partial("new", |_| false, &of_new), partial("old", |_| false, &of_old));
+    let budget = Budget::default().calls(3).free(AgentId::new("new"));
+    let run = run().concurrency(NonZeroUsize::MIN).budget(budget);
+    let short = finding(Compare::new(numbers(40)), &new, &old, &run).await;
+    assert_eq!(short.verdict, Verdict::Inconclusive(Reason::Budget(Shortage::Calls { limit: 3 })));
+    assert_eq!((short.evidence[0].n, short.evidence[0].unknown), (3, 37));
+    assert_eq!([of_new.lock().unwrap().len(), of_old.lock().unwrap().len()], [4, 3]);
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! The check of kind `preference`, and the judge behind it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::json;
 use tidegate_validation::{
-    FnAgent, Method, Reason, Record, Reply, Run, Suite, Unit, Verdict,
+    AgentError, AgentId, Budget, FnAgent, Method, Reason, Record, Reply, Run, Shortage, Suite, Tokenizer,
+    Unit, Verdict,
     checks::Preference,
     compare::{Preferring, Winner},
     dataset::{Dataset, Question},
@@ -106,6 +110,58 @@ async fn a_judge_that_says_nothing_makes_pairs_unknown_and_they_are_judged_again
     let before = *calls.lock().unwrap();
     let again = finding(check(), &new, &old, &recorded(run)).await;
     assert_eq!((again, *calls.lock().unwrap()), (first, before), "what is on record is not judged again");
+}
+
+/// One token, whatever is asked.
+#[derive(Debug)]
+struct One;
+
+impl Tokenizer for One {
+    fn count(&self, _: &tidegate_validation::Request) -> u64 {
+        1
+    }
+}
+
+/// Says the same to everything, but nothing where it is `gone`; `asked` counts.
+fn curt(name: &'static str, gone: bool, asked: &Arc<Mutex<u32>>) -> FnAgent {
+    let asked = Arc::clone(asked);
+    FnAgent::new(name, move |_| {
+        *asked.lock().unwrap() += 1;
+        async move {
+            match gone {
+                true => Err(AgentError::Refused { agent: AgentId::new(name), status: 400, why: "no".into() }),
+                false => Ok(Reply::text("hm").with_usage(3, 9)),
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn what_nobody_can_compare_is_not_asked() {
+    let one_by_one = |run: Run| run.concurrency(NonZeroUsize::MIN);
+    let [of_new, of_old] = [(); 2].map(|()| Arc::default());
+    let (new, old) = (curt("new", false, &of_new), curt("old", false, &of_old));
+    // Enough for many answers of at most 256 tokens, and for no verdict.
+    let budget = Budget::default().tokens(300).tokenizer(One);
+    let run = one_by_one(judged(false).0.budget(budget));
+    let short = finding(Preference::new(questions(20), prefer()), &new, &old, &run).await;
+    assert!(
+        matches!(short.verdict, Verdict::Inconclusive(Reason::Budget(Shortage::Tokens { .. }))),
+        "{short:?}"
+    );
+    assert_eq!([*of_new.lock().unwrap(), *of_old.lock().unwrap()], [1, 1]);
+
+    for (gone, expected) in [([true, false], [20, 0]), ([false, true], [1, 20])] {
+        let [of_new, of_old] = [(); 2].map(|()| Arc::default());
+        let (new, old) = (curt("new", gone[0], &of_new), curt("old", gone[1], &of_old));
+        let run = one_by_one(judged(false).0);
+        let unmade = finding(Preference::new(questions(20), prefer()), &new, &old, &run).await;
+        assert!(
+            matches!(&unmade.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("400")),
+            "{unmade:?}"
+        );
+        assert_eq!([*of_new.lock().unwrap(), *of_old.lock().unwrap()], expected);
+    }
 }
 
 #[tokio::test]

@@ -40,8 +40,12 @@ pub(super) struct Valued {
 }
 
 impl Fate {
-    /// Notes how a trial went, and what came of it.
-    pub(super) fn told(&mut self, made: Made) -> Past {
+    /// Notes how a trial went, and what came of it; nothing of a side that was not asked because the other gave no
+    /// answer, which then says why the pair is not known.
+    pub(super) fn told(&mut self, made: Option<Made>) -> Past {
+        let Some(made) = made else {
+            return Past { reason: None, ..Past::lost(not_asked(None), "not asked") };
+        };
         match made {
             Made::Known(past) => {
                 self.answered += u64::from(!past.lost);

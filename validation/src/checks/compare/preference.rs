@@ -12,17 +12,17 @@ use super::{
         Settings, asking,
         cases::{Cases, Feed, Made},
     },
-    Gathered, Valued, beside, no_baseline, weight_flaw,
+    Gathered, Turns, Valued, beside, no_baseline, weight_flaw,
 };
 use crate::{
-    AgentId, Cost, Error, Evidence, Finding, Freshness, Outcome, Reason, Reply, Run, Sampling, Subject, Unit,
-    Validator,
+    AgentId, Cost, Error, Event, Evidence, Finding, Freshness, Outcome, Reason, Reply, Run, Sampling,
+    Subject, Unit, Validator,
     asking::{Answer, Asking, Luck},
     compare::{Comparison, Goal, Preferring, Winner},
     dataset::{Dataset, Question},
     excerpt::excerpt,
     record::{Past, Said, Trial},
-    scorer::Judge,
+    scorer::{Judge, ScoreError},
 };
 
 /// Asks the candidate and its baseline every question of a dataset, has the judge of the [`Run`] say which answer is the
@@ -113,28 +113,41 @@ impl Preference {
     async fn pair(
         &self,
         [new, old]: [(&Asking<'_>, &Luck); 2],
+        turns: &Turns,
         question: &Question,
         trial: u32,
-    ) -> Result<[Made; 2], Error> {
+    ) -> Result<[Option<Made>; 2], Error> {
         let run = new.0.run;
         let record = run.recording();
         if let Some(past) = record.and_then(|record| record.past(&self.name, &question.id, trial)) {
-            return Ok([past.clone(), past.clone()].map(Made::Known));
+            run.tell(Event::Recalled { check: &self.name, calls: 2 + self.prefer.cost().calls });
+            return Ok([past.clone(), past.clone()].map(Made::Known).map(Some));
+        }
+        // Answers that nobody can compare are not asked for.
+        if let Some(shortage) = new.1.unscored() {
+            return Ok(
+                [shortage.clone(), shortage.clone()].map(|lacking| Some(Made::NotAsked(Some(lacking))))
+            );
         }
         let request = self.request.request(question.asked(), run.seed);
-        let candidate = new.0.put(&request, trial, Freshness::Any, new.1).await;
-        let baseline = old.0.put(&request, trial, Freshness::Any, old.1).await;
+        let is_given_up = |answer: &Answer| !matches!(answer, Answer::Given(_));
+        let candidate = async { Ok(new.0.put(&request, trial, Freshness::Any, new.1).await) };
+        let baseline = async { Ok(old.0.put(&request, trial, Freshness::Any, old.1).await) };
+        let [candidate, baseline] = turns.both(candidate, baseline, is_given_up).await?;
         let past = match (&candidate, &baseline) {
-            (Answer::Given(candidate), Answer::Given(baseline)) => {
+            (Some(Answer::Given(candidate)), Some(Answer::Given(baseline))) => {
                 self.judged(question, candidate, baseline, run).await
             }
             // Nothing is known of the pair, and a run that goes on asks both again.
             _ => {
                 run.note_spent(&self.name);
-                return Ok([unanswered(candidate), unanswered(baseline)]);
+                return Ok([candidate, baseline].map(|answer| answer.and_then(unanswered)));
             }
         };
-        if let (Some(record), Answer::Given(reply)) = (record, &candidate) {
+        if let Some(Reason::Budget(shortage)) = &past.reason {
+            new.1.leave_unscored(shortage);
+        }
+        if let (Some(record), Some(Answer::Given(reply))) = (record, &candidate) {
             let line = Trial {
                 check: self.name.clone(),
                 case: question.id.clone(),
@@ -148,7 +161,7 @@ impl Preference {
             let check = self.name.clone();
             record.add(&line).await.map_err(|source| Error::Record { check, source })?;
         }
-        Ok([past.clone(), past].map(Made::Known))
+        Ok([past.clone(), past].map(Made::Known).map(Some))
     }
 
     async fn judged(&self, question: &Question, candidate: &Reply, baseline: &Reply, run: &Run) -> Past {
@@ -165,6 +178,10 @@ impl Preference {
                 cut_off: candidate.is_cut_off() || baseline.is_cut_off(),
                 remembered: candidate.remembered && baseline.remembered,
             },
+            Err(ScoreError::Short(shortage)) => {
+                let why = ScoreError::Short(shortage.clone()).to_string();
+                Past::lost(Reason::Budget(shortage), &why)
+            }
             Err(error) if error.is_of_the_instruments() => {
                 Past::lost(Reason::infra(&error), &error.to_string())
             }
@@ -173,14 +190,12 @@ impl Preference {
     }
 }
 
-fn unanswered(answer: Answer) -> Made {
+/// What became of a side of a pair that is not known; of one that answered, only the other says why.
+fn unanswered(answer: Answer) -> Option<Made> {
     match answer {
-        Answer::Given(_) => Made::Known(Past::lost(
-            Reason::Infra { what: "the other side gave no answer".to_owned() },
-            "the other side gave no answer",
-        )),
-        Answer::Lost(error) => Made::Lost(Past::lost(Reason::infra(&error), &error.to_string()), error),
-        Answer::NotAsked(shortage) => Made::NotAsked(shortage),
+        Answer::Given(_) => None,
+        Answer::Lost(error) => Some(Made::Lost(Past::lost(Reason::infra(&error), &error.to_string()), error)),
+        Answer::NotAsked(shortage) => Some(Made::NotAsked(shortage)),
     }
 }
 
@@ -221,15 +236,15 @@ impl Validator for Preference {
         let asking_old = Asking { subject: &old, ..asking };
         let cases = self.side();
         cases.begin(run, self.settings(&cases, &baseline.fingerprint(), run))?;
-        let (luck, luck_old) = (Luck::default(), Luck::default());
+        let (luck, luck_old, turns) = (Luck::default(), Luck::default(), Turns::default());
         let mut gathered = Gathered::default();
         let made = |next| {
             let sides = [(&asking, &luck), (&asking_old, &luck_old)];
-            let cases = &cases;
+            let (cases, turns) = (&cases, &turns);
             async move {
                 let (question, trial) = cases.read(next)?;
-                let made = self.pair(sides, &question, trial).await?;
-                Ok::<(Arc<Question>, [Made; 2]), Error>((question, made))
+                let made = self.pair(sides, turns, &question, trial).await?;
+                Ok::<(Arc<Question>, [Option<Made>; 2]), Error>((question, made))
             }
         };
         let trials = Feed::new(self.dataset.clone()).trials(self.repeats);
