@@ -311,6 +311,12 @@ impl Run {
         Self { ends, purse, ..self.clone() }
     }
 
+    /// This run with its clock started unless it runs already, for what asks without a suite: its calls are of the budget of this run.
+    pub(crate) fn timed(&self) -> Self {
+        let ends = self.ends.or_else(|| Instant::now().checked_add(self.deadline));
+        Self { ends, ..self.clone() }
+    }
+
     /// This run with its record open, if it has one, and with what was spent by then.
     pub(crate) async fn recorded(mut self, header: Header) -> Result<Self, RecordError> {
         if let Some(record) = self.record.clone() {

@@ -1,8 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tidegate_validation::{
-    AgentError, AgentId, FnAgent, Reply, Request, ResponseFormat, Role, Run,
+    AgentError, AgentId, FnAgent, Reply, Request, ResponseFormat, Role, Run, Shortage,
     dataset::Question,
     scorer::{Judge, JudgeCalibration, Labelled, Rubric, Score, ScoreError, Scorer as _, Unfit},
 };
@@ -204,6 +208,26 @@ async fn a_calibration_counts_where_people_and_judge_agree() {
     assert_eq!(found.fit(0.75), Err(Unfit::Disagrees { kappa: found.kappa().unwrap().kappa, floor: 0.75 }));
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<JudgeCalibration>(&text).unwrap(), found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_calibration_ends_with_the_time_of_the_run() {
+    let slow = FnAgent::new("judge", |_| async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Ok(Reply::text(verdict("pass")))
+    });
+    let run = Run::new(7).judge(Judge::new(slow)).concurrency(NonZeroUsize::MIN);
+    let case = Labelled { question: Question::new("q", "?"), answer: "yes".to_owned(), good: true };
+    let labelled = vec![case; 20];
+    let of = async |seconds| {
+        let run = run.clone().deadline(Duration::from_secs(seconds));
+        JudgeCalibration::measure(&labelled, &Rubric::new("is so"), &run).await
+    };
+    let found = of(35).await.unwrap();
+    assert_eq!([found.true_passes, found.unknown], [3, 17]);
+    assert_eq!(of(201).await.unwrap().known(), 20);
+    let none = of(0).await;
+    assert!(matches!(&none, Err(ScoreError::Short(Shortage::Time))), "{none:?}");
 }
 
 #[test]

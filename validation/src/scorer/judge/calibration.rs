@@ -92,14 +92,15 @@ impl JudgeCalibration {
     /// What sensitivity + specificity must exceed: at 1 a judge knows nothing.
     pub const LEAST_SUM: f64 = 1.2;
 
-    /// Has the judge of `run` judge `labelled` answers by `rubric`, several at once. An answer without a verdict is
-    /// counted as unknown.
+    /// Has the judge of `run` judge `labelled` answers by `rubric`, several at once, within the time of the run, which
+    /// begins here. An answer without a verdict, or that there was no time for, is counted as unknown.
     ///
     /// # Errors
     ///
     /// [`ScoreError`] if the run has no judge, or if no answer got a verdict.
     pub async fn measure(labelled: &[Labelled], rubric: &Rubric, run: &Run) -> Result<Self, ScoreError> {
         let mut found = Self::empty(judge(run)?.fingerprint(), rubric.clone());
+        let run = &run.timed();
         let scores = labelled.iter().map(|case| async move {
             (case.good, rubric.score(&case.question, &Reply::text(&case.answer), run).await)
         });
