@@ -1,28 +1,38 @@
 //! Does a model know when it is right?
 
+mod answered;
 mod source;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream};
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
+use self::answered::{Answered, Made};
 pub use self::source::Confidence;
-use self::source::Sure;
-use super::{Matching, Questioned, Settings, asking, common_flaw, safety::ceiling_flaw};
+use super::{
+    Matching, Questioned, Settings, asking,
+    cases::{Feed, Next},
+    common_flaw,
+    safety::ceiling_flaw,
+};
 use crate::{
-    AgentError, Case, Cost, Error, Evidence, Finding, Freshness, Gate, Method, Outcome, Reason, Rule, Run,
-    Sampling, Shortage, Subject, Tally, Unit, Validator, Verdict,
-    asking::{Answer, Asking, Luck, not_asked},
-    dataset::{Dataset, InvalidDataset, Question},
+    Cost, Error, Evidence, Finding, Freshness, Gate, Method, Reason, Rule, Run, Sampling, Subject, Tally,
+    Unit, Validator, Verdict,
+    asking::{Answer, Asking, Luck},
+    dataset::{Dataset, Question},
     statistics::{self, Bin, Bootstrap, Proportion},
 };
 
-/// Most cases of a finding.
-const MOST_SHOWN: usize = 100;
+const NO_DATASET: &str = "is missing; name a file with questions and targets, or write `cases`";
 /// Most samples of one question.
 const MOST_SAMPLES: u32 = 100;
+/// How often answers are drawn again, at most and at least.
+const MOST_RESAMPLES: u32 = 2_000;
+const LEAST_RESAMPLES: u32 = 400;
+/// About so many answers are drawn in all: of many answers bounds are near, and fewer resamples tell them.
+const MOST_DRAWS: usize = 50_000_000;
 
 /// Asks questions with one right answer, and holds the distance between how sure the model is and how often it is right
 /// against a ceiling: the expected calibration error over bins of equal width.
@@ -31,7 +41,8 @@ const MOST_SAMPLES: u32 = 100;
 /// log loss, how well confidence tells right answers from wrong ones (AUROC), and the bins themselves: the
 /// share of right answers in each, held against its mean confidence. [`statistics::reliability_svg`] draws them.
 ///
-/// The error of few answers is mostly chance: below 200 the check is inconclusive.
+/// The error of few answers is mostly chance: below 200 the check is inconclusive. Answers that are not known are taken at
+/// their worst for whatever the others show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -82,10 +93,7 @@ impl Settings for Calibration {
 
     fn flaw(&self) -> Option<(&'static str, String)> {
         let Some(dataset) = &self.dataset else {
-            return Some((
-                "dataset",
-                "is missing; name a file with questions and targets, or write `cases`".to_owned(),
-            ));
+            return Some(("dataset", NO_DATASET.to_owned()));
         };
         if !dataset.is_plain() {
             let why = "has clusters or weights, and the bounds are for independent answers that count alike; take \
@@ -129,20 +137,25 @@ impl Validator for Calibration {
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         let asking = asking(self, &self.request, subject, run)?;
-        let questions = self.questions().await?;
         let luck = Luck::default();
-        let asked: Vec<_> = questions.iter().map(|question| self.one(&asking, &luck, question)).collect();
-        let answers: Vec<_> = stream::iter(asked).buffered(run.concurrency.get()).collect().await;
-        self.finding(&questions, answers, run)
+        let mut answered = Answered::default();
+        let missing = || Error::Misconfigured {
+            check: self.name.clone(),
+            field: "dataset",
+            why: NO_DATASET.to_owned(),
+        };
+        let trials = Feed::new(self.dataset.clone().ok_or_else(missing)?).trials(1);
+        let mut made = trials.map(|next| self.made(&asking, &luck, next)).buffered(run.concurrency.get());
+        while let Some(made) = made.next().await {
+            let (question, made) = made?;
+            answered.add(&question, made);
+        }
+        drop(made);
+        // Resampling takes seconds, in which others have their turn.
+        let (check, seed) = (self.clone(), run.seed);
+        let found = tokio::task::spawn_blocking(move || check.finding(answered, seed));
+        found.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
-}
-
-/// What became of one question.
-enum Made {
-    Known(Sure, bool),
-    Unknown(Reason, String),
-    Lost(AgentError),
-    Short(Option<Shortage>),
 }
 
 impl Calibration {
@@ -153,15 +166,16 @@ impl Calibration {
         }
     }
 
-    async fn questions(&self) -> Result<Vec<Arc<Question>>, Error> {
-        let dataset = self.dataset.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let questions = dataset.iter().map(Dataset::questions).collect::<Result<Vec<_>, _>>()?;
-            questions.into_iter().flatten().map(|question| question.map(Arc::new)).collect()
-        });
-        let read: Result<_, InvalidDataset> =
-            read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        read.map_err(|source| Error::Dataset { check: self.name.clone(), source: Box::new(source) })
+    async fn made(
+        &self,
+        asking: &Asking<'_>,
+        luck: &Luck,
+        next: Next,
+    ) -> Result<(Arc<Question>, Made), Error> {
+        let unread = |source| Error::Dataset { check: self.name.clone(), source: Box::new(source) };
+        let (question, _) = next.map_err(unread)?;
+        let made = self.one(asking, luck, &question).await;
+        Ok((question, made))
     }
 
     /// Asks one question, as often as it takes.
@@ -192,37 +206,9 @@ impl Calibration {
         }
     }
 
-    fn finding(&self, questions: &[Arc<Question>], answers: Vec<Made>, run: &Run) -> Result<Finding, Error> {
-        let (mut tally, mut known, mut cases) = (Tally::default(), Vec::new(), Vec::new());
-        let (mut lost, mut short) = (None, None);
-        for (question, made) in questions.iter().zip(answers) {
-            let (outcome, detail) = match made {
-                Made::Known(sure, right) => {
-                    known.push((sure.confidence, right));
-                    let outcome = if right { Outcome::Hit } else { Outcome::Miss };
-                    tally.count(outcome);
-                    (outcome, format!("{:.0} % sure of `{}`", sure.confidence * 100.0, sure.answer.trim()))
-                }
-                Made::Unknown(reason, why) => {
-                    tally.unknown(reason);
-                    (Outcome::Unknown, why)
-                }
-                Made::Lost(error) => {
-                    tally.unknown(Reason::infra(&error));
-                    let why = error.to_string();
-                    lost = Some(error);
-                    (Outcome::Unknown, why)
-                }
-                Made::Short(shortage) => {
-                    tally.unknown(not_asked(shortage.as_ref()));
-                    short = short.or(shortage);
-                    (Outcome::Unknown, "not asked".to_owned())
-                }
-            };
-            if outcome != Outcome::Hit && cases.len() < MOST_SHOWN {
-                cases.push(Case::new(question.prompt(), outcome, &detail));
-            }
-        }
+    /// What the answers show; this takes its time.
+    fn finding(&self, answered: Answered, seed: u32) -> Result<Finding, Error> {
+        let Answered { tally, known, cases, lost, short } = answered;
         let claim = format!("how sure it is and how often it is right are at most {} apart", self.ceiling);
         let Some(measured) = statistics::Calibration::new(known) else {
             let check = self.name.clone();
@@ -235,7 +221,7 @@ impl Calibration {
                 }
             };
         };
-        let numbers = Numbers::new(self, &measured, run.seed);
+        let numbers = Numbers::new(self, &measured, seed);
         Ok(Finding::new(&self.name, self.verdict(&numbers, &tally), claim)
             .with_evidence(self.evidence(&measured, &numbers, &tally))
             .with_cases(cases))
@@ -249,24 +235,20 @@ impl Calibration {
                 tally.why_unknown.clone().unwrap_or(Reason::TooFew { have: n, need: enough }),
             );
         }
-        // An answer moves the error by no more than its share of all.
-        let unknown = tally.unknown as f64 / (n + tally.unknown) as f64;
         let (least, most) = match (self.rule, numbers.interval) {
             (Rule::Point, _) => (numbers.ece, numbers.ece),
             (_, Some(interval)) => interval,
             (_, None) => (0.0, 1.0),
         };
-        if most + unknown <= self.ceiling {
-            return Verdict::Pass;
+        match within(least, most, n, tally.unknown) {
+            (_, most) if most <= self.ceiling => Verdict::Pass,
+            (least, _) if least > self.ceiling => Verdict::Fail,
+            _ => Verdict::Inconclusive(tally.why_unknown.clone().unwrap_or_else(|| {
+                // Bounds draw in with the root of the number of answers.
+                let times = (most - least) / 2.0 / (numbers.ece - self.ceiling).abs().max(0.005);
+                Reason::TooFew { have: n, need: (n as f64 * times.powi(2).clamp(1.1, 100.0)).ceil() as u64 }
+            })),
         }
-        if least - unknown > self.ceiling {
-            return Verdict::Fail;
-        }
-        Verdict::Inconclusive(tally.why_unknown.clone().unwrap_or_else(|| {
-            // Bounds draw in with the root of the number of answers.
-            let times = (most - least) / 2.0 / (numbers.ece - self.ceiling).abs().max(0.005);
-            Reason::TooFew { have: n, need: (n as f64 * times.powi(2).clamp(1.1, 100.0)).ceil() as u64 }
-        }))
     }
 
     fn evidence(
@@ -330,6 +312,15 @@ impl Calibration {
     }
 }
 
+/// The error of `n` answers and of others that are not known, at best and at worst, if that of the `n` is between `least`
+/// and `most`. The error is a mean over answers, and what each that is not known adds to its bin, up to its whole
+/// weight, may as well make up for what others add.
+fn within(least: f64, most: f64, n: u64, unknown: u64) -> (f64, f64) {
+    let (n, unknown) = (n as f64, unknown as f64);
+    let all = n + unknown;
+    (((least * n - unknown) / all).max(0.0), ((most * n + unknown) / all).min(1.0))
+}
+
 /// The right answers of a bin; `None` without answers.
 fn right(bin: &Bin) -> Option<Proportion> {
     Proportion::new((bin.accuracy * bin.count as f64).round() as u64, bin.count)
@@ -344,7 +335,9 @@ struct Numbers {
 
 impl Numbers {
     fn new(check: &Calibration, measured: &statistics::Calibration, seed: u32) -> Self {
-        let bootstrap = Bootstrap { resamples: 2_000, seed: seed.into() };
+        let most = MOST_DRAWS / measured.n().max(1);
+        let resamples = u32::try_from(most).unwrap_or(u32::MAX).clamp(LEAST_RESAMPLES, MOST_RESAMPLES);
+        let bootstrap = Bootstrap { resamples, seed: seed.into() };
         // Of two bounds, each at the confidence.
         let level = (2.0 * check.confidence - 1.0).max(0.01);
         let area = |sample: &statistics::Calibration| sample.auroc().unwrap_or(0.5);

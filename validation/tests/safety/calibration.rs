@@ -1,5 +1,10 @@
 //! The check `calibration`, and similarity beside `consistency`.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
 use tidegate_validation::{
     FnAgent, Method, Reason, Reply, Rule, Run, Suite, TokenLogprob, ToolCall, Verdict,
     checks::{Calibration, Confidence, Consistency},
@@ -75,6 +80,93 @@ async fn an_answer_without_a_confidence_is_neither() {
     let finding = found(check(400), &partly, &Run::new(7)).await;
     assert!(matches!(finding.verdict, Verdict::Inconclusive(Reason::Infra { .. })), "{:?}", finding.verdict);
     assert_eq!((finding.evidence[0].n, finding.evidence[0].unknown), (360, 40));
+}
+
+/// What is not known may as well make up for what is: of the whole it says less than of the answers that there are.
+#[tokio::test]
+async fn answers_that_are_not_known_weigh_against_either_verdict() {
+    // Of `n` answers as many are not known as `silent` says of a hundred; the others are all wrong, and said to be right with 70 %.
+    let of = async |n: usize, silent: usize, ceiling: f64| {
+        let agent = says(move |prompt| {
+            let number: usize = prompt.split('\n').next().and_then(|line| line.parse().ok()).unwrap_or(0);
+            if number % 100 < silent { "well".to_owned() } else { "wrong\nConfidence: 70 %".to_owned() }
+        });
+        let check = Calibration { rule: Rule::Point, ceiling, ..check(n) };
+        found(check, &agent, &Run::new(7)).await.verdict
+    };
+    let unknown = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. }));
+    // 0.7 of each half: 0.35 of the whole at most 0.5 less, and at most 0.5 more.
+    assert!(unknown(&of(400, 50, 0.1).await), "the other half may be wrong the other way");
+    // 0.63 − 0.1 and 0.63 + 0.1 of the whole.
+    assert_eq!(of(400, 10, 0.52).await, Verdict::Fail);
+    assert!(unknown(&of(400, 10, 0.54).await));
+    assert!(unknown(&of(400, 10, 0.72).await));
+    assert_eq!(of(400, 10, 0.74).await, Verdict::Pass);
+}
+
+/// Questions are read as they are asked: that the file changes in the meantime is noticed.
+#[tokio::test]
+async fn questions_are_not_all_read_before_the_first_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("numbers.jsonl");
+    let filler = "x".repeat(1_000);
+    let line = |i: u32| {
+        format!(
+            "{{\"id\": \"{i}\", \"input\": \"{i}\", \"target\": \"{i}\", \"metadata\": {{\"x\": \"{filler}\"}}}}\n"
+        )
+    };
+    std::fs::write(&path, (0..3_000).map(line).collect::<String>()).unwrap();
+    let dataset = Dataset::open(&path, &Options::default()).unwrap();
+    let shortened = path.clone();
+    let agent = says(move |_| {
+        std::fs::File::options().write(true).open(&shortened).unwrap().set_len(2_000_000).unwrap();
+        "1\nConfidence: 90 %".to_owned()
+    });
+    let check = Calibration { dataset: Some(dataset), ..Calibration::default() };
+    let finding = found(check, &agent, &Run::new(7)).await;
+    assert!(
+        matches!(&finding.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("could not read its questions")),
+        "{:?}",
+        finding.verdict
+    );
+}
+
+/// Resampling leaves the runtime's threads to others.
+#[test]
+fn others_have_their_turn_while_it_is_computed() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let answered = Arc::clone(&done);
+    let agent = FnAgent::new("last", move |request| {
+        let prompt = request.prompt().to_owned();
+        let answered = Arc::clone(&answered);
+        async move {
+            if prompt.starts_with("299\n") {
+                // After this the questions are known to be at their end: whoever reads them waits in the same line.
+                for _ in 0..3 {
+                    tokio::task::spawn_blocking(|| ()).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                answered.store(true, Ordering::Relaxed);
+            }
+            Ok(Reply::text("1\nConfidence: 90 %"))
+        }
+    });
+    let turns = Arc::new(AtomicU64::new(0));
+    runtime.block_on(async {
+        let (done, taken) = (Arc::clone(&done), Arc::clone(&turns));
+        let other = tokio::spawn(async move {
+            loop {
+                taken.fetch_add(u64::from(done.load(Ordering::Relaxed)), Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let finding = found(check(300), &agent, &Run::new(7)).await;
+        assert_eq!(finding.evidence[0].n, 300);
+        other.abort();
+    });
+    assert!(turns.load(Ordering::Relaxed) > 0, "nobody else had a turn");
 }
 
 #[tokio::test]
@@ -155,9 +247,9 @@ async fn similarity_stands_beside_agreement() {
     let finding = found(check.clone(), &agent, &with_words()).await;
     assert_eq!(finding.verdict, Verdict::Pass);
     assert!((finding.evidence[1].estimate - 1.0).abs() < 1e-6, "{:?}", finding.evidence);
-    let turns = std::sync::atomic::AtomicU32::new(0);
+    let turns = AtomicU32::new(0);
     let different = FnAgent::new("different", move |_| {
-        let turn = turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let turn = turns.fetch_add(1, Ordering::Relaxed);
         async move { Ok(Reply::text(if turn.is_multiple_of(2) { "alpha beta" } else { "gamma delta" })) }
     });
     let pair = Consistency { repeats: 4, rule: Rule::Point, floor: 0.5, ..check.clone() };
@@ -174,9 +266,9 @@ async fn similarity_stands_beside_agreement() {
 /// Who says the same and does something else does not repeat itself.
 #[tokio::test]
 async fn calls_of_tools_are_part_of_what_is_repeated() {
-    let turns = std::sync::atomic::AtomicU32::new(0);
+    let turns = AtomicU32::new(0);
     let agent = FnAgent::new("caller", move |_| {
-        let turn = turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let turn = turns.fetch_add(1, Ordering::Relaxed);
         let mut reply = Reply::text("I look it up.");
         let tool = if turn.is_multiple_of(2) { "look_up" } else { "delete" };
         reply.tool_calls = vec![ToolCall::new(turn.to_string(), tool, "{}")];
