@@ -82,10 +82,13 @@ pub struct Dataset {
     layout: Layout,
     shard: Shard,
     digest: Digest,
+    /// Of its share: how many questions it holds, and what scoring them costs.
     len: u64,
+    scoring: Cost,
+    /// Of all shares alike, so that each of them is refused, or judged, as the whole is.
+    total: u64,
     clustered: bool,
     weighted: bool,
-    scoring: Cost,
     needs: Needs,
     asserts: bool,
     asks_only: bool,
@@ -137,9 +140,10 @@ impl Dataset {
             shard: options.shard,
             digest: Digest::of([]),
             len: 0,
+            scoring: Cost::default(),
+            total: 0,
             clustered: false,
             weighted: false,
-            scoring: Cost::default(),
             needs: Needs::default(),
             asserts: false,
             asks_only: false,
@@ -151,7 +155,6 @@ impl Dataset {
     fn examined(mut self) -> Result<Self, InvalidDataset> {
         let mut questions = Questions::new(&Self { shard: Shard::ALL, ..self.clone() }, None)?;
         let mut seen = HashSet::new();
-        let mut any = false;
         while let Some(question) = questions.next() {
             let question = question?;
             if !seen.insert(short(&question.id)) {
@@ -165,18 +168,18 @@ impl Dataset {
                 let why = format!("there are more than {MOST_QUESTIONS} questions; split the dataset");
                 return Err(questions.invalid(Flaw::new("", why)));
             }
-            any = true;
+            self.total += 1;
+            self.clustered |= question.cluster.is_some();
+            self.weighted |= question.weight != 1.0;
+            self.asserts |= !question.assertions.is_empty();
+            question.assertions.iter().for_each(|part| self.needs |= part.assertion.needs());
             if self.shard.holds(&question.id) {
                 self.len += 1;
-                self.clustered |= question.cluster.is_some();
-                self.weighted |= question.weight != 1.0;
-                self.asserts |= !question.assertions.is_empty();
                 let costs = question.assertions.iter().map(|part| part.assertion.cost());
                 self.scoring = costs.fold(self.scoring, Add::add);
-                question.assertions.iter().for_each(|part| self.needs |= part.assertion.needs());
             }
         }
-        if !any {
+        if self.total == 0 {
             let why = "it has no question, and nothing asked is no pass; add one";
             return Err(InvalidDataset::new(&self.name, None, Flaw::new("", why)));
         }
@@ -220,19 +223,25 @@ impl Dataset {
         self.len == 0
     }
 
-    /// Whether questions of its share belong together.
+    /// How many questions all shares hold together.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether questions belong together, those of other shares included.
     #[must_use]
     pub const fn is_clustered(&self) -> bool {
         self.clustered
     }
 
-    /// Whether some questions of its share count more than others.
+    /// Whether some questions count more than others, those of other shares included.
     #[must_use]
     pub const fn is_weighted(&self) -> bool {
         self.weighted
     }
 
-    /// Whether the questions of its share are independent of each other and count alike.
+    /// Whether the questions of all shares are independent of each other and count alike.
     pub(crate) const fn is_plain(&self) -> bool {
         !self.clustered && !self.weighted
     }
@@ -242,12 +251,12 @@ impl Dataset {
         self.scoring
     }
 
-    /// What scoring takes beside answers, by what the questions of its share say themselves.
+    /// What scoring takes beside answers, by what the questions of all shares say themselves.
     pub(crate) const fn needs(&self) -> Needs {
         self.needs
     }
 
-    /// Whether a question of its share says itself what a good answer is.
+    /// Whether a question of any share says itself what a good answer is.
     pub(crate) const fn asserts(&self) -> bool {
         self.asserts
     }
@@ -257,9 +266,10 @@ impl Dataset {
         Self { scoring: Cost::default(), needs: Needs::default(), asserts: false, asks_only: true, ..self }
     }
 
-    /// Reads each question of its share, until `flaw` finds one; blocking.
+    /// Reads each question, those of other shares included, until `flaw` finds one; blocking.
     pub(crate) fn each(&self, flaw: impl Fn(&Question) -> Option<String>) -> Result<(), InvalidDataset> {
-        let mut questions = self.questions()?;
+        let whole = Self { shard: Shard::ALL, ..self.clone() };
+        let mut questions = whole.questions()?;
         while let Some(question) = questions.next() {
             if let Some(why) = flaw(&question?) {
                 return Err(questions.invalid(Flaw::new("", why)));

@@ -10,7 +10,7 @@ use crate::{AgentError, Shortage, dataset::InvalidDataset, drift::InvalidTable, 
 #[non_exhaustive]
 pub enum Error {
     /// No question of the check was answered. What to do is in the source.
-    #[error("check `{check}` got no answer to any of its questions")]
+    #[error("{}", Error::no_answer(.check))]
     Agent {
         /// The check.
         check: String,
@@ -84,6 +84,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// What [`Agent`](Self::Agent) says itself.
+    pub(crate) fn no_answer(check: &str) -> String {
+        format!("check `{check}` got no answer to any of its questions")
+    }
+
     /// Whether the same check may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -114,6 +114,16 @@ impl Finding {
             Some(Error::OutOfBudget { shortage, .. }) => Reason::Budget(shortage.clone()),
             _ => Reason::infra(error),
         };
+        Self::not_made(check, reason)
+    }
+
+    /// Of a check whose agent gave no answer at all, for this reason: in the words of [`Error::Agent`].
+    pub(crate) fn unanswered(check: &str, why: &Reason) -> Self {
+        let what = format!("{}: {why}", Error::no_answer(check));
+        Self::not_made(check, Reason::Infra { what: excerpt(&what, Reason::LONGEST) })
+    }
+
+    fn not_made(check: &str, reason: Reason) -> Self {
         Self::new(check, Verdict::Inconclusive(reason), "the check could not be made")
     }
 }

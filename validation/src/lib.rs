@@ -142,7 +142,7 @@ pub use crate::{
     finding::{Case, Finding, Outcome},
     gate::{Gate, Rule, Sequence, Tally},
     issue::{Issue, Severity, Standing},
-    record::{Keep, Record, RecordError},
+    record::{Gaps, Keep, Record, RecordError},
     report::{Projection, Report, ReportVersion},
     run::{Event, Run, Unanswered},
     statistics::{Proportion, lower_rank, sample_rank, trials_needed, upper_rank},

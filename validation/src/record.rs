@@ -47,6 +47,25 @@ pub enum Keep {
     Whole,
 }
 
+/// What a record lacks that a run which goes on from it asks again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gaps {
+    /// Trials of which nothing is known: the agent gave no answer, or what scores it was not to be had.
+    pub lost: u64,
+    /// Checks of datasets that did not ask everything, by their names: there was too little time or budget, or no use
+    /// in it.
+    pub unasked: Vec<String>,
+}
+
+impl Gaps {
+    /// Whether nothing is lacking.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lost == 0 && self.unasked.is_empty()
+    }
+}
+
 /// Why trials cannot be recorded, or a record not be gone on with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -102,6 +121,15 @@ impl Record {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it lacks, once the run is over that writes it; blocking. Of a check that was not begun it does not know.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if it cannot be read, or if a run still writes to it.
+    pub fn gaps(&self) -> Result<Gaps, RecordError> {
+        Share::read(self).map(|share| share.gaps())
     }
 
     /// This record, with so much of each reply.

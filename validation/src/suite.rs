@@ -16,8 +16,8 @@ pub use self::{invalid::InvalidSuite, merge::MergeError, sources::Sources};
 use crate::{
     Cost, Error, Event, Finding, Reason, RecordError, Report, ReportVersion, Run, Shortage, Subject,
     Validator, Verdict,
-    checks::{Cases, Smoke},
-    dataset::Shard,
+    checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke},
+    dataset::{Dataset, Shard},
     record::Header,
 };
 
@@ -72,7 +72,7 @@ impl Suite {
     }
 
     /// What stands against running this suite as it is: two checks of one name, a waiver for a check that there is
-    /// not, or a dataset of another share. A suite that was read from a file has no such flaw.
+    /// not, or a dataset of another share than its check asks. A suite that was read from a file has no such flaw.
     #[must_use]
     pub fn flaw(&self) -> Option<InvalidSuite> {
         let known: Vec<_> = self.checks().collect();
@@ -90,13 +90,23 @@ impl Suite {
             Some(InvalidSuite::unknown(format!("allow_inconclusive[{i}]"), "check", name, &known))
         };
         let share = || {
-            let of = self.validators.iter().map(|validator| dataset_check(validator.as_ref()));
-            let (i, found) = of.enumerate().find_map(|(i, cases)| {
-                let found = cases?.dataset.shard();
-                (found != self.shard).then_some((i, found))
-            })?;
-            let why =
-                format!("is share {found}, and the suite is share {}; read it as that share", self.shard);
+            let why = |validator: &dyn Validator| match (dataset_check(validator), dataset_of(validator)) {
+                (Some(cases), _) => {
+                    let (found, wanted) = (cases.dataset.shard(), self.shard);
+                    (found != wanted).then(|| {
+                        format!("is share {found}, and the suite is share {wanted}; read it as that share")
+                    })
+                }
+                (None, Some(dataset)) => {
+                    let found = dataset.shard();
+                    (found != Shard::ALL).then(|| {
+                        format!("is share {found}, and one share makes a check of this kind for all; read it whole")
+                    })
+                }
+                (None, None) => None,
+            };
+            let of = self.validators.iter().map(|validator| why(validator.as_ref()));
+            let (i, why) = of.enumerate().find_map(|(i, why)| Some((i, why?)))?;
             Some(InvalidSuite::new(format!("checks[{i}].dataset"), why))
         };
         twice.or_else(waiver).or_else(share)
@@ -252,6 +262,17 @@ impl Suite {
 /// The check, if it asks the questions of a dataset, of which each share has its own.
 fn dataset_check(validator: &dyn Validator) -> Option<&Cases> {
     (validator as &dyn Any).downcast_ref()
+}
+
+/// The dataset that the check asks, if it is of a kind that one share makes for all.
+fn dataset_of(validator: &dyn Validator) -> Option<&Dataset> {
+    let check = validator as &dyn Any;
+    let compared = check.downcast_ref::<Compare>().map(|check| &check.dataset);
+    let preferred = || check.downcast_ref::<Preference>().map(|check| &check.dataset);
+    let calibrated = || check.downcast_ref::<Calibration>()?.dataset.as_ref();
+    let declined = || check.downcast_ref::<OverRefusal>()?.dataset.as_ref();
+    let attacked = || check.downcast_ref::<Safety>()?.dataset.as_ref();
+    compared.or_else(preferred).or_else(calibrated).or_else(declined).or_else(attacked)
 }
 
 /// Has the record say what the run took, and waits for the disk.

@@ -123,12 +123,15 @@ impl Verdict {
 }
 
 impl Reason {
+    /// Most characters of what an error says.
+    pub(crate) const LONGEST: usize = 500;
+
     /// An error with everything below it, in one line.
     #[must_use]
     pub fn infra(error: &(dyn StdError + 'static)) -> Self {
         let chain: Vec<_> =
             iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
-        Self::Infra { what: excerpt(&chain.join(": "), 500) }
+        Self::Infra { what: excerpt(&chain.join(": "), Self::LONGEST) }
     }
 }
 

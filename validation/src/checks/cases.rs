@@ -102,7 +102,7 @@ impl Cases {
         }
     }
 
-    /// Reads all questions and says of the first whose answers could never be scored why not; blocking.
+    /// Reads all questions, those of other shares included, and says of the first whose answers could never be scored why not; blocking.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Cases {
             () if self.dataset.is_clustered() => "questions in clusters",
             () if self.dataset.is_weighted() => "questions of different weights",
             // Of a single question repeats are all the trials there are.
-            () if self.repeats > 1 && self.dataset.len() > 1 => "questions that are repeated",
+            () if self.repeats > 1 && self.dataset.total() > 1 => "questions that are repeated",
             () => return None,
         };
         Some(format!(

@@ -1,13 +1,13 @@
 //! The records of all shares of one run, read once it is over.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{File, TryLockError},
     path::PathBuf,
 };
 
 use super::{
-    Record, RecordError,
+    Gaps, Record, RecordError,
     line::{Begin, Ended, Header, Past},
     reader::{Old, Reader, key},
 };
@@ -22,6 +22,7 @@ pub(crate) struct Share {
     begun: HashMap<String, Begin>,
     ended: HashMap<String, Ended>,
     past: HashMap<[u8; 16], Past>,
+    unanswered: HashSet<[u8; 16]>,
 }
 
 /// Every share of a run, by its number.
@@ -44,12 +45,12 @@ impl Share {
         let read = Reader::of_past(path).read(&file, |_| Ok(()));
         // As when a record is written: the lock is not to outlive this.
         drop(file.unlock());
-        let Old { header, begun, ended, past, spent, .. } = read?;
+        let Old { header, begun, ended, past, unanswered, spent, .. } = read?;
         let Some(header) = header else {
             let why = "it is empty, as of a run that was killed at once".to_owned();
             return Err(RecordError::Malformed { path: path.clone(), line: 1, why });
         };
-        Ok(Self { path: path.clone(), header, spent, begun, ended, past })
+        Ok(Self { path: path.clone(), header, spent, begun, ended, past, unanswered })
     }
 
     /// How `check` began, if it did.
@@ -65,6 +66,21 @@ impl Share {
     /// What became of a trial, if it was made.
     pub(crate) fn past(&self, check: &str, case: &str, trial: u32) -> Option<&Past> {
         self.past.get(&key(check, case, trial))
+    }
+
+    /// Whether a trial was made to which the agent gave no answer.
+    pub(crate) fn is_unanswered(&self, check: &str, case: &str, trial: u32) -> bool {
+        self.unanswered.contains(&key(check, case, trial))
+    }
+
+    /// What it lacks.
+    pub(super) fn gaps(&self) -> Gaps {
+        let lost = self.past.values().filter(|past| past.lost).count() as u64;
+        let ended = self.ended.iter();
+        let unasked = ended.filter(|(_, ended)| matches!(ended, Ended::Asked { unasked: Some(_) }));
+        let mut unasked: Vec<_> = unasked.map(|(check, _)| check.clone()).collect();
+        unasked.sort_unstable();
+        Gaps { lost, unasked }
     }
 
     pub(crate) const fn shard(&self) -> Shard {

@@ -11,7 +11,8 @@ use proptest::{collection::vec, prelude::*};
 use tidegate_validation::{
     AgentError, AgentId, Budget, FnAgent, MergeError, Reason, Record, Reply, Report, Rule, Run, Sources,
     Subject, Suite, Verdict,
-    checks::{AnswerCase, Answers, Cases, Integrity},
+    checks::{AnswerCase, Answers, Calibration, Cases, Compare, Integrity, OverRefusal, Preference, Safety},
+    compare::Preferring,
     dataset::{Dataset, Options, Shard},
 };
 
@@ -53,16 +54,44 @@ fn dataset(asked: &[Asked], shard: Shard) -> Dataset {
     Dataset::from_bytes("asked", lines, &Options { shard, ..Options::default() }).unwrap()
 }
 
-/// Right, wrong, cut off before it said anything, or right at times: always the same for the same question. One
-/// question gets no answer at all.
-fn agent(silent: usize) -> FnAgent {
+/// Who gets no answer.
+#[derive(Clone, Copy, Debug)]
+enum Silent {
+    Nobody,
+    One(usize),
+    Every(usize),
+    All,
+    /// As one who has no key: whoever asks stops asking.
+    Locked,
+}
+
+fn silent() -> impl Strategy<Value = Silent> {
+    prop_oneof![
+        3 => Just(Silent::Nobody),
+        3 => (0..60_usize).prop_map(Silent::One),
+        2 => (1..4_usize).prop_map(Silent::Every),
+        1 => Just(Silent::All),
+        1 => Just(Silent::Locked),
+    ]
+}
+
+/// Right, wrong, cut off before it said anything, or right at times: always the same for the same question. Some get no
+/// answer at all.
+fn agent(silent: Silent) -> FnAgent {
     FnAgent::new("model", move |request| {
         let prompt = request.prompt().to_owned();
         async move {
             let (number, answer) = prompt.split_once('/').unwrap_or((&prompt, "0"));
-            if number.parse() == Ok(silent) {
-                let agent = AgentId::new("model");
-                return Err(AgentError::Unavailable { agent, why: "busy".into(), attempts: 1, source: None });
+            let asked: usize = number.parse().unwrap();
+            let (is_silent, status) = match silent {
+                Silent::Nobody => (false, 400),
+                Silent::One(number) => (number == asked, 400),
+                Silent::Every(step) => (asked.is_multiple_of(step), 400),
+                Silent::All => (true, 400),
+                Silent::Locked => (true, 401),
+            };
+            if is_silent {
+                return Err(AgentError::Refused { agent: AgentId::new("model"), status, why: "no".into() });
             }
             let reply = match answer {
                 "0" => Reply::text(number),
@@ -86,15 +115,30 @@ struct Terms {
     rule: Rule,
 }
 
-fn suite(asked: &[Asked], terms: Terms, shard: Shard) -> Suite {
-    let Terms { repeats, floor, rule } = terms;
+fn terms() -> impl Strategy<Value = Terms> {
+    let rule = |floor: f64| {
+        let sequential = (0.1..0.9_f64, 1..40_u64).prop_map(move |(above, most)| {
+            let good = floor + (1.0 - floor) * above;
+            Rule::Sequential { good, beta: 0.05, most }
+        });
+        prop_oneof![2 => Just(Rule::Bound), 1 => Just(Rule::Point), 2 => sequential]
+    };
+    (1..3_u32, 0.05..0.95_f64).prop_flat_map(move |(repeats, floor)| {
+        rule(floor).prop_map(move |rule| Terms { repeats, floor, rule })
+    })
+}
+
+fn suite(asked: &[Asked], terms: &[Terms], shard: Shard) -> Suite {
     let case = |n: usize| AnswerCase { input: format!("{n}/0"), target: n.to_string() };
     let answers = Answers { cases: (1_000..1_003).map(case).collect(), ..Answers::default() };
-    Suite::new("s")
-        .with(Integrity::default())
-        .with(Cases { repeats, floor, rule, ..Cases::new(dataset(asked, shard)) })
-        .with(answers)
-        .shard(shard)
+    let checks = terms.iter().enumerate().map(|(i, Terms { repeats, floor, rule })| Cases {
+        name: format!("cases {i}"),
+        repeats: *repeats,
+        floor: *floor,
+        rule: *rule,
+        ..Cases::new(dataset(asked, shard))
+    });
+    checks.fold(Suite::new("s").with(Integrity::default()), Suite::with).with(answers).shard(shard)
 }
 
 /// The records of `count` runs, one a share.
@@ -119,36 +163,100 @@ async fn merged(suite: &Suite, records: &[Record]) -> Result<Report, MergeError>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whatever is asked and however it is spread: the report is that of one run, to the last bit.
+    /// Whatever is asked, by what rules and however it is spread: the report is that of one run, to the last bit.
     #[test]
     fn shares_are_merged_into_the_report_of_one_run(
-        asked in vec(asked(), 1..60),
+        asked in prop_oneof![1 => vec(asked(), 1..5), 3 => vec(asked(), 1..60)],
         count in 1..7_u32,
-        repeats in 1..3_u32,
-        floor in 0.05..0.95_f64,
-        point in any::<bool>(),
-        silent in 0..80_usize,
+        terms in vec(terms(), 1..3),
+        silent in silent(),
         turn in 0..7_usize,
     ) {
-        // Where nobody answers at all, a run alone says so in other words.
-        let silent = if asked.len() > 1 { silent } else { usize::MAX };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let terms = Terms { repeats, floor, rule: if point { Rule::Point } else { Rule::Bound } };
-        let whole = suite(&asked, terms, Shard::ALL);
+        let whole = suite(&asked, &terms, Shard::ALL);
         let (single, merged) = runtime.block_on(async {
             let agent = agent(silent);
             let single = report(&whole, &agent, &Run::new(7)).await;
-            let part = |shard| suite(&asked, terms, shard);
+            let part = |shard| suite(&asked, &terms, shard);
             let mut records = spread(directory.path(), count, part, &agent, &Run::new(7)).await;
             let turn = turn % records.len();
             records.rotate_left(turn);
             (single, merged(&whole, &records).await)
         });
-        prop_assert_eq!(merged.unwrap(), single);
+        let merged = merged.unwrap();
+        prop_assert_eq!(&merged.findings, &single.findings);
+        // Shares do not know when the others have decided, or that the agent is not to be had.
+        let stops = terms.iter().any(|terms| matches!(terms.rule, Rule::Sequential { .. }));
+        if !stops && !matches!(silent, Silent::Locked) {
+            prop_assert_eq!(merged, single);
+        }
     }
+}
+
+/// Each share holds one question at most, and as a whole they are several that are repeated: no trials for a sequence.
+#[tokio::test]
+async fn a_share_is_refused_for_what_the_whole_is_refused_for() {
+    let of = |shard| {
+        let rule = Rule::Sequential { good: 0.9, beta: 0.05, most: 100 };
+        Suite::new("s").with(Cases { repeats: 20, rule, ..check(numbers_of(2, shard)) }).shard(shard)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let count = (2..).find(|&count| of_share_of(0, count) != of_share_of(1, count)).unwrap();
+    let agent = counting(&Arc::default());
+    let records = spread(directory.path(), count, of, &agent, &Run::new(7)).await;
+    let single = report(&of(Shard::ALL), &agent, &Run::new(7)).await;
+    assert!(single.to_string().contains("questions that are repeated"), "{single}");
+    assert_eq!(merged(&of(Shard::ALL), &records).await.unwrap().findings, single.findings);
+}
+
+/// The share of the case of this number.
+fn of_share_of(number: usize, count: u32) -> u32 {
+    let holds = |i: &u32| Shard::new(*i, count).unwrap().holds(&format!("case-{number}"));
+    (0..count).find(holds).unwrap()
+}
+
+/// An agent that answers nobody is no model whose answers are not known: the whole says so as a run does.
+#[tokio::test]
+async fn trials_that_were_lost_are_not_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let dead = FnAgent::new("dead", |_| async {
+        Err(AgentError::Refused { agent: AgentId::new("dead"), status: 400, why: "no".into() })
+    });
+    let records = spread(directory.path(), 3, simple, &dead, &Run::new(7)).await;
+    let merged = merged(&simple(Shard::ALL), &records).await.unwrap();
+    assert_eq!(merged.findings[0].claim, "the check could not be made", "{merged}");
+    assert_eq!(merged.findings, report(&simple(Shard::ALL), &dead, &Run::new(7)).await.findings);
+}
+
+/// What a record lacks is what a run that goes on asks again, whatever the check says without it.
+#[tokio::test]
+async fn a_record_knows_what_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = || Record::at(directory.path().join("record.jsonl"));
+    let partly = FnAgent::new("counting", |request| async move {
+        match request.prompt() {
+            "5" | "6" => {
+                Err(AgentError::Refused { agent: AgentId::new("counting"), status: 400, why: "no".into() })
+            }
+            prompt => Ok(answer(prompt)),
+        }
+    });
+    let whole = simple(Shard::ALL);
+    let first = report(&whole, &partly, &Run::new(7).record(record())).await;
+    assert!(first.accepted(), "enough are right without them: {first}");
+    let gaps = record().gaps().unwrap();
+    assert_eq!((gaps.lost, gaps.unasked.as_slice(), gaps.is_empty()), (2, &[][..], false));
+    drop(report(&whole, &counting(&Arc::default()), &Run::new(7).record(record())).await);
+    assert!(record().gaps().unwrap().is_empty());
+
+    let other = || Record::at(directory.path().join("other.jsonl"));
+    let run = Run::new(7).budget(Budget::default().calls(5)).record(other());
+    drop(report(&whole, &counting(&Arc::default()), &run).await);
+    assert_eq!(other().gaps().unwrap().unasked, ["numbers"]);
+    assert!(Record::at(directory.path().join("none")).gaps().is_err());
 }
 
 /// Shares of 40 questions under a directory that lives as long as it is held.
@@ -309,6 +417,31 @@ fn a_dataset_of_another_share_is_a_flaw() {
     let suite = Suite::new("s").with(check(numbers_of(9, Shard::new(1, 2).unwrap())));
     let flaw = suite.flaw().unwrap();
     assert!(flaw.path() == "checks[0].dataset" && flaw.to_string().contains("share 1/2"), "{flaw}");
+}
+
+/// One share makes all other kinds as a whole: half of their questions would be taken for all of them.
+#[test]
+fn a_share_of_a_dataset_is_a_flaw_where_one_share_asks_for_all() {
+    let half = || numbers_of(9, Shard::new(1, 2).unwrap());
+    let prefer = Preferring { rubric: "is shorter".to_owned(), votes: 1 };
+    let suites = [
+        Suite::new("s").with(Compare::new(half())),
+        Suite::new("s").with(Preference::new(half(), prefer)),
+        Suite::new("s").with(Calibration { dataset: Some(half()), ..Calibration::default() }),
+        Suite::new("s").with(OverRefusal { dataset: Some(half()), ..OverRefusal::default() }),
+        Suite::new("s").with(Safety { dataset: Some(half()), ..Safety::default() }),
+    ];
+    for suite in suites {
+        for suite in [suite.clone(), suite.shard(Shard::new(1, 2).unwrap())] {
+            let flaw = suite.flaw().unwrap();
+            assert!(
+                flaw.path() == "checks[0].dataset" && flaw.to_string().contains("read it whole"),
+                "{flaw}"
+            );
+        }
+    }
+    let whole = Suite::new("s").with(Compare::new(numbers_of(9, Shard::ALL)));
+    assert_eq!(whole.shard(Shard::new(1, 2).unwrap()).flaw(), None);
 }
 
 /// Whatever is in a file, merging it is an error and no panic.

@@ -1,5 +1,6 @@
 use tidegate_validation::{
     Role,
+    checks::Cases,
     dataset::{Dataset, Format, Options, Question, Shard},
     scorer::Assertion,
 };
@@ -140,4 +141,24 @@ fn a_file_that_changes_is_told() {
     let read: Vec<_> = dataset.questions().unwrap().collect();
     let error = read.last().unwrap().as_ref().unwrap_err().to_string();
     assert!(error.contains("changed since it was opened") && error.contains("data.jsonl"), "{error}");
+}
+
+/// What decides whether a check may be made is the same for each share, or the shares would not make what the whole is.
+#[test]
+fn a_share_knows_what_the_whole_is_like() {
+    let assert = r#""assert": [{"kind": "refusal"}]"#;
+    let lines: String =
+        (0..20).map(|n| format!("{{\"id\": \"{n}\", \"input\": \"{n}\", {assert}}}\n")).collect();
+    let odd = r#"{"id": "odd", "input": "?", "weight": 2.0, "cluster": "c"}"#;
+    let read = |shard| {
+        Dataset::from_bytes("lines", format!("{lines}{odd}"), &Options { shard, ..Options::default() })
+            .unwrap()
+    };
+    let shares: Vec<_> = (0..4).map(|i| read(Shard::new(i, 4).unwrap())).collect();
+    assert_eq!(shares.iter().map(Dataset::len).sum::<u64>(), 21);
+    for share in &shares {
+        assert_eq!((share.total(), share.is_clustered(), share.is_weighted()), (21, true, true));
+        // A question of one of them says nothing of a good answer.
+        assert!(Cases::new(share.clone()).fit().is_err(), "{}", share.shard());
+    }
 }

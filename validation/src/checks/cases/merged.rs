@@ -5,6 +5,7 @@ use futures::StreamExt as _;
 use super::{Cases, Made, feed::Feed, outcome::Outcomes};
 use crate::{
     Error, Finding, MergeError, Reason,
+    dataset::Question,
     record::{Ended, Shares},
 };
 
@@ -20,8 +21,7 @@ impl Cases {
                 Ok(next) => next,
                 Err(error) => return Ok(unmade(&error)),
             };
-            let made = self.recorded(shares, &question.id, trial)?;
-            outcomes.add(&question, made);
+            self.count(&mut outcomes, shares, &question, trial)?;
             if outcomes.decide() {
                 break;
             }
@@ -29,18 +29,32 @@ impl Cases {
         Ok(outcomes.finding(self).unwrap_or_else(|error| unmade(&error)))
     }
 
-    /// What became of a trial according to the record of its share.
-    fn recorded(&self, shares: &Shares, case: &str, trial: u32) -> Result<Made, MergeError> {
+    /// Counts a trial as the record of its share has it.
+    fn count(
+        &self,
+        outcomes: &mut Outcomes,
+        shares: &Shares,
+        question: &Question,
+        trial: u32,
+    ) -> Result<(), MergeError> {
+        let (check, case) = (self.name.as_str(), question.id.as_str());
         let Some(share) = shares.of(case) else {
             return Err(MergeError::Missing { shards: shares.missing().take(1).collect() });
         };
-        match (share.past(&self.name, case, trial), share.ended(&self.name)) {
-            (Some(past), _) => Ok(Made::Known(past.clone())),
-            (None, Some(Ended::Asked { unasked: Some(reason) })) => Ok(Made::NotAsked(match reason {
-                Reason::Budget(shortage) => Some(shortage.clone()),
-                _ => None,
-            })),
-            (None, _) => Err(MergeError::incomplete(share, &self.name)),
+        match (share.past(check, case, trial), share.ended(check)) {
+            (Some(past), _) if share.is_unanswered(check, case, trial) => {
+                outcomes.add_unanswered(question, past.clone());
+            }
+            (Some(past), _) => outcomes.add(question, Made::Known(past.clone())),
+            (None, Some(Ended::Asked { unasked: Some(reason) })) => {
+                let shortage = match reason {
+                    Reason::Budget(shortage) => Some(shortage.clone()),
+                    _ => None,
+                };
+                outcomes.add(question, Made::NotAsked(shortage));
+            }
+            (None, _) => return Err(MergeError::incomplete(share, check)),
         }
+        Ok(())
     }
 }

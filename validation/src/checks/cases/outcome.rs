@@ -39,6 +39,8 @@ pub(super) struct Outcomes {
     /// Trials that were answered, and the last reason why one was not.
     answered: u64,
     lost: Option<AgentError>,
+    /// The same of trials of which there is only a record.
+    unanswered: Option<Reason>,
     short: Option<Shortage>,
 }
 
@@ -56,12 +58,12 @@ impl Outcomes {
             shown: Vec::new(),
             answered: 0,
             lost: None,
+            unanswered: None,
             short: None,
         }
     }
 
     pub(super) fn add(&mut self, question: &Question, made: Made) {
-        self.made += 1;
         let past = match made {
             Made::Known(past) => {
                 self.answered += 1;
@@ -78,6 +80,17 @@ impl Outcomes {
                 past
             }
         };
+        self.count(question, past);
+    }
+
+    /// Adds a trial of a record to which the agent gave no answer.
+    pub(super) fn add_unanswered(&mut self, question: &Question, past: Past) {
+        self.unanswered = past.reason.clone();
+        self.count(question, past);
+    }
+
+    fn count(&mut self, question: &Question, past: Past) {
+        self.made += 1;
         match past.reason {
             Some(reason) if past.outcome == Outcome::Unknown => self.tally.unknown(reason),
             _ => self.tally.count(past.outcome),
@@ -120,10 +133,11 @@ impl Outcomes {
     pub(super) fn finding(mut self, check: &Cases) -> Result<Finding, Error> {
         if self.answered == 0 {
             let check = check.name.clone();
-            match (self.lost.take(), self.short.take()) {
-                (Some(source), _) => return Err(Error::Agent { check, source }),
-                (None, Some(shortage)) => return Err(Error::OutOfBudget { check, shortage }),
-                (None, None) => {}
+            match (self.lost.take(), self.unanswered.take(), self.short.take()) {
+                (Some(source), ..) => return Err(Error::Agent { check, source }),
+                (None, Some(why), _) => return Ok(Finding::unanswered(&check, &why)),
+                (None, None, Some(shortage)) => return Err(Error::OutOfBudget { check, shortage }),
+                (None, None, None) => {}
             }
         }
         let (verdict, evidence) = self.judged(check);
