@@ -18,12 +18,14 @@ use reqwest::{Client, ClientBuilder, redirect::Policy};
 use serde_json::json;
 use tidegate::{
     registry::{Manifest, ModelStore as _, Selector},
-    validation::{Agent as _, OpenAi, Reason, Report, Run, Sources, Subject, Suite, Verdict, dataset::Shard},
+    validation::{
+        Agent as _, Gaps, OpenAi, Reason, Report, Run, Sources, Subject, Suite, Verdict, dataset::Shard,
+    },
 };
 
 use self::{
     instruments::{Asked, Instruments, Limits, Served},
-    place::{Found, Place},
+    place::{Found, Place, Stranded},
     view::{Most, View},
     watched::Watched,
 };
@@ -100,8 +102,8 @@ with --json. `tidegate suite-schema` says what a suite may hold.
 Shards run anywhere, and meet in a bucket or a directory; examples/kubernetes/validate-job.yaml has a Job of them.
 Merged, they give the verdict that one run would have given.
 
-Exit status: 0 accepted, or the share is recorded; 1 a check failed; 3 undecided, or the share is not recorded whole: run
-it again.";
+Exit status: 0 accepted, or the share is recorded; 1 a check failed; 3 undecided, or the share is not recorded whole, as
+where trials were lost: run it again; 4 the record could not be uploaded: it is kept on this machine, and it is said where.";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -120,15 +122,20 @@ impl Validate {
         }
         let model = registry.resolve(&self.selector).await?;
         let manifest = registry.store.manifest(&model).await?;
-        let report = match self.merge.as_slice() {
-            [] => self.report(session, &suite, &registry, &manifest).await?,
+        let Ran { report, gaps, stranded } = match self.merge.as_slice() {
+            [] => self.ask(session, &suite, &registry, &manifest).await?,
             places => {
                 let found = Found::at(places).await?;
-                suite.merge(&manifest, &found.records).await.context("the records cannot be merged")?
+                let merged = suite.merge(&manifest, &found.records).await;
+                Ran::without_record(merged.context("the records cannot be merged")?)
             }
         };
         if let (Some(shard), Some(place)) = (self.shard, &self.record) {
-            return Ok(recorded(shard, place, &report));
+            let mut answer = recorded(shard, place, &report, gaps, stranded.is_some());
+            if let Some(stranded) = stranded {
+                stranded.say(&mut answer);
+            }
+            return Ok(answer);
         }
         let mut answer = answer(&report);
         if self.attest {
@@ -139,17 +146,20 @@ impl Validate {
             say_recorded(&mut answer, recorded.await.map_err(anyhow::Error::from));
         }
         self.formats.write(report.projection(), Some(&self.suite), session.json, None, &mut answer);
+        if let Some(stranded) = stranded {
+            stranded.say(&mut answer);
+        }
         Ok(answer)
     }
 
     /// Asks.
-    async fn report(
+    async fn ask(
         &self,
         session: &Session,
         suite: &Suite,
         registry: &Registry,
         manifest: &Manifest,
-    ) -> Result<Report> {
+    ) -> Result<Ran> {
         let client = client()?;
         // What may go only where it is allowed to must not be led elsewhere.
         let direct = if suite.is_confined() { confined()? } else { client.clone() };
@@ -193,27 +203,74 @@ impl Validate {
         let view = View::new(title, agent.fingerprint().to_string(), most, suite.own_checks());
         let (watched, run) = Watched::new(view, run, session.json);
         let asked = watched.until(suite.run(&subject, &run));
-        match &kept {
-            Some(kept) => kept.until(asked).await,
-            None => Ok(asked.await),
-        }
+        let Some(kept) = kept else { return Ok(Ran::without_record(asked.await)) };
+        let report = kept.until(asked).await;
+        let record = kept.record();
+        let gaps = tokio::task::spawn_blocking(move || record.gaps()).await?;
+        let stranded = kept.finish(&report).await;
+        Ok(Ran { report, gaps: gaps.map(Some).map_err(anyhow::Error::from), stranded })
+    }
+}
+
+/// What was found, and what became of its record.
+struct Ran {
+    report: Report,
+    /// What the record lacks, if there is one.
+    gaps: Result<Option<Gaps>>,
+    stranded: Option<Stranded>,
+}
+
+impl Ran {
+    const fn without_record(report: Report) -> Self {
+        Self { report, gaps: Ok(None), stranded: None }
     }
 }
 
 /// What there is to say of one share: what it shows alone is no verdict.
-fn recorded(shard: Shard, place: &Place, report: &Report) -> Answer {
+fn recorded(
+    shard: Shard,
+    place: &Place,
+    report: &Report,
+    gaps: Result<Option<Gaps>>,
+    stranded: bool,
+) -> Answer {
     // Another try may get answers to these; to others it has none that differ.
     let again = |verdict: &Verdict| {
         matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. } | Reason::Budget(_)))
     };
-    let complete = !report.findings.iter().any(|finding| again(&finding.verdict));
-    let what = if complete { "is recorded" } else { "is not recorded whole; run it again" };
+    let undecided = report.findings.iter().any(|finding| again(&finding.verdict));
+    // Enough trials may decide a share without those that were lost; the whole has a right to all of them.
+    let (lost, unread) = match gaps {
+        Ok(gaps) => (gaps.unwrap_or_default(), None),
+        Err(error) => (Gaps::default(), Some(error)),
+    };
+    let complete = !undecided && lost.is_empty() && unread.is_none();
+    let what = match (stranded, complete) {
+        (true, _) => "was asked, and its record is not where it belongs",
+        (_, true) => "is recorded",
+        _ => "is not recorded whole; run it again",
+    };
     let mut text = format!("share {shard} of {} by suite `{}` {what}: {place}", report.model, report.suite);
     for finding in &report.findings {
         let found = frame::found(&finding.verdict, finding.evidence.last());
         text.push_str(&format!("\n  {}  {}", plain(&finding.check), plain(&found)));
     }
-    let json = json!({ "shard": shard, "record": place.to_string(), "complete": complete, "report": report });
+    if lost.lost > 0 {
+        text.push_str(&format!("\n  without a result, and asked again: {} trials", lost.lost));
+    }
+    if !lost.unasked.is_empty() {
+        text.push_str(&format!("\n  not asked to the end: {}", plain(&lost.unasked.join(", "))));
+    }
+    if let Some(error) = unread {
+        text.push_str(&format!("\n  the record cannot be read: {}", plain(&format!("{error:#}"))));
+    }
+    let json = json!({
+        "shard": shard,
+        "record": place.to_string(),
+        "complete": complete && !stranded,
+        "lost": lost.lost,
+        "report": report,
+    });
     Answer { text, json, status: if complete { Status::Done } else { Status::Inconclusive } }
 }
 

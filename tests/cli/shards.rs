@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, http::HeaderMap, routing::post};
+use axum::{
+    Json, Router,
+    http::{HeaderMap, Method, StatusCode},
+    routing::{any, post},
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -260,6 +264,133 @@ async fn the_job_of_the_examples_runs() {
         let of_pod = arguments.iter().map(|argument| argument.replace("$(JOB_COMPLETION_INDEX)", "2"));
         run(of_pod.collect()).is(0);
         assert_eq!(asked.load(Ordering::Relaxed), before);
+    })
+    .await;
+}
+
+/// A server of a model that says `yes` to everything but `what`, which it refuses.
+async fn agreeing(what: &'static str) -> String {
+    let answer = move |Json(request): Json<Value>| async move {
+        let said = request["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
+        if said == what {
+            return (StatusCode::BAD_REQUEST, Json(json!({ "error": { "message": "too long" } })));
+        }
+        let reply = json!({
+            "choices": [{ "message": { "content": "yes" }, "finish_reason": "stop" }],
+            "usage": { "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12 },
+        });
+        (StatusCode::OK, Json(reply))
+    };
+    listen(Router::new().route("/v1/chat/completions", post(answer))).await + "/v1"
+}
+
+async fn listen(routes: Router) -> String {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}
+
+/// Twenty questions, half of which are to be answered with `yes` at least.
+const YES: &str = "[[checks]]
+kind = \"cases\"
+name = \"yes\"
+dataset = \"yes.jsonl\"
+floor = 0.5
+rule = \"point\"
+assert = [{ kind = \"contains\", value = \"yes\" }]
+";
+
+fn yes() -> Desk {
+    let desk = Desk::published();
+    let lines: String = (0..20).map(|n| format!("{{\"id\": \"{n}\", \"input\": \"{n}\"}}\n")).collect();
+    desk.write("yes.toml", YES.as_bytes());
+    desk.write("yes.jsonl", lines.as_bytes());
+    desk
+}
+
+/// The others decide without it, and yet the share is not what it should be.
+#[tokio::test]
+async fn a_share_that_lost_a_trial_is_not_recorded_whole() {
+    let endpoint = agreeing("7").await;
+    beside(move || {
+        let desk = yes();
+        let ask = |more: &[&str]| {
+            let each = ["validate", "m@1.0.0", "--suite", "yes.toml", "--endpoint", &endpoint, "--shard"];
+            desk.run(&[&each[..], more].concat())
+        };
+        let mut statuses = Vec::new();
+        for share in 0..3 {
+            let (shard, record) = (format!("{share}/3"), format!("{share}.jsonl"));
+            let run = ask(&[&shard, "--record", &record]);
+            let whole = run.out.contains("is recorded:");
+            assert_ne!(whole, run.out.contains("is not recorded whole; run it again"), "{run:?}");
+            assert_ne!(whole, run.out.contains("without a result, and asked again: 1 trial"), "{run:?}");
+            statuses.push(run.status);
+        }
+        let lost = statuses.iter().position(|&status| status == 3).unwrap();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [0, 0, 3]);
+        let json = ask(&[&format!("{lost}/3"), "--record", &format!("{lost}.jsonl"), "--json"]).is(3);
+        let json: Value = serde_json::from_str(&json.out).unwrap();
+        assert_eq!((&json["complete"], &json["lost"]), (&json!(false), &json!(1)), "{json}");
+        assert_eq!(json["report"]["findings"][0]["verdict"], "pass", "{json}");
+    })
+    .await;
+}
+
+/// A store that has nothing, and takes nothing.
+async fn closed() -> String {
+    let answer = |method: Method| async move {
+        match method {
+            Method::PUT => (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>"),
+            _ => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>"),
+        }
+    };
+    listen(Router::new().fallback(any(answer))).await
+}
+
+/// What was asked is neither lost nor asked again because a store is closed at the end.
+#[tokio::test]
+async fn a_record_that_cannot_be_uploaded_is_kept() {
+    let (endpoint, store) = (agreeing("nothing").await, closed().await);
+    beside(move || {
+        let desk = yes();
+        fs::create_dir_all(desk.path("tmp")).unwrap();
+        let run = |more: &[&str]| {
+            let mut command =
+                desk.command(&[&["validate", "m@1.0.0", "--suite", "yes.toml"][..], more].concat());
+            command.env("TMPDIR", desk.path("tmp"));
+            command.envs(s3::options(&store).into_iter().map(|(name, value)| (name.to_uppercase(), value)));
+            Run::of(&command.output().unwrap())
+        };
+        let url = "s3://models/runs/0.jsonl";
+        let ask = ["--endpoint", &endpoint, "--record", url];
+        let said = run(&ask).is(4);
+        for words in [
+            "by suite `suite`",
+            "the record is not in s3://models/runs/0.jsonl",
+            "it is kept here: ",
+            "upload it with `aws s3 cp '",
+        ] {
+            assert!(said.out.contains(words), "{words:?} is missing: {said:?}");
+        }
+        let json: Value = serde_json::from_str(&run(&[&ask[..], &["--json"]].concat()).is(4).out).unwrap();
+        assert_eq!(
+            (&json["verdict"], &json["recordError"]["kind"]),
+            (&json!("pass"), &json!("refused")),
+            "{json}"
+        );
+        let kept = |what: &str| json["kept"][what].as_str().unwrap().to_owned();
+        let report: Value = serde_json::from_slice(&fs::read(kept("report")).unwrap()).unwrap();
+        assert_eq!(report, json["report"]);
+        assert_eq!(kept("upload"), format!("aws s3 cp '{}' '{url}'", kept("record")));
+        let merged = run(&["--merge", &kept("record"), "--json"]).is(0);
+        assert_eq!(findings(merged, 0), json["report"]["findings"]);
+
+        let share = run(&[&ask[..], &["--shard", "0/1"]].concat()).is(4);
+        assert!(share.out.contains("its record is not where it belongs"), "{share:?}");
+        assert!(share.out.contains("it is kept here: "), "{share:?}");
     })
     .await;
 }

@@ -13,13 +13,16 @@ use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as ObjectPath,
 };
 use reqwest::Url;
+use serde_json::json;
 use tempfile::TempDir;
-use tidegate::validation::Record;
+use tidegate::validation::{Record, Report};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
+    answer::{Answer, Status},
     bucket::Bucket,
     failure::{self, Failure},
+    words::plain,
 };
 
 /// How often a record is copied into its bucket while it grows.
@@ -43,9 +46,20 @@ pub(super) struct Kept {
 #[derive(Debug)]
 struct Copy {
     bucket: Bucket,
+    url: Url,
     store: Box<dyn ObjectStore>,
     object: ObjectPath,
-    _directory: TempDir,
+    directory: TempDir,
+}
+
+/// A record that could not be copied into its bucket at the end of its run, kept on this machine with what it shows.
+#[derive(Debug)]
+pub(super) struct Stranded {
+    error: anyhow::Error,
+    url: Url,
+    record: PathBuf,
+    /// Beside the record, unless it could not be written.
+    report: Result<PathBuf>,
 }
 
 /// Records that are read, as files.
@@ -71,7 +85,7 @@ impl Place {
             Ok(()) | Err(Lost::Store(StoreError::NotFound { .. })) => {}
             Err(lost) => return Err(lost.told(&bucket)),
         }
-        Ok(Kept { path, copy: Some(Copy { bucket, store, object, _directory: directory }) })
+        Ok(Kept { path, copy: Some(Copy { bucket, url, store, object, directory }) })
     }
 }
 
@@ -80,16 +94,72 @@ impl Kept {
         Record::at(&self.path)
     }
 
-    /// What comes of `work`, with the record copied now and then, and once more when it is done: so a machine that is
-    /// lost loses no more than a few seconds.
-    pub(super) async fn until<T>(&self, work: impl Future<Output = T>) -> Result<T> {
-        let Some(copy) = &self.copy else { return Ok(work.await) };
-        let done = tokio::select! {
+    /// What comes of `work`, with the record copied now and then, so that a machine that is lost loses no more than a
+    /// few seconds.
+    pub(super) async fn until<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(copy) = &self.copy else { return work.await };
+        tokio::select! {
             done = work => done,
             () = copy.keep(&self.path) => unreachable!("it copies for as long as it is let"),
-        };
-        copy.put(&self.path).await?;
-        Ok(done)
+        }
+    }
+
+    /// Copies the record once more, now that the run is over. What it took hours to find is not thrown away if that
+    /// fails: the record stays on this machine, and `report` with it.
+    pub(super) async fn finish(self, report: &Report) -> Option<Stranded> {
+        let copy = self.copy?;
+        let error = copy.put(&self.path).await.err()?;
+        let directory = copy.directory.keep();
+        let path = directory.join("report.json");
+        let written = serde_json::to_vec_pretty(report).map_err(anyhow::Error::from);
+        let written = written.and_then(|text| Ok(std::fs::write(&path, text)?));
+        Some(Stranded { error, url: copy.url, record: self.path, report: written.map(|()| path) })
+    }
+}
+
+impl Stranded {
+    /// Says where the record is, and how to get it where it belongs; what was found is answered all the same.
+    pub(super) fn say(&self, answer: &mut Answer) {
+        let shown = |path: &Path| plain(&path.display().to_string());
+        let mut lines = vec![format!(
+            "the record is not in {}: {}",
+            plain(self.url.as_str()),
+            plain(&format!("{:#}", self.error))
+        )];
+        lines.push(format!("  it is kept here: {}", shown(&self.record)));
+        lines.push(match &self.report {
+            Ok(report) => format!("  with the report: {}", shown(report)),
+            Err(error) => {
+                format!("  the report could not be kept beside it: {}", plain(&format!("{error:#}")))
+            }
+        });
+        lines.push(format!("  upload it with `{}`; --merge takes the file as well", plain(&self.command())));
+        answer.text.push_str(&format!("\n{}", lines.join("\n")));
+        let (_, problem) = failure::describe(&self.error);
+        answer.json["recordError"] = problem;
+        answer.json["kept"] = json!({
+            "record": self.record,
+            "report": self.report.as_ref().ok(),
+            "upload": self.command(),
+        });
+        // Whatever the checks say: what was asked for is not there.
+        answer.status = Status::Unavailable;
+    }
+
+    /// How the store's own program uploads it.
+    fn command(&self) -> String {
+        let (file, url) = (self.record.display(), &self.url);
+        match url.scheme() {
+            "gs" => format!("gcloud storage cp '{file}' '{url}'"),
+            "az" => {
+                let (container, name) =
+                    (url.host_str().unwrap_or_default(), url.path().trim_start_matches('/'));
+                format!(
+                    "az storage blob upload --overwrite --container-name '{container}' --name '{name}' --file '{file}'"
+                )
+            }
+            _ => format!("aws s3 cp '{file}' '{url}'"),
+        }
     }
 }
 
