@@ -1,6 +1,9 @@
 //! Checks whose answers a judge scores.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::json;
 use tidegate_validation::{
@@ -146,6 +149,30 @@ async fn the_share_of_clusters_is_not_rounded_up_before_it_is_corrected() {
     let corrected = &report.findings[0].evidence[1];
     assert!((corrected.estimate - (2.0 / 3.0 - 0.02) / 0.88).abs() < 1e-12, "{corrected}");
     assert_eq!(report.findings[0].verdict, Verdict::Fail, "{report}");
+}
+
+/// A miss within one of 59 clusters makes hardly any variance, so that 590 trials seem worth 572 that are independent; but
+/// what was not seen in 59 questions may be there all the same, whoever judges.
+///
+/// Lang and Reiczigel's bounds at 95 %, worked out in Python from their formula: 0.966240 for 59 hits of 59, and 0.988104 for
+/// the share with its effective number of trials alone.
+#[tokio::test]
+async fn a_corrected_rate_is_known_no_better_than_by_as_many_clusters() {
+    let lines: String = (0..59).map(|n| format!("{{\"id\": \"{n}\", \"input\": \"{n}\"}}\n")).collect();
+    let dataset = Dataset::from_bytes("lines", lines, &Options::default()).unwrap();
+    let missed = Arc::new(AtomicBool::new(false));
+    let judge = FnAgent::new("judge", move |request| {
+        let once = request.messages[1].content.contains("\n7\n") && !missed.swap(true, Ordering::Relaxed);
+        let word = if once { "fail" } else { "pass" };
+        async move { Ok(Reply::text(json!({"reasoning": "so it is", "verdict": word}).to_string())) }
+    });
+    let cases = Cases { dataset, repeats: 10, floor: 0.975, ..cases(calibration(500, 0.98, 0.98)) };
+    let run = Run::new(7).judge(Judge::new(judge));
+    let report = report(&Suite::new("s").with(cases), &echo(), &run).await;
+    let corrected = &report.findings[0].evidence[1];
+    assert!((corrected.lower.unwrap() - 0.966_240).abs() < 1e-6, "{corrected}");
+    assert_eq!((corrected.upper, corrected.n), (Some(1.0), 590));
+    assert!(matches!(report.findings[0].verdict, Verdict::Inconclusive(Reason::TooFew { .. })), "{report}");
 }
 
 #[tokio::test]

@@ -44,7 +44,13 @@ impl Cases {
         let (gate, confidence) = (self.gate(), self.confidence);
         let corrected = |found: Option<WeightedShare>| {
             let found = found?;
-            calibration.corrected_share(found.share, found.effective, confidence)
+            let bounds = |share, trials| calibration.corrected_share(share, trials, confidence);
+            let (rate, (lower, upper)) = bounds(found.share, found.effective)?;
+            // As those of `WeightedShare`: no nearer than what clusters would show that are all hit, or all missed. A
+            // miss or two within clusters make little variance, and say nothing of clusters that were not seen.
+            let (_, (highest, _)) = bounds(1.0, found.kish)?;
+            let (_, (_, lowest)) = bounds(0.0, found.kish)?;
+            Some((rate, (lower.min(highest), upper.max(lowest))))
         };
         let decide = |found| {
             let (rate, (lower, upper)) = corrected(found)?;
