@@ -3,6 +3,7 @@
 mod compare;
 mod document;
 mod invalid;
+mod kind;
 mod merge;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;

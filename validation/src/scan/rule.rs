@@ -1,25 +1,15 @@
 //! What the scanner looks for.
 
+mod archives;
 mod formats;
+mod pickles;
+mod severity;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// How bad a finding is. Ordered: the worse, the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(clippy::exhaustive_enums, reason = "verdicts depend on there being no other")]
-pub enum Severity {
-    /// Worth knowing; the file passes.
-    Low,
-    /// Not clean: damaged, cut short, or made so that readers disagree. The verdict is inconclusive.
-    Medium,
-    /// Loading the file may run code that nobody reviewed. The file fails.
-    High,
-    /// Loading the file runs code of the file's author. The file fails.
-    Critical,
-}
+pub use self::severity::Severity;
 
 /// What a finding is about. [`id`](Self::id) is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,19 +91,6 @@ pub enum Rule {
     ZipDisagreement,
     /// Two members of a zip have one name.
     ZipDuplicate,
-}
-
-impl Severity {
-    /// `critical`, `high`, `medium` or `low`.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
 }
 
 /// What is said about a rule.
@@ -199,192 +176,46 @@ impl Rule {
     }
 
     const fn about(self) -> About {
-        use Severity::{Critical, High, Low, Medium};
-        let (id, severity, description, remedy, cves): (_, _, _, _, &[&str]) = match self {
-            Self::Encrypted => (
-                "encrypted",
-                Medium,
-                "a member is encrypted, so nobody can say what it holds",
-                "unpack it with its password and scan what comes out",
-                &[],
-            ),
-            Self::HiddenBytes => (
-                "hidden-bytes",
-                Medium,
-                "bytes of the archive belong to no member that it lists",
-                "ask what they are; have it packed again",
-                &[],
-            ),
-            Self::LimitReached => (
-                "limit-reached",
-                Medium,
-                "a limit of the scanner ended the walk before the end of the content",
-                "if the file is meant to be this large or nested, raise the limit that the finding names",
-                &[],
-            ),
-            Self::LinkEscapes => (
-                "link-escapes",
-                High,
-                "a link leads out of the directory that the archive is unpacked into",
-                "do not unpack the archive; have it packed again without links",
-                &["CVE-2007-4559"],
-            ),
-            Self::Malformed => (
-                "malformed",
-                Medium,
-                "the content is damaged or cut short, so that what follows was not read",
-                "fetch the file again and compare its digest; if it is whole, have it saved again",
-                &[],
-            ),
-            Self::PathTraversal => (
-                "path-traversal",
-                High,
-                "a member's name leads out of the directory that the archive is unpacked into",
-                "do not unpack the archive; have it packed again with plain relative names",
-                &["CVE-2007-4559"],
-            ),
-            Self::PickleCallOfResult => (
-                "pickle-call-of-result",
-                High,
-                "the pickle calls something that is no import but the result of an earlier call",
-                "do not load it; no pickler writes this",
-                &[],
-            ),
-            Self::PickleDangerousImport => (
-                "pickle-dangerous-import",
-                Critical,
-                "the pickle imports something that runs commands or code, or reaches the system",
-                "do not load it; ask its author for safetensors or another format without code",
-                &["CVE-2025-32434", "CVE-2025-1716", "CVE-2019-6446", "CVE-2020-13092"],
-            ),
-            Self::PickleExtension => (
-                "pickle-extension",
-                High,
-                "the pickle names an object by a number of the loading program's copyreg registry",
-                "do not load it; have it saved without copyreg extensions",
-                &[],
-            ),
-            Self::PickleExceptedImport => (
-                "pickle-excepted-import",
-                Low,
-                "the pickle imports something that is on no reviewed list and was excepted by name",
-                "nothing; the reason is in the finding",
-                &[],
-            ),
-            Self::PickleFraming => (
-                "pickle-framing",
-                High,
-                "frames end inside an opcode, so that readers of files and of bytes run different code",
-                "do not load it; no pickler writes this",
-                &[],
-            ),
-            Self::PickleNested => (
-                "pickle-nested",
-                Low,
-                "a string of the pickle holds a pickle; it was scanned like one",
-                "nothing, if nothing worse was found in it",
-                &[],
-            ),
-            Self::PickleOutOfBand => (
-                "pickle-out-of-band",
-                Low,
-                "the pickle takes objects or buffers that the loading program supplies",
-                "nothing; plain `pickle.load` refuses it",
-                &[],
-            ),
-            Self::PickleProtocol => (
-                "pickle-protocol",
-                Medium,
-                "the protocol is declared twice, late, or is one that does not exist",
-                "have it saved again; no pickler writes this",
-                &[],
-            ),
-            Self::PickleSeveral => (
-                "pickle-several",
-                Low,
-                "there are several pickles, one after the other; all were scanned",
-                "nothing, if nothing worse was found in them",
-                &[],
-            ),
-            Self::PickleStateOnImport => (
-                "pickle-state-on-import",
-                High,
-                "the pickle sets attributes of something imported, which changes the loading program",
-                "do not load it; no pickler writes this",
-                &[],
-            ),
-            Self::PickleTrailing => (
-                "pickle-trailing-bytes",
-                Medium,
-                "bytes follow the pickle that are none",
-                "ask what they are; have the file saved again without them",
-                &[],
-            ),
-            Self::PickleUnknownImport => (
-                "pickle-unknown-import",
-                High,
-                "the pickle imports something that is on no reviewed list",
-                "review what it does with arguments of the file's author, then except it by name with the reason",
-                &["CVE-2025-1889", "CVE-2026-24747"],
-            ),
-            Self::PickleUnresolvedImport => (
-                "pickle-unresolved-import",
-                Critical,
-                "the pickle imports something whose name it computes while loading",
-                "do not load it; no pickler writes this",
-                &[],
-            ),
-            Self::TorchScriptOperator => (
-                "torchscript-operator",
-                High,
-                "the code of a TorchScript module uses an operator that reaches files or profiles the program",
-                "read the code before you run it; ask its author for weights alone",
-                &[],
-            ),
-            Self::UnknownCompression => (
-                "unknown-compression",
-                Medium,
-                "a member is compressed in a way that is not supported, so it was not read",
-                "have it packed with deflate or without compression",
-                &[],
-            ),
-            Self::ZipDisagreement => (
-                "zip-disagreement",
-                Medium,
-                "two records of the archive contradict each other, so that readers see different content",
-                "have it packed again; archivers do not write this",
-                &["CVE-2025-1944", "CVE-2025-1945"],
-            ),
-            Self::ZipDuplicate => (
-                "zip-duplicate-name",
-                Medium,
-                "two members have one name, and readers differ in which they take",
-                "have it packed again with each member once",
-                &[],
-            ),
-            Self::ConfigRemoteCode => return formats::CONFIG_REMOTE_CODE,
-            Self::DuplicateKey => return formats::DUPLICATE_KEY,
-            Self::JinjaEscape => return formats::JINJA_ESCAPE,
-            Self::JinjaReflection => return formats::JINJA_REFLECTION,
-            Self::JinjaUnread => return formats::JINJA_UNREAD,
-            Self::KerasCode => return formats::KERAS_CODE,
-            Self::KerasFileAccess => return formats::KERAS_FILE_ACCESS,
-            Self::KerasForeignModule => return formats::KERAS_FOREIGN_MODULE,
-            Self::OnnxCustomOperator => return formats::ONNX_CUSTOM_OPERATOR,
-            Self::OnnxExternalPath => return formats::ONNX_EXTERNAL_PATH,
-            Self::OnnxPythonOperator => return formats::ONNX_PYTHON_OPERATOR,
-            Self::PythonSource => return formats::PYTHON_SOURCE,
-            Self::TensorFlowOperator => return formats::TENSORFLOW_OPERATOR,
-            Self::TensorLayout => return formats::TENSOR_LAYOUT,
-            Self::TensorMetadata => return formats::TENSOR_METADATA,
-        };
-        About { id, severity, description, remedy, cves }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        match self {
+            Self::ConfigRemoteCode => formats::CONFIG_REMOTE_CODE,
+            Self::DuplicateKey => formats::DUPLICATE_KEY,
+            Self::Encrypted => archives::ENCRYPTED,
+            Self::HiddenBytes => archives::HIDDEN_BYTES,
+            Self::JinjaEscape => formats::JINJA_ESCAPE,
+            Self::JinjaReflection => formats::JINJA_REFLECTION,
+            Self::JinjaUnread => formats::JINJA_UNREAD,
+            Self::KerasCode => formats::KERAS_CODE,
+            Self::KerasFileAccess => formats::KERAS_FILE_ACCESS,
+            Self::KerasForeignModule => formats::KERAS_FOREIGN_MODULE,
+            Self::LimitReached => archives::LIMIT_REACHED,
+            Self::LinkEscapes => archives::LINK_ESCAPES,
+            Self::Malformed => archives::MALFORMED,
+            Self::OnnxCustomOperator => formats::ONNX_CUSTOM_OPERATOR,
+            Self::OnnxExternalPath => formats::ONNX_EXTERNAL_PATH,
+            Self::OnnxPythonOperator => formats::ONNX_PYTHON_OPERATOR,
+            Self::PathTraversal => archives::PATH_TRAVERSAL,
+            Self::PickleCallOfResult => pickles::PICKLE_CALL_OF_RESULT,
+            Self::PickleDangerousImport => pickles::PICKLE_DANGEROUS_IMPORT,
+            Self::PickleExceptedImport => pickles::PICKLE_EXCEPTED_IMPORT,
+            Self::PickleExtension => pickles::PICKLE_EXTENSION,
+            Self::PickleFraming => pickles::PICKLE_FRAMING,
+            Self::PickleNested => pickles::PICKLE_NESTED,
+            Self::PickleOutOfBand => pickles::PICKLE_OUT_OF_BAND,
+            Self::PickleProtocol => pickles::PICKLE_PROTOCOL,
+            Self::PickleSeveral => pickles::PICKLE_SEVERAL,
+            Self::PickleStateOnImport => pickles::PICKLE_STATE_ON_IMPORT,
+            Self::PickleTrailing => pickles::PICKLE_TRAILING,
+            Self::PickleUnknownImport => pickles::PICKLE_UNKNOWN_IMPORT,
+            Self::PickleUnresolvedImport => pickles::PICKLE_UNRESOLVED_IMPORT,
+            Self::PythonSource => formats::PYTHON_SOURCE,
+            Self::TensorFlowOperator => formats::TENSORFLOW_OPERATOR,
+            Self::TensorLayout => formats::TENSOR_LAYOUT,
+            Self::TensorMetadata => formats::TENSOR_METADATA,
+            Self::TorchScriptOperator => formats::TORCHSCRIPT_OPERATOR,
+            Self::UnknownCompression => archives::UNKNOWN_COMPRESSION,
+            Self::ZipDisagreement => archives::ZIP_DISAGREEMENT,
+            Self::ZipDuplicate => archives::ZIP_DUPLICATE,
+        }
     }
 }
 

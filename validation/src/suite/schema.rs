@@ -12,11 +12,7 @@ use schemars::{
 use serde_json::{Value, json};
 
 use self::question::Question;
-use super::{
-    Suite,
-    document::{Document, Plain},
-    sources::Named,
-};
+use super::{Suite, document::Document, kind::Plain, sources::Named};
 use crate::{
     checks::{
         Answers, Calibration, Cases, Compare, Consistency, Drift, Integrity, Latency, OverRefusal,

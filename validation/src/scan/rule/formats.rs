@@ -121,3 +121,11 @@ pub(super) const TENSOR_METADATA: About = About {
     remedy: "read it; nothing runs it, unless the program that loads the file does",
     cves: &[],
 };
+
+pub(super) const TORCHSCRIPT_OPERATOR: About = About {
+    id: "torchscript-operator",
+    severity: Severity::High,
+    description: "the code of a TorchScript module uses an operator that reaches files or profiles the program",
+    remedy: "read the code before you run it; ask its author for weights alone",
+    cves: &[],
+};
