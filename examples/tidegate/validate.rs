@@ -256,7 +256,7 @@ fn recorded(
         text.push_str(&format!("\n  {}  {}", plain(&finding.check), plain(&found)));
     }
     if lost.lost > 0 {
-        text.push_str(&format!("\n  without a result, and asked again: {} trials", lost.lost));
+        text.push_str(&format!("\n  trials without a result, which are made again: {}", lost.lost));
     }
     if !lost.unasked.is_empty() {
         text.push_str(&format!("\n  not asked to the end: {}", plain(&lost.unasked.join(", "))));

@@ -325,7 +325,11 @@ async fn a_share_that_lost_a_trial_is_not_recorded_whole() {
             let run = ask(&[&shard, "--record", &record]);
             let whole = run.out.contains("is recorded:");
             assert_ne!(whole, run.out.contains("is not recorded whole; run it again"), "{run:?}");
-            assert_ne!(whole, run.out.contains("without a result, and asked again: 1 trial"), "{run:?}");
+            assert_ne!(
+                whole,
+                run.out.contains("trials without a result, which are made again: 1"),
+                "{run:?}"
+            );
             statuses.push(run.status);
         }
         let lost = statuses.iter().position(|&status| status == 3).unwrap();
