@@ -43,6 +43,7 @@ pub use self::{
 ///   they may be made at the same time.
 /// * **In time.** `respond` returns within [`Call::timeout`], retries included; what does not come
 ///   in time is [`AgentError::TimedOut`].
+/// * **As often as it may.** It asks again only if [`Call::attempts`] lets it.
 /// * **Latency is the model's.** [`Reply::latency`] is measured on tokio's clock, around the attempt
 ///   that succeeded and nothing else.
 /// * **A refusal is a reply.** A model that declines has answered; `Err` means that there is no
@@ -81,6 +82,19 @@ pub struct Call {
     pub trial: u32,
     /// Whether an answer that was given before will do.
     pub freshness: Freshness,
+    /// Whether the agent may ask again where an attempt fails.
+    pub attempts: Attempts,
+}
+
+/// Whether an agent may ask again where an attempt fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Attempts {
+    /// As often as the agent is set to.
+    #[default]
+    AsSet,
+    /// It may not: what is measured is how the first attempt goes, and another one would be load that was not asked for.
+    One,
 }
 
 /// Whether an answer that was given before will do.
@@ -111,7 +125,7 @@ impl Call {
     /// A first call that may take this long.
     #[must_use]
     pub const fn new(timeout: Duration) -> Self {
-        Self { timeout, trial: 0, freshness: Freshness::Any }
+        Self { timeout, trial: 0, freshness: Freshness::Any, attempts: Attempts::AsSet }
     }
 
     /// This call as repetition number `trial`, from 0.
@@ -125,6 +139,13 @@ impl Call {
     #[must_use]
     pub const fn afresh(mut self) -> Self {
         self.freshness = Freshness::New;
+        self
+    }
+
+    /// This call with a single attempt, however often the agent is set to retry.
+    #[must_use]
+    pub const fn once(mut self) -> Self {
+        self.attempts = Attempts::One;
         self
     }
 }

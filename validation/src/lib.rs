@@ -129,8 +129,8 @@ pub use crate::{
 };
 pub use crate::{
     agent::{
-        Agent, AgentError, AgentId, Cached, Call, Experience, FnAgent, Freshness, Limiter, Message, Pace,
-        Permit, RateLimits, Recorder, Replay, Reply, Request, ResponseFormat, Role, TokenLogprob, Tool,
+        Agent, AgentError, AgentId, Attempts, Cached, Call, Experience, FnAgent, Freshness, Limiter, Message,
+        Pace, Permit, RateLimits, Recorder, Replay, Reply, Request, ResponseFormat, Role, TokenLogprob, Tool,
         ToolCall, ToolChoice, Usage,
     },
     asking::Sampling,

@@ -229,9 +229,34 @@ impl Run {
         trial: u32,
         freshness: Freshness,
     ) -> Result<Reply, Unanswered> {
+        self.put(agent, request, |call| Call { freshness, ..call.trial(trial) }).await
+    }
+
+    /// Asks `agent` as [`ask`](Self::ask) does, for a new answer and by a single attempt: what it does not answer at
+    /// first has failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask).
+    pub async fn ask_once(
+        &self,
+        agent: &dyn Agent,
+        request: &Request,
+        trial: u32,
+    ) -> Result<Reply, Unanswered> {
+        self.put(agent, request, |call| call.trial(trial).afresh().once()).await
+    }
+
+    /// Asks `agent` on these terms, for as long as there is time.
+    async fn put(
+        &self,
+        agent: &dyn Agent,
+        request: &Request,
+        terms: impl FnOnce(Call) -> Call + Send,
+    ) -> Result<Reply, Unanswered> {
         let reserved = self.purse.reserve(agent.fingerprint(), request);
         let (reservation, call) = self.call(&agent.fingerprint(), reserved).await?;
-        let call = Call { freshness, ..call.trial(trial) };
+        let call = terms(call);
         let outcome = within(&reservation, agent.respond(request, &call)).await;
         reservation.settle(&outcome);
         outcome.map_err(Unanswered::Lost)
@@ -274,6 +299,11 @@ impl Run {
             return Err(over());
         }
         Ok((reservation, Call::new(self.call_timeout.min(left))))
+    }
+
+    /// Tokens of `text` in a question, as its budget counts them.
+    pub(crate) fn weigh(&self, text: &str) -> u64 {
+        self.purse.budget().weigh(text)
     }
 
     /// What its calls took so far.

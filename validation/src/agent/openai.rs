@@ -155,7 +155,7 @@ impl OpenAi {
         call: &Call,
     ) -> Result<Reply, AgentError> {
         let asked = Asked { body, request, longest_body: self.endpoint.longest_body };
-        let answered = self.endpoint.ask(&asked, call.timeout).await?;
+        let answered = self.endpoint.ask(&asked, call).await?;
         Ok(Reply { latency: answered.latency, retries: answered.retries, ..answered.answer })
     }
 }

@@ -137,8 +137,8 @@ impl Embedder for OpenAiEmbeddings {
             let (batch, more) = rest.split_at(self.next_batch(rest));
             let body = Input { model: &self.model, input: batch, encoding_format: "float" };
             let asked = Asked { body, longest_body: self.endpoint.longest_body };
-            let left = call.timeout.saturating_sub(start.elapsed());
-            embeddings.extend(self.endpoint.ask(&asked, left).await?.answer);
+            let left = Call { timeout: call.timeout.saturating_sub(start.elapsed()), ..*call };
+            embeddings.extend(self.endpoint.ask(&asked, &left).await?.answer);
             rest = more;
         }
         let dimensions = |embedding: &Embedding| embedding.as_slice().len();

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Agent, AgentError, Event, Freshness, Reply, Request, Run, Unanswered};
+use crate::{Agent, AgentError, Event, Reply, Request, Run, Unanswered};
 
 /// What takes requests.
 ///
@@ -13,6 +13,7 @@ use crate::{Agent, AgentError, Event, Freshness, Reply, Request, Run, Unanswered
 /// * **At once.** `send` begins to send when it is first polled, and waits for no other call: what it waits is the
 ///   server's to answer for.
 /// * **Whole.** It returns when the answer is read to its end, or the request has failed.
+/// * **Once.** It makes one attempt: what is tried again is another request than the one that was due.
 /// * **In time.** It ends by itself, after a timeout at the latest.
 /// * **An empty answer is none.** It is an error, as is one that broke off.
 #[async_trait]
@@ -48,7 +49,7 @@ impl Target for Prompts<'_> {
             return Err(Unanswered::Lost(AgentError::Misconfigured { agent, source }));
         };
         let trial = u32::try_from(number / every).unwrap_or(u32::MAX);
-        let asked = self.run.ask(self.agent, &self.requests[at as usize], trial, Freshness::New).await;
+        let asked = self.run.ask_once(self.agent, &self.requests[at as usize], trial).await;
         if !matches!(asked, Err(Unanswered::Short(_))) {
             self.run.note_spent(self.check);
             self.run.tell(Event::Called { check: self.check, spent: self.run.spent() });

@@ -117,7 +117,7 @@ impl Agent for Moderator {
 
     async fn respond(&self, request: &Request, call: &Call) -> Result<Reply, AgentError> {
         let asked = Asked { model: &self.model, input: request.prompt() };
-        let answered = self.endpoint.ask(&asked, call.timeout).await?;
+        let answered = self.endpoint.ask(&asked, call).await?;
         let Opinion { flagged, categories } = answered.answer;
         let mut text = if flagged { FLAGGED } else { "not flagged" }.to_owned();
         let found = categories.into_iter().filter(|(_, found)| *found == Some(true));

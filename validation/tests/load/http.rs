@@ -22,7 +22,7 @@ use futures::{StreamExt as _, stream};
 use reqwest::Client;
 use serde_json::json;
 use tidegate_validation::{
-    OpenAi, Run,
+    Agent, HttpAgent, Limiter, OpenAi, RateLimits, Run, Template,
     load::{Arrivals, Destinations, Measured, Plain, Plan, Target, drive},
 };
 use tokio::{
@@ -185,4 +185,42 @@ async fn several_servers_have_each_their_turn() {
     let plan = plan(Arrivals::Constant, 100.0, 1).in_flight(NonZeroUsize::new(50).unwrap());
     assert_eq!(plainly(&targets, &plan).await.counts.answered, 100);
     assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [50, 50]);
+}
+
+/// Agents that are set to retry, with a limiter as anybody has who shares a key.
+fn stubborn(address: SocketAddr) -> Vec<Box<dyn Agent>> {
+    let limiter = || Limiter::new(RateLimits::default());
+    let chat = OpenAi::new(Client::new(), &format!("http://{address}/v1"), "m").unwrap();
+    let body = Template::new(json!({ "prompt": "{{prompt}}" })).unwrap();
+    let custom = HttpAgent::new(Client::new(), &format!("http://{address}/ask"), body).unwrap();
+    let custom = custom.answer("/choices/0/message/content").unwrap();
+    vec![Box::new(chat.limiter(limiter())), Box::new(custom.limiter(limiter()))]
+}
+
+#[tokio::test]
+async fn the_server_sees_the_rate_and_no_attempt_more() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    // Every second request fails in a way that a patient client tries again at once.
+    let answer = move || {
+        let fails = counted.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        async move {
+            match fails {
+                true => {
+                    let headers = [("retry-after-ms", "1")];
+                    (StatusCode::INTERNAL_SERVER_ERROR, headers, "busy").into_response()
+                }
+                false => axum::Json(json!({"choices": [{"message": {"content": "Hello."}}]})).into_response(),
+            }
+        }
+    };
+    let routes =
+        Router::new().route("/v1/chat/completions", post(answer.clone())).route("/ask", post(answer));
+    for agent in stubborn(serve(routes).await) {
+        asked.store(0, Ordering::Relaxed);
+        let measured = sent(&plan(Arrivals::Constant, 40.0, 1), agent.as_ref(), &Run::new(7)).await;
+        let counts = measured.counts;
+        assert_eq!((counts.due, asked.load(Ordering::Relaxed)), (40, 40), "{agent:?}: {counts:?}");
+        assert_eq!((counts.answered, counts.failed, counts.retries), (20, 20, 0), "{agent:?}: {counts:?}");
+    }
 }

@@ -220,7 +220,7 @@ impl Agent for HttpAgent {
         }
         let asked =
             Asked { agent: self, content: self.template.fill(request), tokens: rough_tokens(request) };
-        let answered = self.endpoint.ask(&asked, call.timeout).await?;
+        let answered = self.endpoint.ask(&asked, call).await?;
         Ok(Reply { latency: answered.latency, retries: answered.retries, ..answered.answer })
     }
 }

@@ -19,7 +19,7 @@ use super::{
     bearer::Bearer,
     retry::{Backoff, asked_wait},
 };
-use crate::{AgentError, AgentId, Experience, Limiter, Permit, budget, excerpt::excerpt};
+use crate::{AgentError, AgentId, Attempts, Call, Experience, Limiter, Permit, budget, excerpt::excerpt};
 
 /// What is said over an [`Endpoint`], and how its answers are read.
 #[async_trait]
@@ -141,15 +141,19 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The answer to `exchange`, however many attempts it takes within `timeout`.
+    /// The answer to `exchange`, however many attempts of those that the call allows it takes within its time.
     pub(crate) async fn ask<E: Exchange>(
         &self,
         exchange: &E,
-        timeout: Duration,
+        call: &Call,
     ) -> Result<Answered<E::Answer>, AgentError> {
         let start = Instant::now();
-        let left = || timeout.saturating_sub(start.elapsed());
-        let mut backoff = Backoff::new(self.retry, self.calls.fetch_add(1, Ordering::Relaxed));
+        let left = || call.timeout.saturating_sub(start.elapsed());
+        let retry = match call.attempts {
+            Attempts::AsSet => self.retry,
+            Attempts::One => Retry { retries: 0, ..self.retry },
+        };
+        let mut backoff = Backoff::new(retry, self.calls.fetch_add(1, Ordering::Relaxed));
         let mut attempts = 0;
         loop {
             let permit = self.permit(exchange.tokens(), left(), attempts).await?;
