@@ -1,6 +1,8 @@
 //! Asking the agent many questions and keeping apart what was answered, what was not, and what was
 //! not asked any more.
 
+mod sizes;
+
 use std::{
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
@@ -12,6 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+pub(crate) use self::sizes::Size;
+use self::sizes::Sizes;
 use crate::{
     AgentError, Case, Error, Event, Freshness, Message, Outcome, Reason, Reply, Request, ResponseFormat,
     Role, Run, Shortage, Subject, Tally, Tool, ToolChoice, Unanswered,
@@ -85,8 +89,10 @@ pub(crate) struct Luck {
     /// Whether a call failed as every other will. An answer to a call that was already under way
     /// changes nothing about that.
     hopeless: AtomicBool,
-    /// What was lacking when an answer was to be scored.
+    /// What was lacking when an answer was to be scored, and is lacking for others.
     unscored: OnceLock<Shortage>,
+    /// How large the answers were that were to be scored.
+    sizes: Mutex<Sizes>,
 }
 
 /// Failures of an agent in a row.
@@ -195,12 +201,26 @@ impl Luck {
         self.streak.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that an answer could not be scored: too little was left for it.
-    pub(crate) fn leave_unscored(&self, shortage: &Shortage) {
-        let _ = self.unscored.set(shortage.clone());
+    /// Notes an answer that is to be scored.
+    pub(crate) fn note_size(&self, size: Size) {
+        self.sizes().push(size);
     }
 
-    /// What was lacking when an answer was to be scored. It is lacking for others, too: nothing is ever put back.
+    /// Notes that an answer of this size, which was noted, could not be scored: too little was left for it. That says
+    /// something of others only if those need as much: time and calls are lacking for all, tokens and money for answers
+    /// that are as large.
+    pub(crate) fn leave_unscored(&self, shortage: &Shortage, size: Size) {
+        let own = matches!(shortage, Shortage::Money { .. } | Shortage::Tokens { .. });
+        if !own || self.sizes().is_ordinary(size) {
+            let _ = self.unscored.set(shortage.clone());
+        }
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, Sizes> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was lacking when an answer was to be scored and is lacking for others, too: nothing is ever put back.
     pub(crate) fn unscored(&self) -> Option<&Shortage> {
         self.unscored.get()
     }

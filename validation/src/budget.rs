@@ -129,6 +129,11 @@ impl Budget {
         Ok(Spending { calls: 1, tokens: question.saturating_add(answer), money })
     }
 
+    /// Tokens of `text` in a question.
+    pub(crate) fn weigh(&self, text: &str) -> u64 {
+        self.tokenizer.count(&Request::user(text))
+    }
+
     /// The most that the vectors of `texts` can take; `Err` says why that is not known.
     fn most_of_texts(&self, embedder: &AgentId, texts: &[String]) -> Result<Spending, String> {
         if self.free.contains(embedder) {
@@ -136,7 +141,7 @@ impl Budget {
         }
         let price = self.price_for(embedder);
         self.priced(embedder, price)?;
-        let tokens = texts.iter().map(|text| self.tokenizer.count(&Request::user(text)));
+        let tokens = texts.iter().map(|text| self.weigh(text));
         let tokens = tokens.fold(0, u64::saturating_add);
         let money = price.map_or(Money::ZERO, |price| price.of(tokens, 0, 0));
         Ok(Spending { calls: 1, tokens, money })

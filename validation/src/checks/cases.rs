@@ -27,7 +27,7 @@ use super::{Settings, asking};
 use crate::{
     Cost, Error, Event, Finding, Freshness, Gate, Outcome, Reason, Reply, Rule, Run, Sampling, Shortage,
     Subject, Validator,
-    asking::{Answer, Asking, Luck},
+    asking::{Answer, Asking, Luck, Size},
     canonical::canonical,
     dataset::{Dataset, InvalidDataset, Question, Shard},
     excerpt::excerpt,
@@ -188,13 +188,19 @@ impl Cases {
         let request = self.request.request(question.asked(), asking.run.seed);
         let answer = asking.put(&request, trial, self.freshness(question), luck).await;
         let (past, reply) = match &answer {
-            Answer::Given(reply) => (self.score(question, reply, asking.run).await, Some(reply)),
+            Answer::Given(reply) => {
+                let size = (self.scoring(question).calls > 0)
+                    .then(|| Size::of(reply, self.request.max_tokens, asking.run));
+                size.iter().for_each(|size| luck.note_size(*size));
+                let past = self.score(question, reply, asking.run).await;
+                if let (Some(Reason::Budget(shortage)), Some(size)) = (&past.reason, size) {
+                    luck.leave_unscored(shortage, size);
+                }
+                (past, Some(reply))
+            }
             Answer::Lost(error) => (Past::lost(reason(error), &error.to_string()), None),
             Answer::NotAsked(shortage) => return Ok(Made::NotAsked(shortage.clone())),
         };
-        if let Some(Reason::Budget(shortage)) = &past.reason {
-            luck.leave_unscored(shortage);
-        }
         if let Some(record) = record {
             let reply = reply.map(|reply| Said::new(reply, record.keep()));
             let line = Trial {

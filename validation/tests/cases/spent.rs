@@ -114,6 +114,34 @@ async fn a_judge_without_budget_ends_what_nobody_could_judge() {
 }
 
 #[tokio::test]
+async fn an_answer_too_large_to_be_judged_keeps_no_other_from_it() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let huge = |at: u64| {
+        let count = Arc::clone(&asked);
+        count.store(0, Ordering::Relaxed);
+        FnAgent::new("verbose", move |_| {
+            let large = count.fetch_add(1, Ordering::Relaxed) == at;
+            async move {
+                let text = if large { "x".repeat(60_000) } else { "Hello.".to_owned() };
+                Ok(Reply::text(text).with_usage(1, if large { 256 } else { 2 }))
+            }
+        })
+    };
+    let verdict = json!({"reasoning": "", "verdict": "pass"}).to_string();
+    let judge = Judge::new(FnAgent::new("judge", move |_| {
+        let verdict = verdict.clone();
+        async move { Ok(Reply::text(verdict).with_usage(1, 1)) }
+    }));
+    let run = one_by_one().judge(judge).budget(Budget::default().tokens(40_000));
+    for at in [0, 1, 12] {
+        let cases = Cases { assertions: vec![rubric(1).into()], ..check(numbers(30)) };
+        let report = report(&Suite::new("s").with(cases), &huge(at), &run).await;
+        let evidence = &report.findings[0].evidence[0];
+        assert_eq!((evidence.n, evidence.unknown), (29, 1), "answer {at}: {report}");
+    }
+}
+
+#[tokio::test]
 async fn what_questions_need_is_missed_before_the_first_call() {
     for (assert, lacks) in [
         (r#"{"kind": "rubric", "rubric": "is fine"}"#, "Run::judge"),
