@@ -51,7 +51,13 @@ impl Formats {
     /// That the files can be written, before anything takes hours.
     pub(crate) fn expect_writable(&self) -> Result<()> {
         for path in self.files() {
-            beside(path).map(drop).map_err(|source| lost(path, source))?;
+            let writable = match fs::metadata(path) {
+                Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+                // To open a pipe is to wait for who reads it.
+                _ if is_stream(path) => Ok(()),
+                _ => beside(path).map(drop),
+            };
+            writable.map_err(|source| lost(path, source))?;
         }
         Ok(())
     }
@@ -61,9 +67,7 @@ impl Formats {
         if !self.github || json || !in_workflow() {
             return Ok(None);
         }
-        let fence = Fence::new();
-        answer::say(&fence.begin())?;
-        Ok(Some(fence))
+        Fence::begin(io::stdout()).map(Some)
     }
 
     /// Writes what is wanted. What is about no file of its own is shown at `at`. `json` says how `answer` will be printed, `fence` that
@@ -82,6 +86,14 @@ impl Formats {
             None => projection,
         };
         let mut lost = Vec::new();
+        // What goes to standard output is there before the answer.
+        let fence = match fence {
+            None if self.files().any(|path| is_stream(path)) => self.fence(json).unwrap_or_else(|source| {
+                lost.push(format!("standard output cannot be written: {source}"));
+                None
+            }),
+            fence => fence,
+        };
         let mut put = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
             if let Some(path) = path
                 && let Err(source) = replace(path, text().as_bytes())
@@ -118,22 +130,52 @@ impl Formats {
 
 /// Between its two lines GitHub takes nothing for a command: what models answered and how files are called is part of the
 /// text, and may look like one. Nobody can know the word that ends it.
+///
+/// Once it was begun it ends, whatever goes wrong in between: GitHub would be deaf to every later command of the step.
 #[derive(Debug)]
-pub(crate) struct Fence(String);
+pub(crate) struct Fence<W: io::Write = io::Stdout> {
+    word: String,
+    /// Where it is to be ended; nowhere once somebody else does.
+    open: Option<W>,
+}
 
-impl Fence {
-    fn new() -> Self {
-        let word = |_| format!("{:016x}", RandomState::new().hash_one(0));
-        Self((0..2).map(word).collect())
+impl<W: io::Write> Fence<W> {
+    fn begin(out: W) -> io::Result<Self> {
+        let mut fence = Self { word: word(), open: Some(out) };
+        let first = first(&fence.word);
+        for out in &mut fence.open {
+            out.write_all(format!("{first}\n").as_bytes()).and_then(|()| out.flush())?;
+        }
+        Ok(fence)
     }
 
-    fn begin(&self) -> String {
-        format!("::stop-commands::{}", self.0)
+    /// The line that ends it, which is the caller's to write.
+    fn end(mut self) -> String {
+        self.open = None;
+        last(&self.word)
     }
+}
 
-    fn end(&self) -> String {
-        format!("::{}::", self.0)
+impl<W: io::Write> Drop for Fence<W> {
+    fn drop(&mut self) {
+        let last = last(&self.word);
+        for out in &mut self.open {
+            // A line may have broken off.
+            let _ = out.write_all(format!("\n{last}\n").as_bytes()).and_then(|()| out.flush());
+        }
     }
+}
+
+fn word() -> String {
+    (0..2).map(|_| format!("{:016x}", RandomState::new().hash_one(0))).collect()
+}
+
+fn first(word: &str) -> String {
+    format!("::stop-commands::{word}")
+}
+
+fn last(word: &str) -> String {
+    format!("::{word}::")
 }
 
 #[expect(clippy::disallowed_methods, reason = "it is by its environment that GitHub says where it is")]
@@ -151,9 +193,13 @@ fn annotate(projection: &Projection<'_>, json: bool, fence: Option<Fence>, answe
         }
         return;
     }
-    let (begun, fence) = (fence.is_some(), fence.unwrap_or_else(Fence::new));
-    let text = format!("{}\n{}\n{annotations}", answer.text, fence.end());
-    let text = if begun { text } else { format!("{}\n{text}", fence.begin()) };
+    let text = match fence {
+        Some(fence) => format!("{}\n{}\n{annotations}", answer.text, fence.end()),
+        None => {
+            let word = word();
+            format!("{}\n{}\n{}\n{annotations}", first(&word), answer.text, last(&word))
+        }
+    };
     answer.text = text.trim_end().to_owned();
 }
 
@@ -172,13 +218,43 @@ fn summarise(projection: &Projection<'_>) -> Result<(), String> {
 /// Puts `content` at `path` as a whole: a file that was there stays until then, and nobody reads half of one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // A pipe or a device takes what it is given.
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+    if let Some(own) = own_stream(path) {
+        let mut own: Box<dyn io::Write> = match own {
+            Own::Output => Box::new(io::stdout()),
+            Own::Errors => Box::new(io::stderr()),
+        };
+        return own.write_all(content).and_then(|()| own.flush());
+    }
+    if is_stream(path) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     let mut file = beside(path)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// What this program writes to anyway.
+#[derive(Clone, Copy, Debug)]
+enum Own {
+    Output,
+    Errors,
+}
+
+/// Whether `path` is a name of what this program writes to. It may lead to a file, of which only the stream that is open
+/// knows how much was written, or to a socket, which cannot be opened again.
+fn own_stream(path: &Path) -> Option<Own> {
+    match path.to_str()? {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Own::Output),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => Some(Own::Errors),
+        _ => None,
+    }
+}
+
+/// Whether what is written there goes on to somebody, and is no file to be replaced: a pipe, a terminal, a device.
+fn is_stream(path: &Path) -> bool {
+    let special = |there: fs::Metadata| !there.is_file() && !there.is_dir();
+    own_stream(path).is_some() || fs::metadata(path).is_ok_and(special)
 }
 
 /// A file in the directory of `path` that is gone if nothing becomes of it.
@@ -206,4 +282,68 @@ fn lost(path: &Path, source: io::Error) -> Failure {
 pub(crate) fn relative(path: &Path) -> String {
     let here = env::current_dir().ok().and_then(|here| Some(path.strip_prefix(here).ok()?.to_owned()));
     here.as_deref().unwrap_or(path).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Takes so many writes, fails at one, and takes those after it.
+    #[derive(Clone, Debug)]
+    struct Failing {
+        written: Arc<Mutex<String>>,
+        left: usize,
+    }
+
+    impl Failing {
+        fn at(left: usize) -> Self {
+            Self { written: Arc::default(), left }
+        }
+
+        fn lines(&self) -> Vec<String> {
+            self.written.lock().unwrap().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+    }
+
+    impl io::Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.left = self.left.wrapping_sub(1);
+            if self.left == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.written.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.write(&[]).map(drop)
+        }
+    }
+
+    #[test]
+    fn a_fence_that_was_begun_ends_wherever_a_write_fails() {
+        let ends = |out: &Failing| {
+            let lines = out.lines();
+            let begun = lines.first().and_then(|line| line.strip_prefix("::stop-commands::"));
+            begun.is_none_or(|word| lines.last() == Some(&format!("::{word}::")))
+        };
+        // Its first line, and the flush of it.
+        for at in 1..3 {
+            let out = Failing::at(at);
+            let begun = Fence::begin(out.clone());
+            assert!(begun.is_err(), "failing at {at}");
+            assert!(ends(&out), "failing at {at}: {:?}", out.lines());
+        }
+        let out = Failing::at(0);
+        let said = || -> io::Result<()> {
+            let _fence = Fence::begin(out.clone())?;
+            writeln!(Failing { left: 1, ..out.clone() }, "::error::not a command")
+        };
+        assert!(said().is_err() && ends(&out) && out.lines().len() == 2, "{:?}", out.lines());
+        let out = Failing::at(0);
+        let last = Fence::begin(out.clone()).unwrap().end();
+        assert_eq!((out.lines().len(), last.starts_with("::")), (1, true), "it is the caller's to end");
+    }
 }

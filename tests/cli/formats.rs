@@ -66,6 +66,29 @@ fn a_place_that_cannot_be_written_is_told_before_anything_is_read() {
     run.says(&["`nowhere/report.html` cannot be written"]);
 }
 
+/// A stream is there to be written, and nothing is put in its place.
+#[cfg(unix)]
+#[test]
+fn a_report_goes_to_a_stream_as_well() {
+    let desk = Desk::new();
+    desk.write("models/bad.pkl", ATTACK);
+    let run = desk.run(&["scan", "models", "--junit", "/dev/stdout", "--html", "/dev/null"]).is(1);
+    assert!(run.out.contains("<failure") && run.out.contains("</testsuites>"), "{run:?}");
+    assert!(desk.run(&["scan", "models", "--markdown", "/dev/stderr"]).is(1).err.contains("## 1 model file"));
+    // Into a file, which holds the report and the answer whole.
+    let file = fs::File::create(desk.path("out.txt")).unwrap();
+    let mut command = desk.command(&["scan", "models", "--junit", "/dev/stdout"]);
+    let status = command.stdout(file).status().expect("the program runs");
+    let out = read(&desk, "out.txt");
+    assert!(status.code() == Some(1) && out.contains("</testsuites>") && out.contains("1 fail"), "{out}");
+    let run = desk.run(&["scan", "models", "--html", "models"]);
+    assert!(run.status != 0 && run.out.is_empty(), "{run:?}");
+    run.says(&["`models` cannot be written"]);
+    // What a file is called is behind the fence there, too.
+    let run = in_workflow(&desk, &["scan", "models", "--github", "--junit", "/dev/stdout"]).is(1);
+    assert!(run.out.starts_with("::stop-commands::"), "{run:?}");
+}
+
 /// Names that look like commands are between the two lines that keep them from being any.
 #[cfg(unix)]
 #[test]
