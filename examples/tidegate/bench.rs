@@ -44,8 +44,8 @@ Examples:
   tidegate bench support@1.1.0 http://127.0.0.1:8000/v1 --against support:production --tolerance 0.05
 
 It is a load, as of `tidegate load`, whose result is recorded about the version and compared with that of the one before:
-each quantile as a share of what it was, with its bounds. Benchmarks of other settings, on other machines or hosts are not
-compared. Exit status: 0 limits are kept, and nothing is proven slower than tolerated, nor left open; 1 a limit is broken, or
+each quantile as a share of what it was, with its bounds. Benchmarks of other settings, on other machines or hosts, by more
+or fewer URLs or at other paths are not compared. Exit status: 0 limits are kept, and nothing is proven slower than tolerated, nor left open; 1 a limit is broken, or
 it is slower; 3 it is not decided.";
 
 impl Bench {
@@ -66,7 +66,8 @@ impl Bench {
         let finding = driven.finding;
         let mut text = load::result(&finding, &summary);
         let benchmark =
-            Benchmark::new(summary, Machine::here(), driven.host, driven.settings, &finding.verdict);
+            Benchmark::new(summary, Machine::here(), driven.host, driven.settings, &finding.verdict)
+                .paths(driven.paths);
         let comparison = before.map(|(version, before)| (version, benchmark.against(&before)));
         let compared = comparison.as_ref().map(|(_, comparison)| comparison.judge(self.tolerance));
         let verdict = Verdict::over([&finding.verdict].into_iter().chain(&compared));

@@ -137,7 +137,14 @@ async fn bench_records_and_compares_with_the_version_before() {
     assert_eq!(desk.json(&["show", "m@1.1.0"])["attestations"], json!([]));
 
     let other = words("bench m@1.1.0 URL --rate 50 --duration 2s --warmup 0s --json --dry-run", &url);
-    let (_, third) = run(desk, other).await;
+    let (desk, third) = run(desk, other).await;
     let differences = json(&third)["comparison"]["differences"].to_string();
     assert!(third.status == 3 && differences.contains("settings"), "{third:?}");
+
+    // Two servers, if they are the same one, bear more than one.
+    let twice = format!("bench m@1.1.0 URL URL {load} --dry-run");
+    let (_, fourth) = run(desk, words(&twice, &url)).await;
+    let differences = json(&fourth)["comparison"]["differences"].to_string();
+    let urls = "URLs: 1 (/v1) before, 2 (/v1, /v1) now";
+    assert!(fourth.status == 3 && differences.contains(urls), "{fourth:?}");
 }

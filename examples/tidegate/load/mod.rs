@@ -7,8 +7,9 @@ mod told;
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
-use tidegate::validation::{Finding, Verdict, load::Summary};
+use tidegate::validation::{Verdict, load::Summary};
 
+use self::sending::Driven;
 pub(crate) use self::{
     sending::{Sending, client, misused},
     told::{histogram, result},
@@ -44,7 +45,7 @@ impl Load {
         let summary = driven.measured.summary(CONFIDENCE);
         let text =
             [result(&driven.finding, &summary), histogram(&driven.measured.scheduled_latency)].join("\n");
-        let json = document(&driven.finding, &summary);
+        let json = document(&driven, &summary);
         Ok(Answer { text, json, status: status(&driven.finding.verdict) })
     }
 }
@@ -58,6 +59,15 @@ pub(crate) const fn status(verdict: &Verdict) -> Status {
     }
 }
 
-fn document(finding: &Finding, summary: &Summary) -> Value {
-    json!({ "verdict": finding.verdict.word(), "finding": finding, "summary": summary })
+/// What came of it, and how it was measured: what two loads must have in common to be compared.
+fn document(driven: &Driven, summary: &Summary) -> Value {
+    let Driven { finding, host, paths, settings, .. } = driven;
+    json!({
+        "verdict": finding.verdict.word(),
+        "finding": finding,
+        "summary": summary,
+        "host": host,
+        "paths": paths,
+        "settings": settings,
+    })
 }

@@ -100,6 +100,8 @@ pub(crate) struct Driven {
     pub(crate) settings: Digest,
     /// Where it was sent.
     pub(crate) host: String,
+    /// The paths of the URLs there, in their order.
+    pub(crate) paths: Vec<String>,
 }
 
 /// Whom it is sent to.
@@ -121,8 +123,10 @@ impl Sending {
             destinations.push(found.map_err(|forbidden| misused(&forbidden))?);
         }
         let receivers = self.receivers(&destinations)?;
+        let urls = self.urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>()?;
+        let paths = urls.iter().map(|url| url.path().to_owned()).collect();
         let live = Live::new(&check.plan(self.seed), !session.json);
-        let (settings, seed, timeout) = (self.settings(&check), self.seed, self.timeout);
+        let (settings, seed, timeout) = (self.settings(&check, &urls), self.seed, self.timeout);
         let measured = alone(move || {
             let mut live = live;
             let check = check;
@@ -148,7 +152,7 @@ impl Sending {
         let here = destinations.iter().all(Destination::is_here);
         let hosts: Vec<_> = destinations.into_iter().map(|destination| destination.host).collect();
         let host = if here { "this machine".to_owned() } else { hosts.join(", ") };
-        Ok(Driven { measured, finding, settings, host })
+        Ok(Driven { measured, finding, settings, host, paths })
     }
 
     fn check(&self) -> checks::Load {
@@ -176,11 +180,17 @@ impl Sending {
     }
 
     /// What two loads must have in common to be compared.
-    fn settings(&self, check: &checks::Load) -> Digest {
-        let timeout = self.timeout.as_secs_f64();
-        Digest::of(
-            json!({ "load": check, "plain": self.plain, "body": self.body, "timeout": timeout }).to_string(),
-        )
+    fn settings(&self, check: &checks::Load, urls: &[Url]) -> Digest {
+        // Where the paths are on hosts that may differ; what follows a `?` may be a key, and is shown nowhere else.
+        let paths: Vec<_> = urls.iter().map(|url| (url.path(), url.query())).collect();
+        let settings = json!({
+            "load": check,
+            "paths": paths,
+            "plain": self.plain,
+            "body": self.body,
+            "timeout": self.timeout.as_secs_f64(),
+        });
+        Digest::of(settings.to_string())
     }
 
     fn receivers(&self, destinations: &[Destination]) -> Result<Receivers> {

@@ -19,6 +19,9 @@ pub struct Benchmark {
     pub machine: Machine,
     /// Where it went: the host, or `this machine`.
     pub host: String,
+    /// The path of each URL there that took turns, in their order; empty in benchmarks that do not say it.
+    #[serde(default)]
+    pub paths: Vec<String>,
     /// The SHA-256 of what was asked, at which rates, for how long, by which limits.
     pub settings: Digest,
     /// Whether it kept its limits: `pass`, `fail` or `inconclusive`.
@@ -80,7 +83,15 @@ impl Benchmark {
         settings: Digest,
         verdict: &Verdict,
     ) -> Self {
-        Self { summary, machine, host: host.into(), settings, verdict: verdict.word().to_owned() }
+        let verdict = verdict.word().to_owned();
+        Self { summary, machine, host: host.into(), paths: Vec::new(), settings, verdict }
+    }
+
+    /// This benchmark, of URLs with these paths that took turns.
+    #[must_use]
+    pub fn paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        self.paths = paths.into_iter().collect();
+        self
     }
 
     /// This as a statement about a version.
@@ -125,6 +136,7 @@ impl Benchmark {
         };
         compare("machine", machine(self), machine(now));
         compare("host", self.host.clone(), now.host.clone());
+        compare("URLs", self.urls(), now.urls());
         compare("settings", short(&self.settings), short(&now.settings));
         for (when, summary) in [("before", &self.summary), ("now", &now.summary)] {
             if let Some(flaw) = &summary.flaw {
@@ -132,6 +144,16 @@ impl Benchmark {
             }
         }
         differences
+    }
+}
+
+impl Benchmark {
+    /// How many URLs took turns, and their paths.
+    fn urls(&self) -> String {
+        match self.paths.as_slice() {
+            [] => "not said".to_owned(),
+            paths => format!("{} ({})", paths.len(), paths.join(", ")),
+        }
     }
 }
 
@@ -305,6 +327,8 @@ mod tests {
         assert!(differ(|now| now.settings = Digest::of("others")).contains("settings"));
         assert!(differ(|now| now.machine.processors = 64).contains("machine"));
         assert!(differ(|now| now.host = "10.0.0.1".to_owned()).contains("host"));
+        let differing = differ(|now| now.paths = vec!["/v1".to_owned(), "/v2".to_owned()]);
+        assert!(differing.contains("URLs: not said before, 2 (/v1, /v2) now"), "{differing}");
         assert!(differ(|now| now.summary.flaw = Some("it was late".to_owned())).contains("it was late"));
     }
 
