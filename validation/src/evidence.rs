@@ -34,6 +34,9 @@ pub struct Evidence {
     pub method: Method,
     /// Trials behind it.
     pub n: u64,
+    /// How many independent trials they are worth, where that is fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<u64>,
     /// Trials made without a result.
     pub unknown: u64,
     /// Trials among `n` whose answer was cut off at the limit of its tokens.
@@ -69,7 +72,8 @@ pub enum Method {
     /// The exact chance of cases in which one of two versions is better (McNemar, 1947); bounds as of
     /// [`Tango`](Self::Tango).
     McNemar,
-    /// Order statistics of the sample, whatever its distribution.
+    /// Order statistics of the sample, whatever its distribution; where its values depend on each other, those of as
+    /// many as they are worth (Woodruff, 1952).
     OrderStatistics,
     /// Shuffling which values are whose.
     Permutation,
@@ -114,6 +118,7 @@ impl Evidence {
             detectable: None,
             method,
             n: 0,
+            effective: None,
             unknown: 0,
             cut_off: 0,
             remembered: 0,
@@ -175,6 +180,9 @@ impl fmt::Display for Evidence {
             None => {}
         }
         write!(f, ", n = {}", self.n)?;
+        if let Some(effective) = self.effective {
+            write!(f, ", worth {effective} independent ones")?;
+        }
         if self.unknown > 0 {
             write!(f, ", {} without a result", self.unknown)?;
         }

@@ -13,6 +13,11 @@
 //! A request that is due while too many are under way is not sent later; it is counted as `dropped`, and no verdict
 //! holds that it could change. A request that fails has no latency; it counts for the share of failures and for goodput.
 //!
+//! What is inferred holds for requests, not for the many gaps of one answer, which are alike, and not as if each
+//! request were independent of the one before: bounds are as wide as shares differ between 10 to 20 blocks of time
+//! ([`WeightedShare::in_blocks`](crate::statistics::WeightedShare::in_blocks)). That takes what makes neighbours alike to last
+//! no longer than a block. Where no request misses, blocks do not differ, and nothing is known of a freeze that did not happen.
+//!
 //! | what | where |
 //! |---|---|
 //! | when requests are due | [`Profile`], [`Stage`], [`Arrivals`], [`Schedule`] |
@@ -27,6 +32,7 @@
 //! every other lateness. A [`drive`] runs in one task: on a runtime of its own, of one thread, it is fastest.
 
 mod benchmark;
+mod blocks;
 mod book;
 mod brake;
 mod distribution;

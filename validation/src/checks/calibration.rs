@@ -268,6 +268,7 @@ impl Calibration {
             detectable: None,
             method: if bounds.is_some() { Method::Bootstrap } else { Method::Census },
             n: measured.n() as u64,
+            effective: None,
             unknown: tally.unknown,
             cut_off: 0,
             remembered: 0,

@@ -163,6 +163,7 @@ impl Consistency {
             detectable: None,
             method: Method::Census,
             n: texts.len() as u64,
+            effective: None,
             unknown: u64::from(self.repeats) - texts.len() as u64,
             cut_off: 0,
             remembered: 0,

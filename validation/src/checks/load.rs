@@ -16,13 +16,16 @@ use crate::{
 /// and goodput against limits; see [`load`](crate::load).
 ///
 /// Under [`Rule::Bound`] each quantile must be proven to keep its limit, from order statistics as for
-/// [`Latency`](super::Latency). They take requests for independent; where a server stands still for a while, those that
-/// wait together are not, and bounds are narrower than they should be. A load of minutes has enough of both.
+/// [`Latency`](super::Latency). A request is one piece of evidence, however many gaps its answer has, and one whose times
+/// nobody knows weighs as much as any other. Where a server stands still for a while, those that wait together miss
+/// together: bounds are as much wider as shares differ between blocks of time, of which there are 10 to 20
+/// ([`WeightedShare::in_blocks`](crate::statistics::WeightedShare::in_blocks)). A load should last ten times as long as what it
+/// is to find. [`Rule::Sequential`] is for trials one after another, and is refused here.
 ///
 /// Where the generator was late itself, or did not send 95 % of the rate, the check does not pass. Failures and limits
 /// that are broken whatever the requests that were not sent would have come to still fail it, unless it was late. A rule of
-/// `abort` that stops it fails it. A request that was answered only when the agent asked again has failed: have it try
-/// nothing again. Requests of the warm-up count for nothing but `abort`. The load goes to an agent on
+/// `abort` that stops it fails it. A request is sent once, however often the agent is set to retry
+/// ([`Call::once`](crate::Call::once)); one that an agent of your own answered only when it asked again has failed. Requests of the warm-up count for nothing but `abort`. The load goes to an agent on
 /// this machine, or on a host of `allow_hosts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -109,6 +112,11 @@ impl Settings for Load {
                 "of 0 cannot be proven by any number of requests; say rule = \"point\" or a higher share"
                     .to_owned(),
             ));
+        }
+        if matches!(self.rule, Rule::Sequential { .. }) {
+            let why = "is sequential, which takes trials one after another until they decide; requests of a load overlap, \
+                       and it lasts as long as it says: say rule = \"bound\", or \"point\"";
+            return Some(("rule", why.to_owned()));
         }
         let gate = Gate { floor: self.goodput, rule: self.rule, confidence: self.confidence };
         let goodput =

@@ -127,6 +127,7 @@ impl Comparison {
             detectable: seen.detectable,
             method: seen.method,
             n,
+            effective: None,
             unknown: pairs.unknown(),
             cut_off: pairs.cut_off,
             remembered: pairs.remembered,

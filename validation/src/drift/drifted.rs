@@ -184,6 +184,7 @@ impl Measured {
             detectable: None,
             method: self.method,
             n: self.n,
+            effective: None,
             unknown: self.unknown,
             cut_off: 0,
             remembered: 0,

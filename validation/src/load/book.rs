@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Distribution, Measured, Plan, Quantity, brake::Brake};
+use super::{
+    Distribution, Measured, Plan, Quantity,
+    blocks::{ByTime, Trials},
+    brake::Brake,
+};
 use crate::{AgentError, Pace, Reply, Unanswered, excerpt::excerpt};
 
 /// Most kinds of failures that are told apart.
@@ -51,6 +55,7 @@ impl Book {
         }
         let measured = Measured {
             limits: plan.limits.iter().map(|limit| (*limit, Default::default())).collect(),
+            trials: ByTime { limits: vec![Trials::default(); plan.limits.len()], ..ByTime::default() },
             warmup: plan.unmeasured(),
             ..Measured::default()
         };
@@ -68,7 +73,10 @@ impl Book {
             return;
         }
         counts.due += 1;
-        counts.dropped += u64::from(!sent);
+        if !sent {
+            counts.dropped += 1;
+            self.measured.trials.unknown(at - self.begin);
+        }
     }
 
     /// A request is over.
@@ -77,8 +85,11 @@ impl Book {
         let (whole, service, delay) =
             (ended.saturating_sub(due), ended.saturating_sub(started), started.saturating_sub(due));
         let measured = due >= self.begin;
+        let at = due.saturating_sub(self.begin);
         if let Err(Unanswered::Short(shortage)) = outcome {
-            self.measured.counts.unfinished += u64::from(measured);
+            if measured {
+                self.unfinished(at);
+            }
             self.measured.short.get_or_insert(shortage);
             return;
         }
@@ -86,7 +97,7 @@ impl Book {
         let again = matches!(&outcome, Ok(reply) if reply.retries > 0);
         self.brake.take(outcome.is_err() || again, whole);
         if measured {
-            self.measured.dispatch_delay.record(delay);
+            self.measured.dispatch_delay.record_of(at, &[delay]);
             self.measured.sending = self.measured.sending.max(started.saturating_sub(self.begin));
         }
         match outcome {
@@ -96,19 +107,19 @@ impl Book {
                     self.recent.failed += 1;
                     if measured {
                         self.measured.counts.retries += u64::from(reply.retries);
-                        self.failed("answered only when it was asked again".to_owned());
+                        self.failed(at, "answered only when it was asked again".to_owned());
                     }
                     return;
                 }
                 self.recent.latency.record(whole);
                 if measured {
-                    self.answered(&reply, whole, service);
+                    self.answered(&reply, at, whole, service);
                 }
             }
             Err(Unanswered::Lost(error)) => {
                 self.recent.failed += 1;
                 if measured {
-                    self.failed(kind(&error));
+                    self.failed(at, kind(&error));
                 }
                 // What ended the load is not forgotten for what was under way and fails after it.
                 if !self.measured.failure.as_ref().is_some_and(AgentError::is_hopeless) {
@@ -119,27 +130,32 @@ impl Book {
         }
     }
 
-    /// The load ends at `at`, and `under_way` requests that are measured are not waited for.
-    pub(super) fn close(&mut self, at: Duration, under_way: u64) {
-        self.measured.counts.unfinished += under_way;
+    /// The load ends at `at`, and requests that were due at `under_way` and are measured are not waited for.
+    pub(super) fn close(&mut self, at: Duration, under_way: impl Iterator<Item = Duration>) {
+        under_way.for_each(|due| self.unfinished(due.saturating_sub(self.begin)));
         self.measured.span = at.saturating_sub(self.begin);
     }
 
-    fn answered(&mut self, reply: &Reply, whole: Duration, service: Duration) {
+    /// A request that was due `at` so long after the warm-up has no end.
+    fn unfinished(&mut self, at: Duration) {
+        self.measured.counts.unfinished += 1;
+        self.measured.trials.unknown(at);
+    }
+
+    fn answered(&mut self, reply: &Reply, at: Duration, whole: Duration, service: Duration) {
         let measured = &mut self.measured;
         measured.counts.answered += 1;
-        measured.scheduled_latency.record(whole);
-        measured.service_latency.record(service);
+        measured.trials.answered.count(at, 1, 0);
+        measured.scheduled_latency.record_of(at, &[whole]);
+        measured.service_latency.record_of(at, &[service]);
         let ttft = reply.pace.as_ref().map(|pace| {
             // What an agent waits before it sends is waited by whoever asked.
             let before = whole.saturating_sub(reply.latency.max(pace.first));
             before.saturating_add(pace.first)
         });
-        ttft.iter().for_each(|ttft| measured.ttft.record(*ttft));
+        measured.ttft.record_of(at, ttft.as_slice());
         match &reply.pace {
-            Some(Pace { gaps, .. }) => {
-                gaps.iter().for_each(|gap| measured.itl.record(*gap));
-            }
+            Some(Pace { gaps, .. }) => measured.itl.record_of(at, gaps),
             None => measured.counts.whole += 1,
         }
         match reply.usage {
@@ -151,7 +167,7 @@ impl Book {
         }
         let tpot = per_token(reply);
         if let Timed::Took(time) = tpot {
-            measured.tpot.record(time);
+            measured.tpot.record_of(at, &[time]);
         }
         let timed = |of| match of {
             Quantity::Latency => Timed::Took(whole),
@@ -159,18 +175,28 @@ impl Book {
             Quantity::Tpot => tpot,
             Quantity::Itl => Timed::Nothing,
         };
-        for (limit, tally) in &mut measured.limits {
-            match (timed(limit.of), &reply.pace) {
-                (Timed::Took(time), _) if time <= limit.max => tally.hits += 1,
-                (Timed::Took(_), _) => tally.misses += 1,
-                (Timed::Unknown, _) => tally.unknown += 1,
+        for ((limit, tally), trials) in measured.limits.iter_mut().zip(&mut measured.trials.limits) {
+            // None where nobody knows.
+            let kept = match (timed(limit.of), &reply.pace) {
+                (Timed::Took(time), _) => Some((u64::from(time <= limit.max), 1)),
+                (Timed::Unknown, _) => None,
                 (Timed::Nothing, Some(pace)) if limit.of == Quantity::Itl => {
                     let kept = pace.gaps.iter().filter(|gap| **gap <= limit.max).count() as u64;
-                    tally.hits += kept;
-                    tally.misses += pace.gaps.len() as u64 - kept;
+                    Some((kept, pace.gaps.len() as u64))
                 }
-                (Timed::Nothing, None) if limit.of == Quantity::Itl => tally.unknown += 1,
-                (Timed::Nothing, _) => {}
+                (Timed::Nothing, None) if limit.of == Quantity::Itl => None,
+                (Timed::Nothing, _) => continue,
+            };
+            match kept {
+                Some((hits, all)) => {
+                    tally.hits += hits;
+                    tally.misses += all - hits;
+                    trials.count(at, hits, all - hits);
+                }
+                None => {
+                    tally.unknown += 1;
+                    trials.unknown(at);
+                }
             }
         }
         let good = self.good.iter().all(|&(of, max)| match timed(of) {
@@ -179,11 +205,14 @@ impl Book {
             Timed::Unknown => false,
         });
         measured.counts.good += u64::from(good);
+        measured.trials.good.count(at, u64::from(good), u64::from(!good));
     }
 
-    fn failed(&mut self, kind: String) {
+    fn failed(&mut self, at: Duration, kind: String) {
         let measured = &mut self.measured;
         measured.counts.failed += 1;
+        measured.trials.answered.count(at, 0, 1);
+        measured.trials.good.count(at, 0, 1);
         let room = measured.failures.len() < KINDS || measured.failures.contains_key(&kind);
         *measured.failures.entry(if room { kind } else { "other failures".to_owned() }).or_default() += 1;
     }

@@ -119,8 +119,7 @@ pub async fn drive(
             }
         }
     }
-    let under_way = ages.since(plan.unmeasured());
-    book.close(closed.map_or(end, |at| at.min(end)), under_way);
+    book.close(closed.map_or(end, |at| at.min(end)), ages.since(plan.unmeasured()));
     book.measured
 }
 
@@ -188,8 +187,8 @@ impl Ages {
         self.due.iter().flatten().take_while(|due| old(due)).count() as u64
     }
 
-    /// How many of them were due at `begin` or after.
-    fn since(&self, begin: Duration) -> u64 {
-        self.due.iter().flatten().filter(|due| **due >= begin).count() as u64
+    /// When those of them were due that were at `begin` or after.
+    fn since(&self, begin: Duration) -> impl Iterator<Item = Duration> {
+        self.due.iter().flatten().copied().filter(move |due| *due >= begin)
     }
 }

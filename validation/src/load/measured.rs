@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distribution, Limit, Quantity, Stop};
+use super::{Distribution, Limit, Quantity, Stop, blocks::ByTime};
 use crate::{AgentError, Shortage, Tally};
 
 /// What came of a load, without its warm-up.
@@ -41,6 +41,8 @@ pub struct Measured {
     pub warmup: Duration,
     /// Each limit, and how many times kept it.
     pub limits: Vec<(Limit, Tally)>,
+    /// The same, and requests that were answered, by when they were due.
+    pub(super) trials: ByTime,
     /// Which rule stopped it before its end.
     pub stopped: Option<Stop>,
     /// What the budget had too little of to go on.

@@ -239,6 +239,7 @@ impl Look {
             detectable: None,
             method: Method::Census,
             n: self.results,
+            effective: None,
             unknown: self.undecided,
             cut_off: 0,
             remembered: 0,

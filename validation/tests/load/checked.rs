@@ -210,6 +210,21 @@ allow_hosts = ["staging.internal"]
     assert!(refused("abort = { errors = 30 }").contains("abort"));
     assert!(refused("max_errors = 0.0").contains("point"));
     assert!(refused("goodput = 1.0").contains("goodput"));
+    let sequential = refused("rule = { sequential = { good = 0.99 } }");
+    assert!(sequential.contains("checks[0].rule") && sequential.contains("\"bound\""), "{sequential}");
+}
+
+#[tokio::test]
+async fn a_rule_of_trials_one_after_another_is_refused_before_anything_is_sent() {
+    let (store, manifest) = publish().await;
+    let agent = At("http://127.0.0.1:1/v1");
+    let subject = Subject::new(&manifest, &store).with_agent(&agent);
+    let rule = Rule::Sequential { good: 0.99, beta: 0.05, most: 100 };
+    let error = Load { rule, ..load() }.validate(&subject, &Run::new(7)).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Misconfigured { field: "rule", why, .. } if why.contains("overlap")),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
