@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use tidegate::validation::Projection;
 
 use crate::{
-    answer::{self, Answer, Status},
+    answer::{Answer, Status},
     failure::Failure,
 };
 
@@ -143,7 +143,7 @@ impl<W: io::Write> Fence<W> {
     fn begin(out: W) -> io::Result<Self> {
         let mut fence = Self { word: word(), open: Some(out) };
         let first = first(&fence.word);
-        for out in &mut fence.open {
+        if let Some(out) = &mut fence.open {
             out.write_all(format!("{first}\n").as_bytes()).and_then(|()| out.flush())?;
         }
         Ok(fence)
@@ -159,7 +159,7 @@ impl<W: io::Write> Fence<W> {
 impl<W: io::Write> Drop for Fence<W> {
     fn drop(&mut self) {
         let last = last(&self.word);
-        for out in &mut self.open {
+        if let Some(out) = &mut self.open {
             // A line may have broken off.
             let _ = out.write_all(format!("\n{last}\n").as_bytes()).and_then(|()| out.flush());
         }
