@@ -15,8 +15,9 @@
 //!
 //! What is inferred holds for requests, not for the many gaps of one answer, which are alike, and not as if each
 //! request were independent of the one before: bounds are as wide as shares differ between 10 to 20 blocks of time
-//! ([`WeightedShare::in_blocks`](crate::statistics::WeightedShare::in_blocks)). That takes what makes neighbours alike to last
-//! no longer than a block; stages of different rates differ as well, and make bounds wider. Where no request misses, blocks do not differ, and nothing is known of a freeze that did not happen.
+//! ([`WeightedShare::in_blocks`](crate::statistics::WeightedShare::in_blocks)). That takes what makes neighbours alike
+//! to last no longer than a block; stages of different rates differ as well, and make bounds wider. Where no request
+//! misses, blocks do not differ, and nothing is known of a freeze that did not happen.
 //!
 //! | what | where |
 //! |---|---|

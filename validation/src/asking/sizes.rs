@@ -38,8 +38,8 @@ impl Sizes {
         self.0[size.class()] += 1;
     }
 
-    /// Whether at least half of the others are as large as this one, which was counted, and it is no larger than it may be.
-    /// Not known of the first few.
+    /// Whether at least half of the others are as large as this one, which was counted, and it is no larger than it
+    /// may be. Not known of the first few.
     pub(super) fn is_ordinary(&self, size: Size) -> bool {
         let others = self.0.iter().sum::<u64>().saturating_sub(1);
         let as_large = self.0[size.class()..].iter().sum::<u64>().saturating_sub(1);

@@ -201,8 +201,6 @@ impl Trials {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         Pace, Reply,
