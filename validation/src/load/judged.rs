@@ -241,7 +241,7 @@ mod tests {
     fn holds(what: &str, runs: u32, mut once: impl FnMut(&mut fastrand::Rng) -> Book) {
         let seed = 7;
         let mut random = fastrand::Rng::with_seed(seed);
-        let (mut passed, mut failed) = (0, 0);
+        let (mut passed, mut failed) = (0_u32, 0_u32);
         for _ in 0..runs {
             match verdict(once(&mut random)).0 {
                 Verdict::Pass => passed += 1,
