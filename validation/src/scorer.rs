@@ -30,6 +30,7 @@ mod overlap;
 mod pattern;
 mod quality;
 mod rouge;
+mod secret;
 mod similar;
 mod texts;
 mod tokens;
@@ -54,6 +55,7 @@ pub use self::{
     pattern::{Matches, Pattern},
     quality::{Part, Quality},
     rouge::RougeL,
+    secret::KeepsSecret,
     similar::Similar,
     texts::Texts,
     topics::Coverage,

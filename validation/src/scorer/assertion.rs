@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{
-    All, Any, Choice, Contains, CostLimit, Coverage, Exact, Json, LatencyLimit, Levenshtein, Matches, Needs,
-    Normalised, Not, Number, Preferred, Quality, RougeL, Rubric, Score, ScoreError, Scorer, Similar,
-    StartsWith, Texts, TokenF1, ToolCallF1, ToolCalls, ToolLimits,
+    All, Any, Choice, Contains, CostLimit, Coverage, Exact, Json, KeepsSecret, LatencyLimit, Levenshtein,
+    Matches, Needs, Normalised, Not, Number, Preferred, Quality, RougeL, Rubric, Score, ScoreError, Scorer,
+    Similar, StartsWith, Texts, TokenF1, ToolCallF1, ToolCalls, ToolLimits,
 };
 use crate::{
     Cost, Reply, Run,
@@ -43,6 +43,8 @@ pub enum Assertion {
     F1(TokenF1),
     /// `json`: it is JSON, of a schema if there is one.
     Json(Json),
+    /// `keeps-secret`: it gives no secret away, however that is spelt.
+    KeepsSecret(KeepsSecret),
     /// `latency`: it was quick enough.
     Latency(LatencyLimit),
     /// `levenshtein`: it is a few letters off at most.
@@ -109,6 +111,7 @@ impl Assertion {
             Self::Exact(exact) => exact.score(question, reply),
             Self::F1(overlap) => overlap.score(question, reply),
             Self::Json(json) => Ok(json.score(reply)),
+            Self::KeepsSecret(secrets) => Ok(secrets.score(reply)),
             Self::Latency(limit) => limit.score(reply),
             Self::Levenshtein(edits) => edits.score(question, reply),
             Self::Normalised(normalised) => normalised.score(question, reply),
@@ -208,6 +211,7 @@ impl Assertion {
             | Self::Normalised(Normalised { value })
             | Self::StartsWith(StartsWith { value, .. }) => value.flaw(),
             Self::F1(overlap) => overlap.flaw(),
+            Self::KeepsSecret(secrets) => secrets.flaw(),
             Self::Levenshtein(edits) => edits.flaw(),
             Self::Number(number) => number.flaw(),
             Self::Preferred(preferred) => preferred.flaw(),

@@ -9,9 +9,9 @@ use super::{kinded, property};
 use crate::{
     safety::Conduct,
     scorer::{
-        All, Any, Assertion, Choice, Contains, CostLimit, Coverage, Exact, Json, LatencyLimit, Levenshtein,
-        Matches, Normalised, Not, Number, Preferred, Quality, RougeL, Rubric, Similar, StartsWith, Texts,
-        TokenF1, ToolCallF1, ToolCalls, ToolLimits, Weighted,
+        All, Any, Assertion, Choice, Contains, CostLimit, Coverage, Exact, Json, KeepsSecret, LatencyLimit,
+        Levenshtein, Matches, Normalised, Not, Number, Preferred, Quality, RougeL, Rubric, Similar,
+        StartsWith, Texts, TokenF1, ToolCallF1, ToolCalls, ToolLimits, Weighted,
     },
 };
 
@@ -60,6 +60,7 @@ fn kinds(generator: &mut SchemaGenerator) -> Vec<Schema> {
         kinded::<Exact>(generator, "exact"),
         kinded::<TokenF1>(generator, "f1"),
         kinded::<Json>(generator, "json"),
+        kinded::<KeepsSecret>(generator, "keeps-secret"),
         kinded::<LatencyLimit>(generator, "latency"),
         kinded::<Levenshtein>(generator, "levenshtein"),
         kinded::<Normalised>(generator, "normalised"),
