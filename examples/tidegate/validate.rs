@@ -74,7 +74,7 @@ pub(crate) struct Validate {
         long,
         value_name = "RECORD",
         num_args = 1..,
-        conflicts_with_all = ["endpoint", "record", "shard", "judge", "embedder", "max_calls", "max_tokens", "max_money"]
+        conflicts_with_all = ["endpoint", "record", "shard", "judge", "embedder", "guard", "moderation", "max_calls", "max_tokens", "max_money"]
     )]
     merge: Vec<Place>,
     /// Decides what is left to chance, so that a run can be repeated
@@ -92,6 +92,8 @@ Examples:
   tidegate validate support@1.1.0 --suite suite.toml --endpoint http://127.0.0.1:8000/v1 --attest
   tidegate validate support@1.1.0 --suite suite.toml --endpoint https://api.example/v1 --api-key-env KEY \\
     --record answers.jsonl --price 0.15:0.60 --max-money 2.50
+  tidegate validate support@1.1.0 --suite suite.toml --endpoint URL --guard http://127.0.0.1:8001/v1 \\
+    --guard-model llama-guard-3-8b
   tidegate validate support@1.1.0 --suite suite.toml --endpoint URL --shard 2/8 --record s3://runs/1.1.0/2.jsonl
   tidegate validate support@1.1.0 --suite suite.toml --merge s3://runs/1.1.0/ --attest
 
@@ -166,9 +168,9 @@ impl Validate {
         let agent = self.served.agent(&direct, &manifest.model.to_string())?;
         let run = Run::new(self.seed).deadline(self.deadline).at(session.stamp().at);
         let baseline = self.instruments.baseline(&client)?;
-        let (run, [judge, embedder]) = self.instruments.give(&client, run)?;
+        let (run, given) = self.instruments.give(&client, run)?;
         let baseline_id = baseline.as_ref().map(OpenAi::fingerprint);
-        let asked = Asked { agent: agent.fingerprint(), baseline: baseline_id, judge, embedder };
+        let asked = Asked { agent: agent.fingerprint(), baseline: baseline_id, given };
         let mut run = self.limits.hold(run, asked)?;
         if let Some(calls) = self.concurrency {
             run = run.concurrency(calls);

@@ -3,6 +3,7 @@
 mod buckets;
 mod cache;
 mod channels;
+mod classifiers;
 #[cfg(unix)]
 #[allow(clippy::unwrap_used, clippy::future_not_send, reason = "it is of the library's tests")]
 #[path = "../../canary/tests/cluster/mod.rs"]

@@ -1,4 +1,4 @@
-//! Who answers, who judges, what turns texts into vectors, and what all of it may take.
+//! Who answers, who judges, who looks for harm, what turns texts into vectors, and what all of it may take.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::Args;
 use reqwest::Client;
 use tidegate::validation::{
     Agent as _, AgentId, Budget, Embedder as _, Money, OpenAi, OpenAiEmbeddings, Price, Run, TokenLimit,
+    safety::{Classifier as _, Guard, Moderation},
     scorer::Judge,
 };
 
@@ -36,7 +37,8 @@ pub(super) struct Served {
     stream: bool,
 }
 
-/// What the version is compared with, who judges, and what turns texts into vectors, for suites that say so.
+/// What the version is compared with, who judges, who looks for harm, and what turns texts into vectors, for suites that
+/// say so.
 #[derive(Debug, Args)]
 pub(super) struct Instruments {
     /// Where the version in service is being served, for checks that compare with it: an OpenAI-compatible API
@@ -75,6 +77,42 @@ pub(super) struct Instruments {
     /// The file that holds the key of the embedder
     #[arg(long, value_name = "FILE", requires = "embedder")]
     embedder_key_file: Option<PathBuf>,
+    /// Where a guard model is, which says `safe` or `unsafe` of an answer as Llama Guard does, for safety checks whose
+    /// `undecided` is "classifier": an OpenAI-compatible API
+    #[arg(long, value_name = "URL", requires = "guard_model", conflicts_with = "moderation")]
+    guard: Option<String>,
+    /// The name of the guard model there
+    #[arg(long, value_name = "NAME", requires = "guard")]
+    guard_model: Option<String>,
+    /// The environment variable that holds the key of the guard model
+    #[arg(long, value_name = "NAME", requires = "guard", conflicts_with = "guard_key_file")]
+    guard_key_env: Option<String>,
+    /// The file that holds the key of the guard model
+    #[arg(long, value_name = "FILE", requires = "guard")]
+    guard_key_file: Option<PathBuf>,
+    /// Where answers are moderated, for the same checks, in place of a guard model: the URL below which
+    /// `moderations` of an OpenAI-compatible API lies
+    #[arg(long, value_name = "URL", requires = "moderation_model")]
+    moderation: Option<String>,
+    /// The name of the model for moderation there
+    #[arg(long, value_name = "NAME", requires = "moderation")]
+    moderation_model: Option<String>,
+    /// The environment variable that holds the key of the moderation
+    #[arg(long, value_name = "NAME", requires = "moderation", conflicts_with = "moderation_key_file")]
+    moderation_key_env: Option<String>,
+    /// The file that holds the key of the moderation
+    #[arg(long, value_name = "FILE", requires = "moderation")]
+    moderation_key_file: Option<PathBuf>,
+}
+
+/// A model that answers beside the version: where it is, what it is called there, and where its key is.
+struct Beside<'a> {
+    /// What its options begin with.
+    whose: &'static str,
+    url: &'a str,
+    model: &'a str,
+    key_env: Option<&'a str>,
+    key_file: Option<&'a PathBuf>,
 }
 
 /// What a run may take.
@@ -101,14 +139,28 @@ pub(super) struct Limits {
     /// The same of the embedder, which answers no tokens: 0.02:0
     #[arg(long, value_name = "IN:OUT", value_parser = price, requires = "embedder")]
     embedder_price: Option<Price>,
+    /// The same of the guard model
+    #[arg(long, value_name = "IN:OUT", value_parser = price, requires = "guard")]
+    guard_price: Option<Price>,
+    /// The same of the moderation, which answers no tokens: 0:0 where it is free
+    #[arg(long, value_name = "IN:OUT", value_parser = price, requires = "moderation")]
+    moderation_price: Option<Price>,
 }
 
 /// Who is asked, and may cost money.
 pub(super) struct Asked {
     pub(super) agent: AgentId,
     pub(super) baseline: Option<AgentId>,
-    pub(super) judge: Option<AgentId>,
-    pub(super) embedder: Option<AgentId>,
+    pub(super) given: Given,
+}
+
+/// Who judges, who turns texts into vectors, and who looks for harm.
+#[derive(Default)]
+pub(super) struct Given {
+    judge: Option<AgentId>,
+    embedder: Option<AgentId>,
+    guard: Option<AgentId>,
+    moderation: Option<AgentId>,
 }
 
 impl Served {
@@ -127,79 +179,122 @@ impl Served {
     }
 }
 
+impl Beside<'_> {
+    fn key(&self) -> Result<Option<String>, Failure> {
+        secret::key(self.whose, self.key_env, self.key_file)
+    }
+
+    /// It as a model to talk to.
+    fn chat(&self, client: &Client) -> Result<OpenAi> {
+        let agent = OpenAi::new(client.clone(), self.url, self.model)?;
+        Ok(match self.key()? {
+            Some(key) => agent.bearer(key)?,
+            None => agent,
+        })
+    }
+}
+
 impl Instruments {
     /// The version in service, if it is to be asked.
     pub(super) fn baseline(&self, client: &Client) -> Result<Option<OpenAi>> {
-        let (Some(url), Some(model)) = (&self.baseline, &self.baseline_model) else { return Ok(None) };
-        let agent = OpenAi::new(client.clone(), url, model)?;
-        let key = secret::key("baseline", self.baseline_key_env.as_deref(), self.baseline_key_file.as_ref())?;
-        Ok(Some(match key {
-            Some(key) => agent.bearer(key)?,
-            None => agent,
-        }))
+        let there = beside(
+            "baseline",
+            [&self.baseline, &self.baseline_model, &self.baseline_key_env],
+            &self.baseline_key_file,
+        );
+        there.map(|there| there.chat(client)).transpose()
     }
 
     /// Where the models are that answer beside the version.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &String> {
-        self.baseline.iter().chain(&self.judge).chain(&self.embedder)
+        let all = [&self.baseline, &self.judge, &self.embedder, &self.guard, &self.moderation];
+        all.into_iter().flatten()
     }
 
-    /// `run` with them, who judges, and who turns texts into vectors.
-    pub(super) fn give(&self, client: &Client, mut run: Run) -> Result<(Run, [Option<AgentId>; 2])> {
-        let (mut judge, mut by) = (None, None);
-        if let (Some(url), Some(model)) = (&self.judge, &self.judge_model) {
-            let mut agent = OpenAi::new(client.clone(), url, model)?;
-            if let Some(key) =
-                secret::key("judge", self.judge_key_env.as_deref(), self.judge_key_file.as_ref())?
-            {
-                agent = agent.bearer(key)?;
-            }
-            judge = Some(agent.fingerprint());
+    /// `run` with them, and who they are.
+    pub(super) fn give(&self, client: &Client, mut run: Run) -> Result<(Run, Given)> {
+        let mut given = Given::default();
+        let judge =
+            beside("judge", [&self.judge, &self.judge_model, &self.judge_key_env], &self.judge_key_file);
+        if let Some(there) = judge {
+            let agent = there.chat(client)?;
+            given.judge = Some(agent.fingerprint());
             run = run.judge(Judge::new(agent));
         }
-        if let (Some(url), Some(model)) = (&self.embedder, &self.embedder_model) {
-            let mut embedder = OpenAiEmbeddings::new(client.clone(), url, model)?;
-            let key =
-                secret::key("embedder", self.embedder_key_env.as_deref(), self.embedder_key_file.as_ref())?;
-            if let Some(key) = key {
+        let embedder = beside(
+            "embedder",
+            [&self.embedder, &self.embedder_model, &self.embedder_key_env],
+            &self.embedder_key_file,
+        );
+        if let Some(there) = embedder {
+            let mut embedder = OpenAiEmbeddings::new(client.clone(), there.url, there.model)?;
+            if let Some(key) = there.key()? {
                 embedder = embedder.bearer(key)?;
             }
-            by = Some(embedder.fingerprint());
+            given.embedder = Some(embedder.fingerprint());
             run = run.embedder(embedder);
         }
-        Ok((run, [judge, by]))
+        let guard =
+            beside("guard", [&self.guard, &self.guard_model, &self.guard_key_env], &self.guard_key_file);
+        if let Some(there) = guard {
+            let agent = there.chat(client)?;
+            given.guard = Some(agent.fingerprint());
+            run = run.classifier(Guard::new(agent));
+        }
+        let moderation = beside(
+            "moderation",
+            [&self.moderation, &self.moderation_model, &self.moderation_key_env],
+            &self.moderation_key_file,
+        );
+        if let Some(there) = moderation {
+            let mut moderation = Moderation::new(client.clone(), there.url, there.model)?;
+            if let Some(key) = there.key()? {
+                moderation = moderation.bearer(key)?;
+            }
+            given.moderation = Some(moderation.fingerprint());
+            run = run.classifier(moderation);
+        }
+        Ok((run, given))
     }
+}
+
+/// Whom the options that begin with `whose` name, if they name anybody: where, what it is called, and where its key is.
+fn beside<'a>(
+    whose: &'static str,
+    [url, model, key_env]: [&'a Option<String>; 3],
+    key_file: &'a Option<PathBuf>,
+) -> Option<Beside<'a>> {
+    let (url, model) = (url.as_deref()?, model.as_deref()?);
+    Some(Beside { whose, url, model, key_env: key_env.as_deref(), key_file: key_file.as_ref() })
 }
 
 impl Limits {
     /// `run` within them; prices are those of who is asked.
     pub(super) fn hold(&self, run: Run, asked: Asked) -> Result<Run, Failure> {
-        let Asked { agent, baseline, judge, embedder } = asked;
+        let Asked { agent, baseline, given: Given { judge, embedder, guard, moderation } } = asked;
         let mut budget = Budget::default();
         budget = self.max_calls.into_iter().fold(budget, Budget::calls);
         budget = self.max_tokens.into_iter().fold(budget, Budget::tokens);
         budget = self.max_money.into_iter().fold(budget, Budget::money);
-        if self.max_money.is_some() && judge.is_some() && self.judge_price.is_none() {
-            let why = "--max-money counts what the judge costs, too; say it with --judge-price";
-            return Err(Failure::Misused(why.to_owned()));
+        if let Some(price) = self.price {
+            budget = budget.price_of(agent, price);
         }
-        if self.max_money.is_some() && baseline.is_some() && self.baseline_price.is_none() {
-            let why =
-                "--max-money counts what the version in service costs, too; say it with --baseline-price";
-            return Err(Failure::Misused(why.to_owned()));
-        }
-        if self.max_money.is_some() && embedder.is_some() && self.embedder_price.is_none() {
-            let why = "--max-money counts what the embedder costs, too; say it with --embedder-price";
-            return Err(Failure::Misused(why.to_owned()));
-        }
-        let prices = [
-            (Some(agent), self.price),
-            (baseline, self.baseline_price),
-            (judge, self.judge_price),
-            (embedder, self.embedder_price),
+        let others = [
+            ("the judge", "--judge-price", judge, self.judge_price),
+            ("the version in service", "--baseline-price", baseline, self.baseline_price),
+            ("the embedder", "--embedder-price", embedder, self.embedder_price),
+            ("the guard model", "--guard-price", guard, self.guard_price),
+            ("the moderation", "--moderation-price", moderation, self.moderation_price),
         ];
-        for (who, price) in prices.into_iter().filter_map(|(who, price)| who.zip(price)) {
-            budget = budget.price_of(who, price);
+        for (whom, option, who, price) in others {
+            match (who, price) {
+                (Some(who), Some(price)) => budget = budget.price_of(who, price),
+                (Some(_), None) if self.max_money.is_some() => {
+                    let why = format!("--max-money counts what {whom} costs, too; say it with {option}");
+                    return Err(Failure::Misused(why));
+                }
+                _ => {}
+            }
         }
         Ok(run.budget(budget))
     }
