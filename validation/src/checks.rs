@@ -24,6 +24,12 @@ mod smoke;
 mod tokens;
 mod topics;
 
+use std::any::Any;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tidegate_registry::Digest;
+
 #[cfg(feature = "load")]
 pub use self::load::Load;
 #[cfg(feature = "scan")]
@@ -46,7 +52,8 @@ pub use self::{
 };
 pub use crate::sarif::Sarif;
 use crate::{
-    Error, Rule, Sampling, Subject, Validator, asking::Asking, dataset::Dataset, gate::Gate, run::Run,
+    Error, Rule, Sampling, Subject, Validator, asking::Asking, canonical::canonical, dataset::Dataset,
+    gate::Gate, run::Run,
 };
 
 /// Most questions of one check: more belong into several.
@@ -82,6 +89,25 @@ fn asking<'a, C: Settings + Validator>(
         return Err(Error::NoAgent { check: name.to_owned() });
     }
     Ok(Asking { check: name, subject, run, sampling })
+}
+
+/// The digest of whatever decides what `check` asks and what it makes of the answers, if it is one of those that ask and
+/// keep no trials in the record: what they measure is of all answers together, or of their times.
+pub(crate) fn unlisted(check: &dyn Validator) -> Option<Digest> {
+    fn settings<C: Serialize + Validator>(check: &dyn Any) -> Option<Value> {
+        check.downcast_ref::<C>().map(|check| json!(check))
+    }
+
+    let check = check as &dyn Any;
+    let found = settings::<Consistency>(check)
+        .or_else(|| settings::<Latency>(check))
+        .or_else(|| settings::<Smoke>(check))
+        .or_else(|| settings::<Calibration>(check));
+    #[cfg(feature = "load")]
+    let found = found.or_else(|| settings::<Load>(check));
+    let dataset = check.downcast_ref::<Calibration>().and_then(|check| check.dataset.as_ref());
+    let dataset = dataset.map(|dataset| json!([dataset.digest(), dataset.format()]));
+    found.map(|found| Digest::of(canonical(&json!([found, dataset, env!("CARGO_PKG_VERSION")]))))
 }
 
 /// The flaw of a list of questions, if it has one.

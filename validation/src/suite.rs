@@ -17,9 +17,9 @@ pub use self::{invalid::InvalidSuite, merge::MergeError, sources::Sources};
 use crate::{
     Cost, Error, Event, Finding, Reason, RecordError, Report, ReportVersion, Run, Shortage, Subject,
     Validator, Verdict,
-    checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke},
+    checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke, unlisted},
     dataset::{Dataset, Shard},
-    record::Header,
+    record::{Begin, Header},
 };
 
 /// Several checks that make one decision about a version.
@@ -182,7 +182,13 @@ impl Suite {
             let cost = validator.estimate(subject);
             let cost = run.judge.as_ref().map_or(cost, |judge| cost.judged_by(judge));
             run.tell(Event::Started { check: validator.name(), cost });
-            let finding = self.finding(validator, subject, &run).await;
+            let finding = match recalled(validator, &run) {
+                Some(known) => {
+                    run.tell(Event::Recalled { check: validator.name(), calls: cost.calls });
+                    known
+                }
+                None => self.finding(validator, subject, &run).await,
+            };
             tracing::info!(
                 check = finding.check,
                 verdict = finding.verdict.word(),
@@ -220,7 +226,7 @@ impl Suite {
             return if self.digest.is_some() { known } else { finding };
         }
         let noted = match run.recording() {
-            Some(record) if !recorded => record.found(&finding),
+            Some(record) if !recorded => record.found(&finding, found_by(validator, run)),
             Some(record) if too_late => record.end(name, Some(&Reason::Budget(Shortage::Time))),
             _ => Ok(()),
         };
@@ -274,6 +280,15 @@ fn dataset_of(validator: &dyn Validator) -> Option<&Dataset> {
     let declined = || check.downcast_ref::<OverRefusal>()?.dataset.as_ref();
     let attacked = || check.downcast_ref::<Safety>()?.dataset.as_ref();
     compared.or_else(preferred).or_else(calibrated).or_else(declined).or_else(attacked)
+
+/// What the record knows of a check that asks and keeps no trials, if that decided: what was asked is not asked again.
+fn recalled(validator: &dyn Validator, run: &Run) -> Option<Finding> {
+    run.recording()?.decided_by(&found_by(validator, run)?)
+}
+
+/// How a check that asks and keeps no trials finds what it finds.
+fn found_by(validator: &dyn Validator, run: &Run) -> Option<Begin> {
+    unlisted(validator).map(|settings| Begin::new(validator.name(), settings, run))
 }
 
 /// Has the record say what the run took, and waits for the disk.

@@ -32,7 +32,7 @@ use crate::{
     dataset::{Dataset, InvalidDataset, Question, Shard},
     excerpt::excerpt,
     record::{Begin, Past, RecordError, Said, Trial},
-    scorer::{Judge, JudgeCalibration, ScoreError, Scorer, Weighted, all},
+    scorer::{JudgeCalibration, ScoreError, Scorer, Weighted, all},
 };
 
 /// Most repetitions of a question.
@@ -274,14 +274,7 @@ impl Cases {
     /// Notes in the record, if there is one, that the check begins with these settings.
     pub(super) fn begin(&self, run: &Run, settings: Digest) -> Result<(), Error> {
         let Some(record) = run.recording() else { return Ok(()) };
-        let begin = Begin {
-            begin: self.name.clone(),
-            settings,
-            classifier: run.classifier.as_ref().map(|classifier| classifier.fingerprint()),
-            embedder: run.embedder.as_ref().map(|embedder| embedder.fingerprint()),
-            judge: run.judge.as_ref().map(Judge::fingerprint),
-        };
-        record.begin(&begin).map_err(|source| self.unrecorded(source))
+        record.begin(&Begin::new(&self.name, settings, run)).map_err(|source| self.unrecorded(source))
     }
 
     /// Has the disk take what was recorded.

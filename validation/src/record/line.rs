@@ -5,8 +5,8 @@ use tidegate_registry::{Digest, ModelRef};
 
 use super::Keep;
 use crate::{
-    AgentId, Case, Finding, Outcome, Reason, Reply, Spending, ToolCall, Usage, dataset::Shard,
-    excerpt::excerpt,
+    AgentId, Case, Finding, Outcome, Reason, Reply, Run, Spending, ToolCall, Usage, dataset::Shard,
+    excerpt::excerpt, scorer::Judge,
 };
 
 /// Longest text of a reply, in bytes.
@@ -53,9 +53,12 @@ pub(super) struct End {
 }
 
 /// What a check found that does not stream, or could not be made.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Found {
-    pub(super) found: Finding,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) found: Finding,
+    /// How it was found, by a check that asks and keeps no trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Begin>,
 }
 
 /// How a check ended.
@@ -64,7 +67,7 @@ pub(crate) enum Ended {
     /// All trials that will ever be there are there; the others were not asked, for this reason.
     Asked { unasked: Option<Reason> },
     /// It found this.
-    Found(Box<Finding>),
+    Found(Box<Found>),
 }
 
 /// One trial.
@@ -166,6 +169,17 @@ impl Header {
 }
 
 impl Begin {
+    /// `check` begins with these settings and the instruments of `run`.
+    pub(crate) fn new(check: &str, settings: Digest, run: &Run) -> Self {
+        Self {
+            begin: check.to_owned(),
+            settings,
+            classifier: run.classifier.as_ref().map(|classifier| classifier.fingerprint()),
+            embedder: run.embedder.as_ref().map(|embedder| embedder.fingerprint()),
+            judge: run.judge.as_ref().map(Judge::fingerprint),
+        }
+    }
+
     /// The first thing in which this check is not as `now`.
     pub(crate) fn difference(&self, now: &Self) -> Option<Difference> {
         let check = &self.begin;

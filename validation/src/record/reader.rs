@@ -105,8 +105,8 @@ impl<'a> Reader<'a> {
             let End { end, unasked } = self.parse(line)?;
             old.ended.insert(end, Ended::Asked { unasked });
         } else if begins("found\"") {
-            let Found { found } = self.parse(line)?;
-            old.ended.insert(found.check.clone(), Ended::Found(Box::new(found)));
+            let found: Found = self.parse(line)?;
+            old.ended.insert(found.found.check.clone(), Ended::Found(Box::new(found)));
         } else if begins("spent\"") {
             let Spent { spent } = self.parse(line)?;
             old.spent = spent;

@@ -96,17 +96,26 @@ impl Recording {
         self.ended(check, Ended::Asked { unasked: unasked.cloned() }, &line)
     }
 
-    /// Notes what a check found that does not stream, or could not be made.
-    pub(crate) fn found(&self, finding: &Finding) -> Result<(), RecordError> {
-        let line = Found { found: finding.clone() };
-        self.ended(&finding.check, Ended::Found(Box::new(finding.clone())), &line)
+    /// Notes what a check found that does not stream, or could not be made, and how, if that is known.
+    pub(crate) fn found(&self, finding: &Finding, by: Option<Begin>) -> Result<(), RecordError> {
+        let line = Found { found: finding.clone(), by };
+        self.ended(&finding.check, Ended::Found(Box::new(line.clone())), &line)
     }
 
     /// What a check found that does not stream, if that decided.
     pub(crate) fn decided(&self, check: &str) -> Option<Finding> {
+        self.decided_where(check, |_| true)
+    }
+
+    /// The same, if it was found in this way.
+    pub(crate) fn decided_by(&self, by: &Begin) -> Option<Finding> {
+        self.decided_where(&by.begin, |found| found.by.as_ref() == Some(by))
+    }
+
+    fn decided_where(&self, check: &str, known: impl FnOnce(&Found) -> bool) -> Option<Finding> {
         match self.lock().ended.get(check)? {
-            Ended::Found(finding) if !matches!(finding.verdict, Verdict::Inconclusive(_)) => {
-                Some(finding.as_ref().clone())
+            Ended::Found(line) if !matches!(line.found.verdict, Verdict::Inconclusive(_)) && known(line) => {
+                Some(line.found.clone())
             }
             _ => None,
         }

@@ -177,7 +177,7 @@ async fn streamed(cases: &Cases, shares: &Shares) -> Result<Finding, MergeError>
         match share.ended(name) {
             None => return Err(MergeError::incomplete(share, name)),
             // In one share it could not be made, so neither could it be as a whole.
-            Some(Ended::Found(finding)) => return Ok(Finding::clone(finding)),
+            Some(Ended::Found(line)) => return Ok(line.found.clone()),
             Some(Ended::Asked { .. }) => {}
         }
         // It may have been too late to begin.
@@ -197,7 +197,7 @@ async fn streamed(cases: &Cases, shares: &Shares) -> Result<Finding, MergeError>
 /// What a check found that one share makes for all.
 fn whole(check: &str, first: &Share) -> Result<Finding, MergeError> {
     match first.ended(check) {
-        Some(Ended::Found(finding)) => Ok(Finding::clone(finding)),
+        Some(Ended::Found(line)) => Ok(line.found.clone()),
         _ => Err(MergeError::incomplete(first, check)),
     }
 }

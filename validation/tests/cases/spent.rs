@@ -227,9 +227,11 @@ async fn a_run_that_goes_on_has_what_was_left_and_reports_all() {
     };
     let first = of(7).await;
     assert_eq!((first.calls, first.tokens), (7, 7 * 12));
-    // Two of the four calls that are left ask the first check anew, which has no record.
+    // None of the four calls that are left asks the first check anew: it decided.
     let second = of(11).await;
     assert_eq!((second.calls, second.tokens, made.lock().unwrap().len()), (11, 11 * 12, 11));
+    let asked = made.lock().unwrap().clone();
+    assert_eq!((&asked[..2], &asked[2..]), (&["1", "1"].map(str::to_owned)[..], &asked_of(0..9)[..]));
     assert_eq!(of(11).await.calls, 11);
     assert_eq!(made.lock().unwrap().len(), 11, "nothing is left");
 }
@@ -294,14 +296,22 @@ async fn what_was_found_is_not_lost_to_a_budget_that_is_used_up() {
     assert_eq!(again.findings, first.findings);
     let after = std::fs::read_to_string(&path).unwrap();
     assert_eq!(before.matches("\"found\"").count(), after.matches("\"found\"").count());
-    // Nobody knows whether a suite that was put together is what it was; what is on record stays there.
-    let twice =
-        || Consistency { prompts: vec!["1".into()], repeats: 2, rule: Rule::Point, ..Consistency::default() };
+    // A suite that was put together may be another one by now; what is on record stays there.
+    let times = |repeats| Consistency {
+        prompts: vec!["1".into()],
+        repeats,
+        rule: Rule::Point,
+        ..Consistency::default()
+    };
     let path = directory.path().join("other");
-    assert!(of(Suite::new("s").with(twice()), path.clone()).await.accepted());
+    assert!(of(Suite::new("s").with(times(2)), path.clone()).await.accepted());
     let before = std::fs::read_to_string(&path).unwrap().matches("\"found\"").count();
-    assert!(!of(Suite::new("s").with(twice()), path.clone()).await.accepted());
+    assert!(!of(Suite::new("s").with(times(3)), path.clone()).await.accepted());
     assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\"found\"").count(), before);
+}
+
+fn asked_of(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
 }
 
 /// Checks whose answers are not recorded have spent what they took all the same.
