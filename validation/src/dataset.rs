@@ -34,13 +34,16 @@
 mod csv;
 mod fields;
 mod format;
+mod harmbench;
 mod input;
 mod invalid;
 mod native;
 mod promptfoo;
+mod pyrit;
 mod question;
 mod questions;
 mod shard;
+mod yaml;
 
 use std::{collections::HashSet, ops::Add, path::Path, sync::Arc};
 

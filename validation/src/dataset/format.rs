@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     input::{LONGEST_DOCUMENT, Source, next_line, whole},
-    promptfoo,
+    pyrit, yaml,
 };
 use crate::flaw::Flaw;
 
@@ -15,6 +15,9 @@ use crate::flaw::Flaw;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Format {
+    /// Columns `Behavior`, `ContextString` and `BehaviorID` as [HarmBench](https://github.com/centerforaisafety/HarmBench)
+    /// publishes its behaviours, from CSV.
+    Harmbench,
     /// Fields `input,target,choices,id,metadata` as [Inspect](https://inspect.aisi.org.uk/datasets.html) reads
     /// them, from JSON Lines, a JSON array or CSV.
     Inspect,
@@ -26,6 +29,12 @@ pub enum Format {
     /// The `prompts`, `tests` and `defaultTest` of a [promptfoo](https://www.promptfoo.dev/docs/configuration/reference/)
     /// configuration, from YAML or JSON.
     Promptfoo,
+    /// The `seeds`, or `prompts`, of a dataset of [PyRIT](https://azure.github.io/PyRIT/), each a text with its `value`, from
+    /// YAML.
+    Pyrit,
+    /// A question a line and nothing else, as [garak](https://github.com/NVIDIA/garak) keeps many of its prompts. It is
+    /// never recognised and must be said.
+    Text,
 }
 
 /// How records lie in the bytes.
@@ -39,15 +48,20 @@ pub(super) enum Layout {
     Csv,
     /// One document that holds everything.
     Document,
+    /// One question a line.
+    Plain,
 }
 
-const REMEDY: &str = "say the format: `native`, `inspect`, `openai-evals` or `promptfoo`";
+const REMEDY: &str =
+    "say the format: `native`, `harmbench`, `inspect`, `openai-evals`, `promptfoo`, `pyrit` or `text`";
 
 /// The format of `source`, if not said, by its content, and its layout.
 pub(super) fn recognise(source: &Source, said: Option<Format>) -> Result<(Format, Layout), Flaw> {
     let mut input = source.open()?;
-    if said == Some(Format::Promptfoo) {
-        return Ok((Format::Promptfoo, Layout::Document));
+    match said {
+        Some(format @ (Format::Promptfoo | Format::Pyrit)) => return Ok((format, Layout::Document)),
+        Some(Format::Text) => return Ok((Format::Text, Layout::Plain)),
+        _ => {}
     }
     let mut line = Vec::new();
     loop {
@@ -105,11 +119,13 @@ fn other(source: &Source, first: &[u8], said: Option<Format>) -> Result<(Format,
             Err(Flaw::new("", why))
         }
         None if has("input") || has("messages") => Ok((Format::Native, Layout::Csv)),
-        None => match promptfoo::document(&whole(&mut source.open()?)?) {
+        None if has("Behavior") && has("BehaviorID") => Ok((Format::Harmbench, Layout::Csv)),
+        None => match yaml::document(&whole(&mut source.open()?)?) {
             Ok(document) if is_promptfoo(&document) => Ok((Format::Promptfoo, Layout::Document)),
+            Ok(document) if pyrit::is_seeds(&document) => Ok((Format::Pyrit, Layout::Document)),
             _ => {
                 let why = format!(
-                    "it is neither JSON, nor CSV with a column `input`, nor a configuration of promptfoo; {REMEDY}"
+                    "it is neither JSON, nor CSV with a column `input`, nor a configuration of promptfoo, nor seeds of PyRIT; {REMEDY}"
                 );
                 Err(Flaw::new("", why))
             }

@@ -6,14 +6,15 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tidegate_registry::Digest;
 
 use super::{
     Dataset, Format, InvalidDataset, Layout, Place, Question, Shard,
     csv::Rows,
+    harmbench,
     input::{Input, LONGEST_LINE, digest, next_line, whole},
-    native, promptfoo,
+    native, promptfoo, pyrit, yaml,
 };
 use crate::flaw::Flaw;
 
@@ -32,7 +33,7 @@ pub struct Questions {
 
 #[derive(Debug)]
 enum Records {
-    Lines { input: Input, line: Vec<u8>, number: u64 },
+    Lines { input: Input, line: Vec<u8>, number: u64, parse: fn(&[u8]) -> Result<Value, Flaw> },
     List { input: Input, records: vec::IntoIter<Value>, at: u64 },
     Questions { input: Input, questions: vec::IntoIter<Question>, at: u64 },
     Rows(Rows),
@@ -66,10 +67,11 @@ impl Questions {
 
     fn read(&self, value: Value) -> Result<Question, Flaw> {
         match self.format {
+            Format::Harmbench => harmbench::behaviour(value),
             Format::Inspect => native::inspect(value),
-            Format::Native => native::question(value),
+            Format::Native | Format::Text => native::question(value),
             Format::OpenaiEvals => native::evals(value),
-            Format::Promptfoo => Err(Flaw::new("", "promptfoo has no records")),
+            Format::Promptfoo | Format::Pyrit => Err(Flaw::new("", "a document has no records")),
         }
     }
 
@@ -130,7 +132,8 @@ enum Record {
 fn records(dataset: &Dataset) -> Result<Records, Flaw> {
     let mut input = dataset.source.open()?;
     Ok(match dataset.layout {
-        Layout::Lines => Records::Lines { input, line: Vec::new(), number: 0 },
+        Layout::Lines => Records::Lines { input, line: Vec::new(), number: 0, parse: object },
+        Layout::Plain => Records::Lines { input, line: Vec::new(), number: 0, parse: plain },
         Layout::Csv => Records::Rows(Rows::new(input, dataset.format)?),
         Layout::Array => {
             let bytes = whole(&mut input)?;
@@ -140,7 +143,11 @@ fn records(dataset: &Dataset) -> Result<Records, Flaw> {
         }
         Layout::Document => {
             let bytes = whole(&mut input)?;
-            let questions = promptfoo::questions(promptfoo::document(&bytes)?)?;
+            let document = yaml::document(&bytes)?;
+            let questions = match dataset.format {
+                Format::Pyrit => pyrit::questions(document)?,
+                _ => promptfoo::questions(document)?,
+            };
             Records::Questions { input, questions: questions.into_iter(), at: 0 }
         }
     })
@@ -149,7 +156,7 @@ fn records(dataset: &Dataset) -> Result<Records, Flaw> {
 impl Records {
     fn next(&mut self) -> Option<(Place, Result<Record, Flaw>)> {
         match self {
-            Self::Lines { input, line, number } => loop {
+            Self::Lines { input, line, number, parse } => loop {
                 *number += 1;
                 let place = Place::Line(*number);
                 match next_line(input, line, LONGEST_LINE) {
@@ -184,7 +191,15 @@ impl Records {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Value, Flaw> {
+/// A line that is a question.
+fn plain(line: &[u8]) -> Result<Value, Flaw> {
+    let text = std::str::from_utf8(line.trim_ascii())
+        .map_err(|_| Flaw::new("", "it is no UTF-8; save the file in this encoding"))?;
+    Ok(json!({ "input": text }))
+}
+
+/// A line that is a JSON object.
+fn object(line: &[u8]) -> Result<Value, Flaw> {
     let Once(record) = serde_json::from_slice(line).map_err(|error| {
         Flaw::new("", format!("it is no JSON object (column {}): {error}", error.column()))
     })?;

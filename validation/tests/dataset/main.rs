@@ -5,6 +5,7 @@
 mod formats;
 mod hostile;
 mod promptfoo;
+mod red_team;
 mod refused;
 
 use tidegate_validation::dataset::{Dataset, Format, InvalidDataset, Options, Question};
