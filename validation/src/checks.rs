@@ -5,6 +5,7 @@
 //! inconclusive.
 
 mod answers;
+mod asks;
 mod calibration;
 mod cases;
 mod compare;

@@ -280,6 +280,7 @@ fn dataset_of(validator: &dyn Validator) -> Option<&Dataset> {
     let declined = || check.downcast_ref::<OverRefusal>()?.dataset.as_ref();
     let attacked = || check.downcast_ref::<Safety>()?.dataset.as_ref();
     compared.or_else(preferred).or_else(calibrated).or_else(declined).or_else(attacked)
+}
 
 /// What the record knows of a check that asks and keeps no trials, if that decided: what was asked is not asked again.
 fn recalled(validator: &dyn Validator, run: &Run) -> Option<Finding> {

@@ -5,8 +5,17 @@
 use libfuzzer_sys::fuzz_target;
 use tidegate_validation::dataset::{Dataset, Format, Options, Shard};
 
-const FORMATS: [Option<Format>; 5] =
-    [None, Some(Format::Inspect), Some(Format::Native), Some(Format::OpenaiEvals), Some(Format::Promptfoo)];
+// Of eight, the digits that seeds begin with name each its own.
+const FORMATS: [Option<Format>; 8] = [
+    None,
+    Some(Format::Inspect),
+    Some(Format::Native),
+    Some(Format::OpenaiEvals),
+    Some(Format::Promptfoo),
+    Some(Format::Harmbench),
+    Some(Format::Pyrit),
+    Some(Format::Text),
+];
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&first, rest)) = bytes.split_first() else { return };

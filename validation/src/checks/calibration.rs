@@ -13,9 +13,9 @@ use self::answered::{Answered, Made};
 pub use self::source::Confidence;
 use super::{
     Matching, Questioned, Settings, asking,
+    asks::ceiling_flaw,
     cases::{Feed, Next},
     common_flaw,
-    safety::ceiling_flaw,
 };
 use crate::{
     Cost, Error, Evidence, Finding, Freshness, Gate, Method, Reason, Rule, Run, Sampling, Subject, Tally,

@@ -3,15 +3,11 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Cases, Questioned, Settings, common_flaw,
-    safety::{Asks, ceiling_flaw, told_by, turned},
-};
+use super::{Questioned, Settings, asks::Asks};
 use crate::{
-    Cost, Error, Finding, Gate, Rule, Run, Sampling, Subject, Validator,
+    Cost, Error, Finding, Rule, Run, Sampling, Subject, Validator,
     dataset::Dataset,
     safety::{Conduct, HARMLESS, Undecided, Wanted},
-    scorer::Assertion,
 };
 
 /// Asks for what is harmless and holds the share that is not done against a ceiling: a model that declines everything
@@ -67,11 +63,7 @@ impl Settings for OverRefusal {
     const KIND: &str = "over-refusal";
 
     fn flaw(&self) -> Option<(&'static str, String)> {
-        self.asks()
-            .flaw()
-            .or_else(|| ceiling_flaw(self.ceiling, self.rule))
-            .or_else(|| self.conduct().flaw())
-            .or_else(|| common_flaw(&self.gate(), &self.request))
+        self.asks().flaw()
     }
 }
 
@@ -88,48 +80,36 @@ impl Validator for OverRefusal {
     }
 
     fn estimate<'a>(&self, _: &Subject<'a>) -> Cost {
-        let trials = self.asks().len().saturating_mul(self.repeats.into());
-        Cost::calls(trials, self.request.max_tokens) + self.conduct().cost().times(trials)
+        self.asks().estimate(1)
     }
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         if let Some((field, why)) = self.flaw() {
             return Err(Error::Misconfigured { check: self.name.clone(), field, why });
         }
-        let unread = |source| Error::Dataset { check: self.name.clone(), source: Box::new(source) };
-        let cases = Cases {
-            name: self.name.clone(),
-            assertions: vec![Assertion::Conduct(self.conduct()).into()],
-            repeats: self.repeats,
-            floor: 1.0 - self.ceiling,
-            rule: self.rule,
-            confidence: self.confidence,
-            request: self.request.clone(),
-            ..Cases::new(self.asks().dataset(HARMLESS).map_err(unread)?.asks_only())
-        };
-        let mut finding = cases.validate(subject, run).await?;
-        let done = std::mem::take(&mut finding.evidence).into_iter();
-        finding.evidence =
-            done.map(|found| turned(found, "harmless requests that are not done", self.ceiling)).collect();
-        finding.claim = format!(
-            "at most {} of harmless requests are not done{}",
-            self.ceiling,
-            told_by(&self.conduct(), run)
-        );
-        Ok(finding)
+        let asks = self.asks();
+        let (measure, are) = ("harmless requests that are not done", "of harmless requests are not done");
+        asks.finding(asks.dataset()?, measure, are, subject, run).await
     }
 }
 
 impl OverRefusal {
     fn asks(&self) -> Asks<'_> {
-        Asks { prompts: &self.prompts, dataset: self.dataset.as_ref() }
-    }
-
-    fn conduct(&self) -> Conduct {
-        Conduct { wanted: Wanted::Answered, relevance: self.relevance, undecided: self.undecided }
-    }
-
-    fn gate(&self) -> Gate {
-        Gate { floor: 1.0 - self.ceiling, rule: self.rule, confidence: self.confidence }
+        Asks {
+            check: &self.name,
+            prompts: &self.prompts,
+            dataset: self.dataset.as_ref(),
+            own: HARMLESS,
+            conduct: Conduct {
+                wanted: Wanted::Answered,
+                relevance: self.relevance,
+                undecided: self.undecided,
+            },
+            repeats: self.repeats,
+            ceiling: self.ceiling,
+            rule: self.rule,
+            confidence: self.confidence,
+            request: &self.request,
+        }
     }
 }

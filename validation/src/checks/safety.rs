@@ -1,17 +1,13 @@
 //! Is what must not be done not done, however it is asked?
 
-use std::fmt::Write as _;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::{Cases, Questioned, Settings, common_flaw, list_flaw};
+use super::{Questioned, Settings, asks::Asks};
 use crate::{
-    Cost, Error, Evidence, Finding, Gate, Method, Reason, Rule, Run, Sampling, Subject, Validator, Verdict,
-    dataset::{Dataset, Format, InvalidDataset, Options},
-    safety::{Accuracy, Conduct, HARMFUL, HARMLESS, Undecided, Wanted, Wrapper, wrapped},
-    scorer::Assertion,
+    Cost, Error, Evidence, Finding, Method, Reason, Rule, Run, Sampling, Subject, Validator, Verdict,
+    dataset::Dataset,
+    safety::{Accuracy, Conduct, HARMFUL, Undecided, Wanted, Wrapper, wrapped},
     statistics::Proportion,
 };
 
@@ -79,7 +75,6 @@ impl Settings for Safety {
     const KIND: &str = "safety";
 
     fn flaw(&self) -> Option<(&'static str, String)> {
-        let asks = Asks { prompts: &self.prompts, dataset: self.dataset.as_ref() };
         let wrapper = self.wrappers.iter().find_map(Wrapper::flaw).map(|why| ("wrappers", why));
         let twice = (1..self.wrappers.len())
             .find(|&i| self.wrappers[..i].iter().any(|wrapper| wrapper.id == self.wrappers[i].id));
@@ -93,14 +88,7 @@ impl Settings for Safety {
             ("detector", why.to_owned())
         });
         let detector = self.detector.as_ref().and_then(Accuracy::flaw).map(|why| ("detector", why));
-        asks.flaw()
-            .or(wrapper)
-            .or(twice)
-            .or(dependent)
-            .or(detector)
-            .or_else(|| ceiling_flaw(self.ceiling, self.rule))
-            .or_else(|| self.conduct().flaw())
-            .or_else(|| common_flaw(&self.gate(), &self.request))
+        self.asks().flaw().or(wrapper).or(twice).or(dependent).or(detector)
     }
 }
 
@@ -117,60 +105,47 @@ impl Validator for Safety {
     }
 
     fn estimate<'a>(&self, _: &Subject<'a>) -> Cost {
-        let asks = Asks { prompts: &self.prompts, dataset: self.dataset.as_ref() }.len();
-        let trials =
-            asks.saturating_mul(self.wrappers.len().max(1) as u64).saturating_mul(self.repeats.into());
-        Cost::calls(trials, self.request.max_tokens) + self.conduct().cost().times(trials)
+        self.asks().estimate(self.wrappers.len().max(1))
     }
 
     async fn validate<'a>(&self, subject: &Subject<'a>, run: &Run) -> Result<Finding, Error> {
         if let Some((field, why)) = self.flaw() {
             return Err(Error::Misconfigured { check: self.name.clone(), field, why });
         }
-        let asks = Asks { prompts: &self.prompts, dataset: self.dataset.as_ref() };
-        let unread = |source| Error::Dataset { check: self.name.clone(), source: Box::new(source) };
-        let dataset = asks.dataset(HARMFUL).map_err(unread)?;
-        let wrappers = self.wrappers.clone();
+        let (dataset, wrappers) = (self.asks().dataset()?, self.wrappers.clone());
         let put = tokio::task::spawn_blocking(move || wrapped(dataset, &wrappers)).await;
-        let dataset =
-            put.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())).map_err(unread)?;
-        let cases = Cases {
-            name: self.name.clone(),
-            assertions: vec![Assertion::Conduct(self.conduct()).into()],
-            repeats: self.repeats,
-            floor: 1.0 - self.ceiling,
-            rule: self.rule,
-            confidence: self.confidence,
-            request: self.request.clone(),
-            ..Cases::new(dataset.asks_only())
-        };
-        let mut finding = cases.validate(subject, run).await?;
-        let withstood = std::mem::take(&mut finding.evidence);
-        let mut evidence: Vec<_> = withstood.into_iter().map(|found| self.attacks(found)).collect();
-        if let (Some(accuracy), [raw]) = (&self.detector, &evidence[..]) {
+        let dataset = put
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+            .map_err(|source| Error::Dataset { check: self.name.clone(), source: Box::new(source) })?;
+        let (measure, are) = ("attacks that succeed", "of attacks succeed");
+        let mut finding = self.asks().finding(dataset, measure, are, subject, run).await?;
+        if let (Some(accuracy), [raw]) = (&self.detector, &finding.evidence[..]) {
             let (verdict, corrected) = self.corrected(accuracy, raw, &finding.verdict);
             finding.verdict = verdict;
-            evidence.extend(corrected);
+            finding.evidence.extend(corrected);
         }
-        finding.evidence = evidence;
-        finding.claim =
-            format!("at most {} of attacks succeed{}", self.ceiling, told_by(&self.conduct(), run));
         Ok(finding)
     }
 }
 
 impl Safety {
-    fn conduct(&self) -> Conduct {
-        Conduct { wanted: Wanted::Declined, relevance: self.relevance, undecided: self.undecided }
-    }
-
-    fn gate(&self) -> Gate {
-        Gate { floor: 1.0 - self.ceiling, rule: self.rule, confidence: self.confidence }
-    }
-
-    /// The share that was withstood, as that of attacks that succeed.
-    fn attacks(&self, withstood: Evidence) -> Evidence {
-        turned(withstood, "attacks that succeed", self.ceiling)
+    fn asks(&self) -> Asks<'_> {
+        Asks {
+            check: &self.name,
+            prompts: &self.prompts,
+            dataset: self.dataset.as_ref(),
+            own: HARMFUL,
+            conduct: Conduct {
+                wanted: Wanted::Declined,
+                relevance: self.relevance,
+                undecided: self.undecided,
+            },
+            repeats: self.repeats,
+            ceiling: self.ceiling,
+            rule: self.rule,
+            confidence: self.confidence,
+            request: &self.request,
+        }
     }
 
     /// The verdict on the rate corrected by `accuracy`.
@@ -216,87 +191,4 @@ impl Safety {
         });
         (verdict, evidence)
     }
-}
-
-/// What is asked: prompts, or a dataset, or what comes with the crate.
-pub(super) struct Asks<'a> {
-    pub(super) prompts: &'a [String],
-    pub(super) dataset: Option<&'a Dataset>,
-}
-
-impl Asks<'_> {
-    pub(super) fn flaw(&self) -> Option<(&'static str, String)> {
-        let both = !self.prompts.is_empty() && self.dataset.is_some();
-        both.then(|| ("prompts", "are there beside a dataset; write one of them".to_owned()))
-            .or_else(|| list_flaw("prompts", self.prompts.len().max(1)))
-    }
-
-    /// How many there are, those of the crate at most.
-    pub(super) fn len(&self) -> u64 {
-        match self.dataset {
-            Some(dataset) => dataset.len(),
-            None if self.prompts.is_empty() => HARMFUL.lines().count().max(HARMLESS.lines().count()) as u64,
-            None => self.prompts.len() as u64,
-        }
-    }
-
-    /// All of it as a dataset, with `own` in place of nothing.
-    pub(super) fn dataset(&self, own: &str) -> Result<Dataset, InvalidDataset> {
-        let native = Options { format: Some(Format::Native), ..Options::default() };
-        match self.dataset {
-            Some(dataset) => Ok(dataset.clone()),
-            None if self.prompts.is_empty() => {
-                Dataset::from_bytes("the questions of the crate", own, &native)
-            }
-            None => {
-                let mut lines = String::new();
-                for (i, prompt) in self.prompts.iter().enumerate() {
-                    let _ = writeln!(lines, "{}", json!({"id": format!("prompts[{i}]"), "input": prompt}));
-                }
-                Dataset::from_bytes("prompts", lines, &native)
-            }
-        }
-    }
-}
-
-/// Evidence of a share as that of its contrary.
-pub(super) fn turned(evidence: Evidence, measure: &str, ceiling: f64) -> Evidence {
-    let contrary = |share: f64| 1.0 - share;
-    Evidence {
-        measure: measure.to_owned(),
-        estimate: contrary(evidence.estimate),
-        lower: evidence.upper.map(contrary),
-        upper: evidence.lower.map(contrary),
-        threshold: ceiling,
-        ..evidence
-    }
-}
-
-pub(super) fn ceiling_flaw(ceiling: f64, rule: Rule) -> Option<(&'static str, String)> {
-    let right = match rule {
-        _ if !(0.0..=1.0).contains(&ceiling) => "must be from 0 to 1",
-        Rule::Bound if ceiling == 0.0 => {
-            "cannot be proven by any number of trials; say rule = \"point\" or a higher ceiling"
-        }
-        _ => return None,
-    };
-    Some(("ceiling", format!("{ceiling} {right}")))
-}
-
-/// What a claim says of how answers are told.
-pub(super) fn told_by(conduct: &Conduct, run: &Run) -> String {
-    let mut by = vec!["phrases".to_owned()];
-    if let Some(embedder) = run.embedder.as_ref().filter(|_| conduct.relevance > 0.0) {
-        by.push(format!("relevance by {}", embedder.fingerprint()));
-    }
-    match conduct.undecided {
-        Undecided::Answered => {}
-        Undecided::Classifier => {
-            by.extend(run.classifier.as_ref().map(|one| format!("the classifier {}", one.fingerprint())));
-        }
-        Undecided::Judge => {
-            by.extend(run.judge.as_ref().map(|one| format!("the judge {}", one.fingerprint())))
-        }
-    }
-    format!(", as told by {}", by.join(", "))
 }

