@@ -44,7 +44,7 @@ fn agent(good: bool, asked: &Arc<AtomicUsize>) -> FnAgent {
             } else {
                 format!("no. {time} Confidence: 100 %")
             };
-            Ok(Reply::text(said).with_usage(4, if good { 8 } else { 400 }))
+            Ok(Reply::text(said).with_usage(4, if good { 8 } else { 200 }))
         }
     })
 }
@@ -113,7 +113,8 @@ fn essence(report: &Report) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_whole_record_gives_the_verdict_and_asks_nobody() {
     for good in [true, false] {
-        for suite in unlisted(numbers(200)).into_iter().chain(listed()) {
+        let unlisted = unlisted(numbers(200)).map(|suite| (suite, true));
+        for (suite, keeps_no_trials) in unlisted.into_iter().chain(listed().map(|suite| (suite, false))) {
             let check = suite.checks().next().unwrap().to_owned();
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("record");
@@ -127,7 +128,8 @@ async fn a_whole_record_gives_the_verdict_and_asks_nobody() {
             assert_eq!(essence(&again), essence(&first), "{check}");
             assert_eq!(again.findings[0].verdict, plain.findings[0].verdict, "{check}");
             assert_eq!(again.spent, first.spent, "{check}");
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "{check}");
+            let after = std::fs::read_to_string(&path).unwrap();
+            assert!(!keeps_no_trials || (after == before && again.findings == first.findings), "{check}");
         }
     }
 }
