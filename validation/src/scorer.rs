@@ -102,8 +102,8 @@ pub struct Score {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScoreError {
-    /// The judge did not answer. What to do is in the source.
-    #[error("the judge gave no answer")]
+    /// The judge or the classifier did not answer. What to do is in the source.
+    #[error("the judge or the classifier gave no answer")]
     Agent(#[source] AgentError),
     /// The embeddings could not be had. What to do is in the source.
     #[error("the embedder gave no vectors")]
