@@ -42,11 +42,10 @@ pub(super) fn is_seeds(document: &Map<String, Value>) -> bool {
 pub(super) fn questions(document: Map<String, Value>) -> Result<Vec<Question>, Flaw> {
     let mut fields = fields(Value::Object(document), &LISTS)?;
     only_text(&mut fields)?;
-    let (list, seeds) = match LISTS.map(|list| (list, fields.take(list))) {
-        [(list, Some(Value::Array(seeds))), (_, None)] | [_, (list, Some(Value::Array(seeds)))] => {
-            (list, seeds)
-        }
-        _ => return Err(Flaw::new(LISTS[0], "it is missing; write a list of seeds, each with a `value`")),
+    let lists = LISTS.map(|list| fields.take(list).map(|seeds| (list, seeds)));
+    let ([Some((list, Value::Array(seeds))), None] | [None, Some((list, Value::Array(seeds)))]) = lists
+    else {
+        return Err(Flaw::new(LISTS[0], "write one list of seeds, each with a `value`"));
     };
     if seeds.len() > MOST_QUESTIONS {
         return Err(Flaw::new(list, format!("there are more than {MOST_QUESTIONS} seeds; split the file")));
