@@ -109,6 +109,15 @@ impl Wrong {
         Self { line: None, flaw: Flaw::new(path, why) }
     }
 
+    /// Of this column, unless it is known already of which.
+    #[cfg(feature = "parquet")]
+    fn in_column(mut self, name: &str) -> Self {
+        if self.flaw.path.is_empty() {
+            self.flaw.path = crate::excerpt::excerpt(name, 60);
+        }
+        self
+    }
+
     fn of(self, file: &Path) -> InvalidTable {
         InvalidTable::new(&PathBuf::from(file).display().to_string(), self.line, self.flaw)
     }

@@ -6,6 +6,8 @@ mod check;
 mod columns;
 mod gate;
 mod histograms;
+#[cfg(feature = "parquet")]
+mod hostile;
 mod numbers;
 mod pictures;
 mod real;

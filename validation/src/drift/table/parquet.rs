@@ -1,8 +1,13 @@
 //! Parquet, column by column.
 
+mod allowance;
+mod checked;
+mod footer;
 mod pages;
+mod thrift;
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,14 +15,15 @@ use std::{
 
 use ::parquet::{
     basic::{ConvertedType, LogicalType, Type},
-    column::reader::{ColumnReader, ColumnReaderImpl},
+    column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader},
     data_type::DataType,
     errors::ParquetError,
-    file::reader::{FileReader as _, RowGroupReader, SerializedFileReader},
+    file::reader::{FileReader as _, SerializedFileReader},
     schema::types::ColumnDescriptor,
 };
 
-use super::{Reading, Sample, Wrong};
+use self::{allowance::Allowance, checked::Checked};
+use super::{LONGEST_ROW, LONGEST_SAMPLE, Reading, Sample, Wrong};
 use crate::drift::{Kind, Summary, kind::Cell, summary::Field};
 
 /// Bytes of the longest footer.
@@ -30,6 +36,7 @@ pub(super) struct Parquet {
     file: File,
     reader: SerializedFileReader<File>,
     leaves: Vec<Leaf>,
+    allowance: Allowance,
 }
 
 struct Leaf {
@@ -51,44 +58,66 @@ enum Holds {
 impl Parquet {
     pub(super) fn open(mut file: File) -> Result<Self, Wrong> {
         let length = file.metadata()?.len();
-        let mut footer = [0; 4];
+        let mut ending = [0; 8];
         if length < 12 {
             return Err(Wrong::new("", "it is Parquet and ends too early; write it again"));
         }
         file.seek(SeekFrom::Start(length - 8))?;
-        file.read_exact(&mut footer)?;
-        if u32::from_le_bytes(footer) > LONGEST_FOOTER {
+        file.read_exact(&mut ending)?;
+        let [a, b, c, d, magic @ ..] = ending;
+        if magic != *b"PAR1" {
+            return Err(damaged("it does not end as Parquet does"));
+        }
+        let footer_length = u32::from_le_bytes([a, b, c, d]);
+        if footer_length > LONGEST_FOOTER {
             return Err(Wrong::new(
                 "",
                 "the footer of this Parquet file says it is longer than 32 MiB; write larger row groups",
             ));
         }
+        let start = (length - 8).checked_sub(footer_length.into());
+        file.seek(SeekFrom::Start(start.ok_or_else(|| damaged("its footer begins before the file"))?))?;
+        let mut text = vec![0; footer_length as usize];
+        file.read_exact(&mut text)?;
+        footer::expect_bounded(&text)?;
+        drop(text);
         let own = file.try_clone()?;
-        guarded(move || {
-            let reader = SerializedFileReader::new(own)?;
-            let columns = reader.metadata().file_metadata().schema_descr_ptr();
-            let leaves = columns.columns().iter().map(|column| Leaf::new(column)).collect();
-            Ok(Ok(Self { file, reader, leaves }))
-        })
+        let reader = guarded(move || Ok(Ok(SerializedFileReader::new(own)?)))?;
+        let columns = reader.metadata().file_metadata().schema_descr_ptr();
+        let leaves: Vec<Leaf> = columns.columns().iter().map(|column| Leaf::new(column)).collect();
+        let mut names = BTreeSet::new();
+        if let Some(Leaf { name, .. }) = leaves.iter().find(|leaf| !names.insert(leaf.name.as_str())) {
+            return Err(Wrong::new("", "two columns have this name; rename one").in_column(name));
+        }
+        Ok(Self { file, reader, leaves, allowance: Allowance::of(length) })
     }
 
-    /// The first values of each column.
+    /// The columns, each with the kind that its first values are of.
     pub(super) fn sampled(&self) -> Result<Sample, Wrong> {
         let mut sample = Sample::default();
-        let has_rows = self.reader.num_row_groups() > 0;
         for (at, leaf) in self.leaves.iter().enumerate() {
-            if let Holds::Nothing(kind) = leaf.holds {
-                sample.add(&leaf.name, Cell::Nested)?;
-                sample.said.insert(leaf.name.clone(), kind);
-                continue;
-            }
-            let mut cells = Vec::new();
-            if has_rows {
-                self.values(0, at, Reading::SAMPLE as u64, &mut |field| cells.push(Cell::from(field)))?;
-            }
-            cells.into_iter().try_for_each(|cell| sample.add(&leaf.name, cell))?;
+            let kind = match leaf.holds {
+                Holds::Nothing(kind) => kind,
+                _ => self.kind(at)?,
+            };
+            sample.add(&leaf.name, Cell::Nested)?;
+            sample.said.insert(leaf.name.clone(), kind);
         }
         Ok(sample)
+    }
+
+    /// Of what kind the first values of a column are, those that can be held at once.
+    fn kind(&self, leaf: usize) -> Result<Kind, Wrong> {
+        let (mut cells, mut bytes) = (Vec::new(), 0);
+        if self.reader.num_row_groups() > 0 {
+            self.values(0, leaf, Reading::SAMPLE as u64, &mut |field| {
+                bytes += if let Field::Text(text) = field { text.len() } else { 8 };
+                if bytes <= LONGEST_SAMPLE {
+                    cells.push(Cell::from(field));
+                }
+            })?;
+        }
+        Ok(Kind::of(&cells))
     }
 
     /// All rows.
@@ -96,9 +125,9 @@ impl Parquet {
         let positions: Vec<(usize, usize)> = (self.leaves.iter().enumerate())
             .filter_map(|(leaf, Leaf { name, .. })| Some((leaf, summary.find(name)?)))
             .collect();
+        self.expect_readable(&positions)?;
         for group in 0..self.reader.num_row_groups() {
-            let rows = self.reader.metadata().row_group(group).num_rows();
-            let rows = u64::try_from(rows).map_err(|_| damaged("a group has fewer rows than none"))?;
+            let rows = self.rows(group)?;
             let mut seen = vec![false; summary.width()];
             for (leaf, at) in &positions {
                 seen[*at] = true;
@@ -111,7 +140,8 @@ impl Parquet {
                     _ => self.values(group, *leaf, rows, &mut |field| column.take(field))?,
                 };
                 if found != rows {
-                    return Err(damaged("a column has not as many values as there are rows"));
+                    let wrong = damaged("it has not as many values as there are rows");
+                    return Err(wrong.in_column(&self.leaves[*leaf].name));
                 }
             }
             for at in (0..seen.len()).filter(|at| !seen[*at]) {
@@ -122,6 +152,23 @@ impl Parquet {
         Ok(())
     }
 
+    /// Whether it has not more values than a file of its size may have.
+    fn expect_readable(&self, positions: &[(usize, usize)]) -> Result<(), Wrong> {
+        let decoded =
+            positions.iter().filter(|(leaf, _)| !matches!(self.leaves[*leaf].holds, Holds::Nothing(_)));
+        let columns = decoded.count() as u64;
+        let mut values = 0_u64;
+        for group in 0..self.reader.num_row_groups() {
+            values = values.saturating_add(self.rows(group)?.saturating_mul(columns));
+        }
+        self.allowance.expect_values(values).map_err(|Refused(why)| Wrong::new("", why))
+    }
+
+    fn rows(&self, group: usize) -> Result<u64, Wrong> {
+        let rows = self.reader.metadata().row_group(group).num_rows();
+        u64::try_from(rows).map_err(|_| damaged("a group has fewer rows than none"))
+    }
+
     /// Gives `take` at most so many values of a column of a group, and says how many there were.
     fn values(
         &self,
@@ -130,14 +177,22 @@ impl Parquet {
         most: u64,
         take: &mut dyn FnMut(Field<'_>),
     ) -> Result<u64, Wrong> {
-        let Leaf { holds, deepest, .. } = &self.leaves[leaf];
-        guarded(|| {
+        let Leaf { name, holds, deepest } = &self.leaves[leaf];
+        let rows = self.rows(group)?;
+        let found = guarded(|| {
             let group = self.reader.get_row_group(group)?;
-            if let Err(wrong) = pages::expect_bounded(&self.file, group.metadata().column(leaf)) {
+            let chunk = group.metadata().column(leaf);
+            if let Err(wrong) = pages::expect_bounded(&self.file, chunk) {
                 return Ok(Err(wrong));
             }
-            Ok(Ok(decoded(group.as_ref(), leaf, *holds, *deepest, most, take)?))
-        })
+            // Where each text can be as long as all before it together, one is held at once.
+            let at_once = if checked::shares_beginnings(chunk) { 1 } else { AT_ONCE };
+            let pages = Checked::new(group.get_column_page_reader(leaf)?, chunk, rows);
+            let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
+            let want = Want { holds: *holds, deepest: *deepest, most, at_once, allowance: &self.allowance };
+            Ok(Ok(want.decoded(reader, take)?))
+        });
+        found.map_err(|wrong| wrong.in_column(name))
     }
 }
 
@@ -173,85 +228,108 @@ impl Leaf {
     }
 }
 
-fn decoded(
-    group: &dyn RowGroupReader,
-    leaf: usize,
+/// What is to be read of a column of a group, and how.
+struct Want<'a> {
     holds: Holds,
     deepest: i16,
+    /// Rows.
     most: u64,
-    take: &mut dyn FnMut(Field<'_>),
-) -> Result<u64, ParquetError> {
-    let scaled = |value: f64| match holds {
-        Holds::Decimal { scale } => value / 10_f64.powi(scale),
-        _ => value,
-    };
-    let mut bytes = |bytes: Option<&[u8]>| match (bytes, holds) {
-        (None, _) => take(Field::Missing),
-        (Some(bytes), Holds::Decimal { .. }) => {
-            take(integer(bytes).map_or(Field::Missing, |value| Field::Number(scaled(value))))
-        }
-        (Some(bytes), _) => take(std::str::from_utf8(bytes).map_or(Field::Missing, Field::Text)),
-    };
-    match group.get_column_reader(leaf)? {
-        ColumnReader::ByteArrayColumnReader(reader) => {
-            each(reader, deepest, most, |value| bytes(value.map(::parquet::data_type::ByteArray::data)))
-        }
-        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-            each(reader, deepest, most, |value| bytes(value.map(|value| value.data())))
-        }
-        ColumnReader::BoolColumnReader(reader) => each(reader, deepest, most, |value| {
-            take(value.map_or(Field::Missing, |yes| Field::Boolean(*yes)))
-        }),
-        ColumnReader::Int32ColumnReader(reader) => each(reader, deepest, most, |value| {
-            let number = value.map(|value| match holds {
-                Holds::Unsigned => f64::from(*value as u32),
-                _ => scaled(f64::from(*value)),
-            });
-            take(number.map_or(Field::Missing, Field::Number));
-        }),
-        ColumnReader::Int64ColumnReader(reader) => each(reader, deepest, most, |value| {
-            let number = value.map(|value| match holds {
-                Holds::Unsigned => *value as u64 as f64,
-                _ => scaled(*value as f64),
-            });
-            take(number.map_or(Field::Missing, Field::Number));
-        }),
-        ColumnReader::FloatColumnReader(reader) => each(reader, deepest, most, |value| {
-            take(value.map_or(Field::Missing, |value| Field::Number(f64::from(*value))));
-        }),
-        ColumnReader::DoubleColumnReader(reader) => each(reader, deepest, most, |value| {
-            take(value.map_or(Field::Missing, |value| Field::Number(*value)))
-        }),
-        ColumnReader::Int96ColumnReader(_) => Ok(0),
-    }
+    at_once: usize,
+    allowance: &'a Allowance,
 }
 
-/// Each value, or that there is none, of the first `most` rows.
-fn each<T: DataType>(
-    mut reader: ColumnReaderImpl<T>,
-    deepest: i16,
-    most: u64,
-    mut take: impl FnMut(Option<&T::T>),
-) -> Result<u64, ParquetError> {
-    let (mut levels, mut values) = (Vec::new(), Vec::new());
-    let mut rows = 0;
-    while rows < most {
-        levels.clear();
-        values.clear();
-        let batch = AT_ONCE.min(usize::try_from(most - rows).unwrap_or(AT_ONCE));
-        let (read, ..) = reader.read_records(batch, Some(&mut levels), None, &mut values)?;
-        if read == 0 {
-            break;
+impl Want<'_> {
+    fn decoded(&self, reader: ColumnReader, take: &mut dyn FnMut(Field<'_>)) -> Result<u64, ParquetError> {
+        let holds = self.holds;
+        let scaled = |value: f64| match holds {
+            Holds::Decimal { scale } => value / 10_f64.powi(scale),
+            _ => value,
+        };
+        match reader {
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                self.each(reader, |value| self.bytes(value.map(::parquet::data_type::ByteArray::data), take))
+            }
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                self.each(reader, |value| self.bytes(value.map(|value| value.data()), take))
+            }
+            ColumnReader::BoolColumnReader(reader) => self.each(reader, |value| {
+                take(value.map_or(Field::Missing, |yes| Field::Boolean(*yes)));
+                Ok(())
+            }),
+            ColumnReader::Int32ColumnReader(reader) => self.numbers(reader, take, |value| match holds {
+                Holds::Unsigned => f64::from(*value as u32),
+                _ => scaled(f64::from(*value)),
+            }),
+            ColumnReader::Int64ColumnReader(reader) => self.numbers(reader, take, |value| match holds {
+                Holds::Unsigned => *value as u64 as f64,
+                _ => scaled(*value as f64),
+            }),
+            ColumnReader::FloatColumnReader(reader) => self.numbers(reader, take, |value| f64::from(*value)),
+            ColumnReader::DoubleColumnReader(reader) => self.numbers(reader, take, |value| *value),
+            ColumnReader::Int96ColumnReader(_) => Ok(0),
         }
-        rows += read as u64;
-        if deepest == 0 {
-            values.iter().for_each(|value| take(Some(value)));
-            continue;
-        }
-        let mut values = values.iter();
-        levels.iter().for_each(|level| take(if *level == deepest { values.next() } else { None }));
     }
-    Ok(rows)
+
+    fn numbers<T: DataType>(
+        &self,
+        reader: ColumnReaderImpl<T>,
+        take: &mut dyn FnMut(Field<'_>),
+        number: impl Fn(&T::T) -> f64,
+    ) -> Result<u64, ParquetError> {
+        self.each(reader, |value| {
+            take(value.map_or(Field::Missing, |value| Field::Number(number(value))));
+            Ok(())
+        })
+    }
+
+    /// A text, or a decimal.
+    fn bytes(&self, bytes: Option<&[u8]>, take: &mut dyn FnMut(Field<'_>)) -> Result<(), Refused> {
+        let Some(bytes) = bytes else {
+            take(Field::Missing);
+            return Ok(());
+        };
+        if bytes.len() > LONGEST_ROW {
+            let why =
+                format!("a value has {} bytes, and the longest that is read {LONGEST_ROW}", bytes.len());
+            return Err(Refused(format!("{why}; shorten it, or name the other columns")));
+        }
+        self.allowance.take_text(bytes.len() as u64)?;
+        take(match self.holds {
+            Holds::Decimal { scale } => {
+                integer(bytes).map_or(Field::Missing, |value| Field::Number(value / 10_f64.powi(scale)))
+            }
+            _ => std::str::from_utf8(bytes).map_or(Field::Missing, Field::Text),
+        });
+        Ok(())
+    }
+
+    /// Each value, or that there is none, of the first rows.
+    fn each<T: DataType>(
+        &self,
+        mut reader: ColumnReaderImpl<T>,
+        mut take: impl FnMut(Option<&T::T>) -> Result<(), Refused>,
+    ) -> Result<u64, ParquetError> {
+        let (mut levels, mut values) = (Vec::new(), Vec::new());
+        let mut rows = 0;
+        while rows < self.most {
+            levels.clear();
+            values.clear();
+            let batch = self.at_once.min(usize::try_from(self.most - rows).unwrap_or(self.at_once));
+            let (read, ..) = reader.read_records(batch, Some(&mut levels), None, &mut values)?;
+            if read == 0 {
+                break;
+            }
+            rows += read as u64;
+            if self.deepest == 0 {
+                values.iter().try_for_each(|value| take(Some(value)))?;
+                continue;
+            }
+            let mut values = values.iter();
+            let value = |level: &i16| if *level == self.deepest { values.next() } else { None };
+            levels.iter().map(value).try_for_each(&mut take)?;
+        }
+        Ok(rows)
+    }
 }
 
 /// A whole number as decimals are written: the greatest byte first, two's complement.
@@ -266,10 +344,18 @@ fn integer(bytes: &[u8]) -> Option<f64> {
 fn guarded<T>(decode: impl FnOnce() -> Result<Result<T, Wrong>, ParquetError>) -> Result<T, Wrong> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(decoded)) => decoded,
+        Ok(Err(ParquetError::External(error))) if error.is::<Refused>() => {
+            Err(Wrong::new("", error.to_string()))
+        }
         Ok(Err(error)) => Err(damaged(&crate::excerpt::excerpt(&error.to_string(), 200))),
         Err(_) => Err(damaged("it is not as Parquet files are")),
     }
 }
+
+/// What this file asks for is not given to it: why, and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
 
 fn damaged(why: &str) -> Wrong {
     let remedy = "write it again, uncompressed or with Snappy, and without encryption";
