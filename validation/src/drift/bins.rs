@@ -2,8 +2,7 @@
 
 use super::{
     Histogram, NumericColumn,
-    cells::{Both, Cells},
-    numeric::from_key,
+    steps::{Step, steps},
 };
 
 /// How numbers are put into bins.
@@ -26,21 +25,19 @@ impl Histogram {
     /// Puts the numbers of two columns into bins; `None` if either has no numbers.
     #[must_use]
     pub fn of_numbers(reference: &NumericColumn, current: &NumericColumn, binning: Binning) -> Option<Self> {
-        let (first, second) = (reference.settled(), current.settled());
-        let (n, m) = (first.total(), second.total());
+        let (n, m) = (reference.count(), current.count());
         if n == 0 || m == 0 {
             return None;
         }
-        let both = Both::new(&first, &second);
-        let dropped = first.dropped().max(second.dropped());
-        let values = both.map(|(key, one, other)| (from_key(key, dropped), one, other));
+        let steps = steps(reference, current);
+        let values = steps.iter().map(|step| (step.value, step.counts.0, step.counts.1));
         match binning {
             Binning::Deciles => {
-                let edges = deciles(&first.at(dropped), n, dropped);
+                let edges = deciles(&steps, n);
                 let bin = |value: f64| edges.partition_point(|edge| *edge < value);
                 Self::collect(edges.len() + 1, values.map(|(value, one, other)| (bin(value), one, other)))
             }
-            Binning::Evidently if first.keys().len() > 20 => {
+            Binning::Evidently if steps.iter().filter(|step| step.counts.0 > 0).count() > 20 => {
                 let ((a, b), (c, d)) = (reference.range()?, current.range()?);
                 let (least, most) = (a.min(c), b.max(d));
                 let bins = ((n as f64 + m as f64).log2() + 1.0).ceil();
@@ -66,19 +63,18 @@ impl Histogram {
     }
 }
 
-/// The nine deciles of `n` values, at least one, without repetitions.
-fn deciles(cells: &Cells, n: u64, dropped: u32) -> Vec<f64> {
+/// The nine deciles of the `n` values of the reference, at least one, without repetitions.
+fn deciles(steps: &[Step], n: u64) -> Vec<f64> {
     let mut edges = Vec::with_capacity(9);
-    let up_to: Vec<u64> = cells
-        .counts()
+    let up_to: Vec<u64> = steps
         .iter()
-        .scan(0_u64, |sum, count| {
-            *sum = sum.saturating_add(*count);
+        .scan(0_u64, |sum, step| {
+            *sum = sum.saturating_add(step.counts.0);
             Some(*sum)
         })
         .collect();
     // The value at some rank, from 0.
-    let at = |rank: u64| from_key(cells.keys()[up_to.partition_point(|sum| *sum <= rank)], dropped);
+    let at = |rank: u64| steps[up_to.partition_point(|sum| *sum <= rank)].value;
     for decile in 1..10 {
         let rank = f64::from(decile) / 10.0 * (n - 1) as f64;
         let (below, above) = (at(rank as u64), at(rank.ceil() as u64));

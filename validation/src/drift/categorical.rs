@@ -160,8 +160,12 @@ impl PartialEq for CategoricalColumn {
     fn eq(&self, other: &Self) -> bool {
         let alike = match (&self.counts, &other.counts) {
             (Counts::Named(one), Counts::Named(another)) => one == another,
+            // What is written down of digests are their counts.
             (Counts::Hashed(one), Counts::Hashed(another)) => {
-                one.settled(self.limit) == another.settled(other.limit)
+                let (one, another) = (one.settled(self.limit), another.settled(other.limit));
+                one.dropped() == another.dropped()
+                    && one.keys() == another.keys()
+                    && one.counts() == another.counts()
             }
             _ => false,
         };

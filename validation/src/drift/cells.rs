@@ -16,6 +16,74 @@ pub(super) struct Cells {
     dropped: u32,
     keys: Vec<u64>,
     counts: Vec<u64>,
+    /// Of each cell, once bits are dropped.
+    ends: Vec<Ends>,
+}
+
+/// The least and the greatest key that are counted in a cell, and how often they are: many values are often one, as
+/// zeros are, and those are known exactly however coarse the cell is. Like counts they do not depend on the order in
+/// which keys come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) least: u64,
+    pub(super) at_least: u64,
+    pub(super) greatest: u64,
+    pub(super) at_greatest: u64,
+}
+
+impl Ends {
+    /// Of one key, occurring so often.
+    const fn one(key: u64, count: u64) -> Self {
+        Self { least: key, at_least: count, greatest: key, at_greatest: count }
+    }
+
+    /// Of a cell of which nothing is known but where it lies.
+    const fn unknown(key: u64, dropped: u32) -> Self {
+        Self { least: key, at_least: 0, greatest: key | ((1 << dropped) - 1), at_greatest: 0 }
+    }
+
+    /// Of both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        let least = self.least.min(other.least);
+        let greatest = self.greatest.max(other.greatest);
+        let (one, another) = (self.counted(least, greatest), other.counted(least, greatest));
+        Self {
+            least,
+            at_least: one.0.saturating_add(another.0),
+            greatest,
+            at_greatest: one.1.saturating_add(another.1),
+        }
+    }
+
+    /// How often these keys are counted, as far as is known.
+    pub(super) fn counted(self, least: u64, greatest: u64) -> (u64, u64) {
+        let count = |key: u64| match key {
+            key if key == self.least => self.at_least,
+            key if key == self.greatest => self.at_greatest,
+            _ => 0,
+        };
+        (count(least), count(greatest))
+    }
+
+    /// How many of `count` values are neither.
+    pub(super) fn between(self, count: u64) -> u64 {
+        let ends = if self.least == self.greatest {
+            self.at_least
+        } else {
+            self.at_least.saturating_add(self.at_greatest)
+        };
+        count.saturating_sub(ends)
+    }
+
+    fn is_of(self, key: u64, count: u64, dropped: u32) -> bool {
+        let ordered = self.least <= self.greatest;
+        let inside = kept(self.least, dropped) == key && kept(self.greatest, dropped) == key;
+        let counted = match self.least == self.greatest {
+            true => self.at_least == count && self.at_greatest == count,
+            false => self.at_least.checked_add(self.at_greatest).is_some_and(|ends| ends <= count),
+        };
+        ordered && inside && counted
+    }
 }
 
 impl Cells {
@@ -28,7 +96,33 @@ impl Cells {
             && keys.iter().all(|key| *key == kept(*key, dropped))
             && counts.iter().all(|count| *count > 0)
             && counts.iter().try_fold(0_u64, |sum, count| sum.checked_add(*count)).is_some();
-        sound.then_some(Self { dropped, keys, counts })
+        let unknown = |key: &u64| Ends::unknown(*key, dropped);
+        let ends = if dropped > 0 && sound { keys.iter().map(unknown).collect() } else { Vec::new() };
+        sound.then_some(Self { dropped, keys, counts, ends })
+    }
+
+    /// These, with what is known of the ends of each; `None` if that cannot be.
+    pub(super) fn with_ends(mut self, ends: Vec<Ends>) -> Option<Self> {
+        let cells = self.keys.iter().zip(&self.counts).zip(&ends);
+        let sound = self.dropped > 0
+            && ends.len() == self.keys.len()
+            && cells.into_iter().all(|((key, count), ends)| ends.is_of(*key, *count, self.dropped));
+        self.ends = ends;
+        sound.then_some(self)
+    }
+
+    /// What is known of the ends of each, if bits are dropped.
+    pub(super) fn ends(&self) -> &[Ends] {
+        &self.ends
+    }
+
+    /// The greatest number of values of a cell of which it is not known which they are.
+    pub(super) fn most_between(&self) -> u64 {
+        self.ends.iter().zip(&self.counts).map(|(ends, count)| ends.between(*count)).max().unwrap_or(0)
+    }
+
+    fn ends_at(&self, at: usize) -> Ends {
+        self.ends.get(at).copied().unwrap_or_else(|| Ends::one(self.keys[at], self.counts[at]))
     }
 
     /// How many bits are dropped.
@@ -51,11 +145,9 @@ impl Cells {
 
     /// Takes keys in any order, which are left in order.
     pub(super) fn take(&mut self, keys: &mut [u64], limit: usize) {
-        let dropped = self.dropped;
-        keys.iter_mut().for_each(|key| *key = kept(*key, dropped));
         keys.sort_unstable();
-        let mut run = Self { dropped, ..Self::default() };
-        keys.iter().for_each(|key| run.append(*key, 1));
+        let mut run = Self { dropped: self.dropped, ..Self::default() };
+        keys.iter().for_each(|key| run.append(1, Ends::one(*key, 1)));
         self.merge(&run, limit);
     }
 
@@ -66,8 +158,9 @@ impl Cells {
         let cells = self.keys.len() + other.keys.len();
         merged.keys.reserve(cells);
         merged.counts.reserve(cells);
-        for (key, one, another) in Both::new(self, other) {
-            merged.append(key, one.saturating_add(another));
+        let mut both = Both::new(self, other);
+        while let Some(cell) = both.next_cell() {
+            merged.append(cell.counts.0.saturating_add(cell.counts.1), cell.ends());
         }
         merged.shrink(limit);
         *self = merged;
@@ -91,20 +184,53 @@ impl Cells {
             return Cow::Borrowed(self);
         }
         let mut coarse = Self { dropped, ..Self::default() };
-        let cells = self.keys.iter().zip(&self.counts);
-        cells.for_each(|(key, count)| coarse.append(kept(*key, dropped), *count));
+        self.counts.iter().enumerate().for_each(|(at, count)| coarse.append(*count, self.ends_at(at)));
         Cow::Owned(coarse)
     }
 
-    /// Counts a key that is not below any before.
-    fn append(&mut self, key: u64, count: u64) {
+    /// Counts values of a cell that is not below any before.
+    fn append(&mut self, count: u64, ends: Ends) {
+        let key = kept(ends.least, self.dropped);
         match (self.keys.last(), self.counts.last_mut()) {
-            (Some(last), Some(counted)) if *last == key => *counted = counted.saturating_add(count),
+            (Some(last), Some(counted)) if *last == key => {
+                *counted = counted.saturating_add(count);
+                self.ends.last_mut().into_iter().for_each(|last| *last = last.and(ends));
+            }
             _ => {
                 self.keys.push(key);
                 self.counts.push(count);
+                if self.dropped > 0 {
+                    self.ends.push(ends);
+                }
             }
         }
+    }
+}
+
+/// A cell of two columns: how many values either has in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    pub(super) key: u64,
+    pub(super) counts: (u64, u64),
+    of_first: Option<Ends>,
+    of_second: Option<Ends>,
+}
+
+impl Cell {
+    /// The ends of both together.
+    pub(super) fn ends(&self) -> Ends {
+        match (self.of_first, self.of_second) {
+            (Some(one), Some(another)) => one.and(another),
+            (one, another) => one.or(another).unwrap_or_else(|| Ends::one(self.key, 0)),
+        }
+    }
+
+    /// How often either has the least and the greatest key of both.
+    pub(super) fn at_ends(&self) -> ((u64, u64), (u64, u64)) {
+        let Ends { least, greatest, .. } = self.ends();
+        let counted = |ends: Option<Ends>| ends.map_or((0, 0), |ends| ends.counted(least, greatest));
+        let ((a, b), (c, d)) = (counted(self.of_first), counted(self.of_second));
+        ((a, c), (b, d))
     }
 }
 
@@ -122,6 +248,15 @@ impl<'a> Both<'a> {
     pub(super) fn new(first: &'a Cells, second: &'a Cells) -> Self {
         let dropped = first.dropped.max(second.dropped);
         Self { first: first.at(dropped), second: second.at(dropped), i: 0, j: 0 }
+    }
+
+    /// The next cell, with what is known of its values.
+    pub(super) fn next_cell(&mut self) -> Option<Cell> {
+        let (i, j) = (self.i, self.j);
+        let (key, one, another) = self.next()?;
+        let of_first = (self.i > i).then(|| self.first.ends_at(i));
+        let of_second = (self.j > j).then(|| self.second.ends_at(j));
+        Some(Cell { key, counts: (one, another), of_first, of_second })
     }
 }
 

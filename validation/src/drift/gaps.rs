@@ -2,7 +2,10 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{NumericColumn, cells::Both, cramer, numeric::from_key, smirnov};
+use super::{
+    NumericColumn, cramer, smirnov,
+    steps::{Step, steps},
+};
 
 /// How far the distributions of two columns of numbers lie apart. Where a column was
 /// [summarised](NumericColumn::rank_error) each is taken of the summary.
@@ -56,18 +59,13 @@ impl Gaps {
     /// ```
     #[must_use]
     pub fn between(reference: &NumericColumn, current: &NumericColumn) -> Option<Self> {
-        let (first, second) = (reference.settled(), current.settled());
-        let (n, m) = (first.total(), second.total());
+        let (n, m) = (reference.count(), current.count());
         if n == 0 || m == 0 {
             return None;
         }
-        let dropped = first.dropped().max(second.dropped());
         let mut sweep = Sweep::new(n, m);
-        for (key, in_reference, in_current) in Both::new(&first, &second) {
-            sweep.step(from_key(key, dropped), in_reference, in_current);
-        }
-        let coarsest = if dropped > 0 { sweep.greatest_share } else { 0.0 };
-        Some(sweep.finish(coarsest))
+        steps(reference, current).into_iter().for_each(|step| sweep.step(step));
+        Some(sweep.finish())
     }
 }
 
@@ -88,7 +86,8 @@ struct Sweep {
     /// Of the reference: the mean, and the sum of squares around it.
     mean: f64,
     spread: f64,
-    greatest_share: f64,
+    /// The greatest share of either that is counted as one number and is not known to be one.
+    coarsest: f64,
 }
 
 impl Sweep {
@@ -106,12 +105,12 @@ impl Sweep {
             ties: 0.0,
             mean: 0.0,
             spread: 0.0,
-            greatest_share: 0.0,
+            coarsest: 0.0,
         }
     }
 
     /// Goes on to the next greater value.
-    fn step(&mut self, value: f64, in_reference: u64, in_current: u64) {
+    fn step(&mut self, Step { value, counts: (in_reference, in_current), is_coarse }: Step) {
         if self.counts != (0, 0) {
             let apart = self.apart();
             // The least and the greatest number may be further apart than a number can say.
@@ -138,7 +137,9 @@ impl Sweep {
             self.mean += away * (a / self.counts.0 as f64);
             self.spread += a * away * (value - self.mean);
         }
-        self.greatest_share = self.greatest_share.max(a / self.n).max(b / self.m);
+        if is_coarse {
+            self.coarsest = self.coarsest.max(a / self.n).max(b / self.m);
+        }
         self.last = value;
     }
 
@@ -146,7 +147,7 @@ impl Sweep {
         self.counts.0 as f64 / self.n - self.counts.1 as f64 / self.m
     }
 
-    fn finish(self, rank_error: f64) -> Gaps {
+    fn finish(self) -> Gaps {
         let (n, m) = (self.n, self.m);
         let (pairs, both) = (n * m, n + m);
         let deviation = (self.spread / n).sqrt();
@@ -173,7 +174,7 @@ impl Sweep {
             cramer_von_mises_p: cramer::p_at_least(cramer_von_mises, self.counts.0, self.counts.1),
             mann_whitney: u,
             mann_whitney_p,
-            rank_error,
+            rank_error: self.coarsest,
         }
     }
 }

@@ -4,14 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Binning, Column, Comparison, Drift, Embedded, Gaps, Histogram, Permutations, Samples, Summary,
-    drifted::{Measured, Unjudged},
-};
-use crate::{
-    Finding, Method, Reason, Unit,
-    statistics::{Proportion, Unpaired},
-};
+use super::{Binning, Column, Drift, Embedded, Permutations, Summary, effort::Effort};
+use crate::Finding;
 
 /// How far two distributions over bins or categories are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +71,12 @@ pub struct DriftGate {
     pub least: u64,
     /// For chances that are found by shuffling.
     pub permutations: Permutations,
+    /// How many steps all shuffling of a comparison may take at most, divided evenly between its features: a step
+    /// takes about a nanosecond. By default [`STEPS`](Self::STEPS), some minutes.
+    ///
+    /// Where that is not enough there are fewer shuffles, and of texts and embeddings fewer are told apart, 40 at
+    /// least; a feature that is beyond its limit is inconclusive then if so few cannot show that it is not by chance.
+    pub steps: u64,
 }
 
 /// Beyond, a chance takes longer than it is worth.
@@ -97,6 +97,7 @@ impl Default for DriftGate {
             alpha: 0.05,
             least: 100,
             permutations: Permutations::default(),
+            steps: Self::STEPS,
         }
     }
 }
@@ -116,6 +117,9 @@ pub struct Feature<'a> {
 }
 
 impl DriftGate {
+    /// How many [steps](Self::steps) shuffling takes at most, unless said otherwise.
+    pub const STEPS: u64 = 1 << 38;
+
     /// Compares `current` columns with those of a reference, each pair with its name, and judges whether any has
     /// drifted: the finding named `check` fails if one has. It is inconclusive if a feature has too few values, is
     /// further apart than its limit but maybe by chance, was summarised too coarsely, or is not of one kind.
@@ -166,7 +170,8 @@ impl DriftGate {
     /// Compares columns of each of some features, and judges whether it has drifted.
     ///
     /// Chances that are found by shuffling are found by as many shuffles as there are comparisons at least over
-    /// `alpha`: by fewer none could ever be small enough.
+    /// `alpha`: by fewer none could ever be small enough. Beyond 20 000, and beyond what [`steps`](Self::steps) leaves
+    /// room for, there are no more of them for that.
     pub fn compare<'a>(&self, features: impl IntoIterator<Item = Feature<'a>>) -> Drift {
         let features: Vec<Feature<'a>> = features.into_iter().collect();
         let comparisons = features.iter().map(|feature| match feature.reference {
@@ -174,11 +179,10 @@ impl DriftGate {
             Column::Text(_) => 9.0,
         });
         let needed = (comparisons.sum::<f64>() / self.alpha).ceil();
-        let gate = Self {
-            permutations: self.permutations.at_least(needed.min(MOST_SHUFFLES) as u32),
-            ..self.clone()
-        };
-        Drift::judged(features.into_iter().map(|feature| gate.feature(feature)).collect(), self.alpha)
+        let permutations = self.permutations.at_least(needed.min(MOST_SHUFFLES) as u32);
+        let shuffled = features.iter().map(|feature| if feature.embedded.is_some() { 3 } else { 1 });
+        let effort = Effort::new(permutations, self.steps / shuffled.sum::<u64>().max(1));
+        Drift::judged(features.into_iter().map(|feature| self.feature(feature, effort)).collect(), self.alpha)
     }
 
     /// What is wrong with the settings, if anything: the field and what would be right.
@@ -200,166 +204,5 @@ impl DriftGate {
             return Some(("alpha", format!("{} must be between 0 and 1", self.alpha)));
         }
         (self.least < 2).then(|| ("least", format!("{} must be at least 2; chances need rows", self.least)))
-    }
-
-    fn feature(&self, feature: Feature<'_>) -> Unjudged {
-        let Feature { name, reference, current, embedded } = feature;
-        let comparison = match reference.compare(current, self.binning) {
-            Ok(comparison) => comparison,
-            Err(unlike) => return Unjudged::unlike(name, &unlike),
-        };
-        let (counts, missing) = (comparison.counts, comparison.missing);
-        let have = counts.0.min(counts.1);
-        let mut measured = Vec::new();
-        let unmeasured = if have < self.least {
-            Some(Reason::TooFewRows { have, need: self.least })
-        } else if let (Column::Text(reference), Column::Text(current)) = (reference, current) {
-            measured.extend(
-                comparison.parts.iter().filter_map(|(part, comparison)| self.part(name, part, comparison)),
-            );
-            let bags = reference.bags(current).map(|bags| (bags, "words"));
-            measured.extend(bags.and_then(|(bags, what)| self.told_apart(name, what, &bags)));
-            if let Some(embedded) = embedded {
-                measured.extend(self.embedded(name, embedded));
-            }
-            None
-        } else {
-            let exact = [reference, current].iter().all(|column| match column {
-                Column::Categorical(column) => column.is_exact(),
-                _ => true,
-            });
-            self.values(name, &comparison, exact, &mut measured)
-        };
-        measured.extend(self.missing(name, counts, missing));
-        Unjudged { name: name.to_owned(), comparison: Some(comparison), measured, unmeasured }
-    }
-
-    fn values(
-        &self,
-        name: &str,
-        comparison: &Comparison,
-        exact: bool,
-        measured: &mut Vec<Measured>,
-    ) -> Option<Reason> {
-        let Comparison { counts, missing, histogram, gaps, .. } = comparison;
-        if gaps.is_some_and(|gaps| gaps.rank_error > Self::COARSE) {
-            return Some(Reason::TooCoarse);
-        }
-        let Some(histogram) = histogram else {
-            return Some(Reason::TooFewRows { have: counts.0.min(counts.1), need: self.least });
-        };
-        let (what, estimate, limit, p, method) = self.effect(histogram, gaps.as_ref());
-        // Of categories that are counted as one no more drift is found than there is, and maybe less.
-        if !exact && estimate <= limit {
-            return Some(Reason::TooCoarse);
-        }
-        let (n, unknown) = (counts.0.saturating_add(counts.1), missing.0.saturating_add(missing.1));
-        let measure = format!("{what} of `{name}`");
-        measured.push(Measured { measure, estimate, limit, p, method, n, unknown, unit: Unit::Plain });
-        None
-    }
-
-    /// What was counted of each text.
-    fn part(&self, name: &str, part: &str, comparison: &Comparison) -> Option<Measured> {
-        let gaps = comparison.gaps?;
-        Some(Measured {
-            measure: format!("Kolmogorov-Smirnov distance of {part} of `{name}`"),
-            estimate: gaps.kolmogorov_smirnov,
-            limit: self.text_limit,
-            p: gaps.kolmogorov_smirnov_p,
-            method: Method::KolmogorovSmirnov,
-            n: gaps.reference.saturating_add(gaps.current),
-            unknown: 0,
-            unit: Unit::Plain,
-        })
-    }
-
-    /// How well a classifier can tell whose a text is.
-    fn told_apart(&self, name: &str, by: &str, samples: &Samples) -> Option<Measured> {
-        let test = samples.classifier(self.permutations)?;
-        let (n, m) = samples.sizes();
-        Some(Measured {
-            measure: format!("`{name}` told apart by {by}, area under the curve"),
-            estimate: test.statistic,
-            limit: self.classifier_limit,
-            p: test.p,
-            method: Method::Permutation,
-            n: (n + m) as u64,
-            unknown: 0,
-            unit: Unit::Plain,
-        })
-    }
-
-    fn embedded(&self, name: &str, Embedded { by, samples }: &Embedded) -> Vec<Measured> {
-        let (n, m) = samples.sizes();
-        let discrepancy = samples.mmd(self.permutations).map(|test| Measured {
-            measure: format!("mean discrepancy of `{name}` embedded by {by}"),
-            estimate: test.statistic,
-            limit: self.discrepancy_limit,
-            p: test.p,
-            method: Method::Permutation,
-            n: (n + m) as u64,
-            unknown: 0,
-            unit: Unit::Plain,
-        });
-        let told_apart = self.told_apart(name, &format!("embeddings of {by}"), samples);
-        discrepancy.into_iter().chain(told_apart).collect()
-    }
-
-    /// The rank error beyond which a summary is no longer compared.
-    const COARSE: f64 = 0.02;
-
-    fn missing(&self, name: &str, counts: (u64, u64), missing: (u64, u64)) -> Option<Measured> {
-        let side = |count: u64, missing: u64| Proportion::new(missing, count.checked_add(missing)?);
-        let (candidate, baseline) = (side(counts.1, missing.1)?, side(counts.0, missing.0)?);
-        if candidate.trials().min(baseline.trials()) < self.least || missing == (0, 0) {
-            return None;
-        }
-        let shares = Unpaired { candidate, baseline };
-        Some(Measured {
-            measure: format!("rows without `{name}`, more or fewer by"),
-            estimate: shares.difference().abs(),
-            limit: self.missing_limit,
-            p: shares.p_two_sided(),
-            method: Method::Score,
-            n: candidate.trials().saturating_add(baseline.trials()),
-            unknown: 0,
-            unit: Unit::Share,
-        })
-    }
-
-    /// What is measured, how much it is, how much it may be, and by chance how often it is as much.
-    fn effect(&self, histogram: &Histogram, gaps: Option<&Gaps>) -> (&'static str, f64, f64, f64, Method) {
-        let by_ranks = Method::KolmogorovSmirnov;
-        let (effect, limit) = match (gaps, self.numeric) {
-            (Some(gaps), NumericEffect::KolmogorovSmirnov) => {
-                let (distance, p) = (gaps.kolmogorov_smirnov, gaps.kolmogorov_smirnov_p);
-                return ("Kolmogorov-Smirnov distance", distance, self.numeric_limit, p, by_ranks);
-            }
-            // Where there is no deviation to measure by, as the reference does not vary or without measure, there is a
-            // share that is elsewhere.
-            (Some(gaps), NumericEffect::Wasserstein) if gaps.wasserstein_normed.is_infinite() => {
-                let (distance, p) = (gaps.kolmogorov_smirnov, gaps.kolmogorov_smirnov_p);
-                return ("Kolmogorov-Smirnov distance", distance, self.numeric_limit, p, by_ranks);
-            }
-            (Some(gaps), NumericEffect::Wasserstein) => {
-                let (distance, p) = (gaps.wasserstein_normed, gaps.kolmogorov_smirnov_p);
-                return ("Wasserstein distance in deviations", distance, self.numeric_limit, p, by_ranks);
-            }
-            (Some(_), NumericEffect::Binned(effect)) => (effect, self.numeric_limit),
-            (None, _) => (self.categorical, self.categorical_limit),
-        };
-        let chi_square = || (histogram.chi_square_p(self.permutations), Method::ChiSquare);
-        let (what, estimate, (p, method)) = match effect {
-            Effect::CramersV => ("Cramér's V", histogram.cramers_v(), chi_square()),
-            Effect::JensenShannon => {
-                ("Jensen-Shannon distance in nats", histogram.jensen_shannon_nats(), chi_square())
-            }
-            Effect::Psi => {
-                ("PSI", histogram.psi(), (histogram.psi_p(self.permutations), Method::Permutation))
-            }
-            Effect::TotalVariation => ("total variation", histogram.total_variation(), chi_square()),
-        };
-        (what, estimate, limit, p, method)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::permutation::{Permutations, shuffled};
+use super::permutation::{self, Permutations, shuffled};
 use crate::statistics::{ChiSquare, homogeneity};
 
 /// How often the reference and the current column have a value in each of some bins, or of each of some categories.
@@ -125,6 +125,11 @@ impl Histogram {
         let n: f64 = self.reference.iter().chain(&self.current).map(|count| *count as f64).sum();
         // Of two columns the lesser number of degrees of freedom is 1.
         self.chi_square().map_or(0.0, |test| (test.statistic / n).sqrt())
+    }
+
+    /// How many steps it takes to shuffle it once.
+    pub(super) fn steps(&self) -> u64 {
+        permutation::steps(&self.reference, &self.current)
     }
 
     fn shares(&self) -> impl Iterator<Item = (f64, f64)> {

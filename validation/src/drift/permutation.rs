@@ -59,11 +59,36 @@ pub(super) fn shuffled(reference: &[u64], current: &[u64], rng: &mut Rng) -> (Ve
     .unzip()
 }
 
+/// How many steps [`shuffled`] takes, about.
+pub(super) fn steps(reference: &[u64], current: &[u64]) -> u64 {
+    let to_deal: u64 = reference.iter().sum();
+    let left = to_deal + current.iter().sum::<u64>();
+    let each = |(one, other): (&u64, &u64)| {
+        let count = one + other;
+        let variance = variance(count, to_deal, left);
+        match count {
+            0..=FEW => count + 1,
+            _ if variance > WIDE => 16,
+            // Hardly ever further away.
+            _ => 16 + (4.0 * variance.sqrt()) as u64,
+        }
+    };
+    reference.iter().zip(current).map(each).fold(0, u64::saturating_add)
+}
+
+/// Up to so many values are dealt one by one.
+const FEW: u64 = 16;
+/// Beyond this variance the law is the normal one to more digits than matter.
+const WIDE: f64 = 1e8;
+
+/// Of how many of `count` values are among `to_deal` drawn out of `left`.
+fn variance(count: u64, to_deal: u64, left: u64) -> f64 {
+    let (k, n, all) = (count as f64, to_deal as f64, left as f64);
+    n * (k / all) * (1.0 - k / all) * ((all - n) / (all - 1.0))
+}
+
 /// How many of `count` values are among `to_deal` drawn out of `left`: a number of the hypergeometric law.
 fn dealt(count: u64, to_deal: u64, left: u64, rng: &mut Rng) -> u64 {
-    const FEW: u64 = 16;
-    // Beyond this variance the law is the normal one to more digits than matter.
-    const WIDE: f64 = 1e8;
     if count <= FEW {
         let mut dealt = 0;
         for drawn in 0..count {
@@ -74,7 +99,7 @@ fn dealt(count: u64, to_deal: u64, left: u64, rng: &mut Rng) -> u64 {
     // From the likeliest number outwards, so that it takes as many steps as the law is wide.
     let (least, most) = ((to_deal + count).saturating_sub(left), to_deal.min(count));
     let (k, n, all) = (count as f64, to_deal as f64, left as f64);
-    let variance = n * (k / all) * (1.0 - k / all) * ((all - n) / (all - 1.0));
+    let variance = variance(count, to_deal, left);
     if variance > WIDE {
         // Never 0, of which the quantile is infinite.
         let z = Normal::standard().inverse_cdf(1.0 - rng.f64());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CategoricalColumn, NumericColumn, cells::Both, numeric::from_key};
+use super::{CategoricalColumn, NumericColumn, steps::steps};
 
 /// Two columns beside each other, made small enough to be looked at: shares of values by bin or by category, and of
 /// numbers their distribution functions.
@@ -45,14 +45,13 @@ const TAIL: f64 = 0.002;
 impl Picture {
     /// Of numbers; `None` if either has none.
     pub(super) fn of_numbers(reference: &NumericColumn, current: &NumericColumn) -> Option<Self> {
-        let (first, second) = (reference.settled(), current.settled());
-        let (n, m) = (first.total() as f64, second.total() as f64);
+        let (n, m) = (reference.count() as f64, current.count() as f64);
         if n == 0.0 || m == 0.0 {
             return None;
         }
-        let dropped = first.dropped().max(second.dropped());
-        let values: Vec<(f64, f64, f64)> = Both::new(&first, &second)
-            .map(|(key, one, other)| (from_key(key, dropped), one as f64 / n, other as f64 / m))
+        let values: Vec<(f64, f64, f64)> = steps(reference, current)
+            .into_iter()
+            .map(|step| (step.value, step.counts.0 as f64 / n, step.counts.1 as f64 / m))
             .collect();
         let (from, to) = extent(&values)?;
         let mut shares = vec![(0.0, 0.0); BINS];

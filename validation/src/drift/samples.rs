@@ -1,5 +1,7 @@
 //! Two samples of vectors, such as embeddings of texts: are they of one distribution?
 
+use std::borrow::Cow;
+
 use super::Permutations;
 
 /// Two samples of vectors, pooled: the reference's first.
@@ -104,6 +106,22 @@ impl Samples {
         })
     }
 
+    /// These, or if there are more than `most` of both together so many of them by lot, as many of either side as far
+    /// as there are.
+    pub(super) fn at_most(&self, most: usize, seed: u64) -> Cow<'_, Self> {
+        let (n, m) = shared(self.n, self.m, most);
+        if (n, m) == (self.n, self.m) {
+            return Cow::Borrowed(self);
+        }
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut chosen = random.choose_multiple(0..self.n, n);
+        chosen.extend(random.choose_multiple(self.n..self.n + self.m, m));
+        let size = self.n + self.m;
+        let row = |i: usize| chosen.iter().map(move |j| i * size + j);
+        let squares = chosen.iter().flat_map(|i| row(*i)).map(|at| self.squares[at]).collect();
+        Cow::Owned(Self { n, m, squares })
+    }
+
     pub(super) const fn sizes(&self) -> (usize, usize) {
         (self.n, self.m)
     }
@@ -128,6 +146,13 @@ impl Samples {
         });
         SampleTest { statistic: seen, p }
     }
+}
+
+/// How many of `n` and of `m` are taken so that they are `most`: half of either, or what the other lacks of its half.
+pub(super) fn shared(n: usize, m: usize, most: usize) -> (usize, usize) {
+    let half = most / 2;
+    let first = n.min(half.max(most.saturating_sub(m)));
+    (first, m.min(most.saturating_sub(first)))
 }
 
 /// Numbers of all pairs of vectors, row by row.

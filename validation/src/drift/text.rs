@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NumericColumn, Samples, categorical::digest};
+use super::{NumericColumn, Samples, categorical::digest, samples};
 
 /// The texts of a column, summarised so that parts summarised anywhere can be merged.
 ///
@@ -141,10 +141,15 @@ impl TextColumn {
     /// ICML 2009), and a vector has length 1.
     #[must_use]
     pub fn bags(&self, current: &Self) -> Option<Samples> {
+        self.some_bags(current, Samples::MOST)
+    }
+
+    /// The same of so many texts of both sides together, those with the least digests.
+    pub(super) fn some_bags(&self, current: &Self, most: usize) -> Option<Samples> {
         const FEWEST: usize = 20;
-        let bags = |column: &Self| column.texts().map(bag).collect::<Vec<_>>();
-        let enough = self.kept.len().min(current.kept.len()) >= FEWEST;
-        enough.then(|| Samples::new(&bags(self), &bags(current)))?
+        let (n, m) = samples::shared(self.kept.len(), current.kept.len(), most);
+        let bags = |column: &Self, most: usize| column.texts().take(most).map(bag).collect::<Vec<_>>();
+        (n.min(m) >= FEWEST).then(|| Samples::new(&bags(self, n), &bags(current, m)))?
     }
 
     fn keep(&mut self, digest: u64, text: &str) {

@@ -2,7 +2,7 @@
 
 use tidegate_validation::{
     Finding, Method, Outcome, Reason, Verdict,
-    drift::{Column, DriftGate, Effect, Gaps, NumericColumn, NumericEffect, Permutations, Value},
+    drift::{Column, DriftGate, Effect, Gaps, NumericColumn, NumericEffect, Permutations, TextColumn, Value},
 };
 
 use crate::{normal, share};
@@ -187,4 +187,68 @@ fn categories_that_are_not_told_apart_are_no_pass() {
     // What is found all the same stands.
     let few = texts((0..20_000).map(|n| if n % 2 == 0 { "yes" } else { "no" }));
     assert_eq!(judged(&many(), &few).verdict, Verdict::Fail);
+}
+
+/// Numbers of which one occurs over and over, as 0 does where there is nothing to count, among more than are told apart.
+fn with_mass(random: &mut fastrand::Rng, mass: f64, share: f64, middle: f64) -> Column {
+    let mut column = NumericColumn::with_limit(2_000);
+    column.extend((0..60_000).map(|_| {
+        let drawn = middle + normal(random).abs();
+        if random.f64() < share { mass } else { drawn }
+    }));
+    Column::Numeric(column)
+}
+
+#[test]
+fn a_number_that_occurs_over_and_over_is_not_coarse() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for (mass, middle) in [(0.0, 0.0), (-999.0, 0.0), (100.0, 99.5), (-100.0, -100.7)] {
+        let mut column = |share: f64| with_mass(&mut random, mass, share, middle);
+        let (before, same, fewer) = (column(0.6), column(0.6), column(0.3));
+        let Column::Numeric(summed) = &before else { unreachable!() };
+        assert!(summed.rank_error() < 0.01, "{mass}: {}", summed.rank_error());
+        let text = serde_json::to_string(&before).unwrap();
+        let read: Column = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, before);
+        assert_eq!(judged(&read, &same).verdict, Verdict::Pass, "{mass}");
+        assert_eq!(judged(&before, &fewer).verdict, Verdict::Fail, "{mass}");
+    }
+    // Two numbers that are counted as one by either side are not one.
+    let column = |mass: f64| {
+        let mut column = NumericColumn::with_limit(16);
+        column.extend((0..900).map(|_| mass).chain((0..100).map(|n| 2_f64.powi(n))));
+        column
+    };
+    let gaps = Gaps::between(&column(1.0), &column(1.0 + f64::EPSILON)).unwrap();
+    assert!(gaps.kolmogorov_smirnov >= 0.9 && gaps.rank_error < 0.2, "{gaps:?}");
+}
+
+#[test]
+fn what_is_known_of_cells_is_held_against_them() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let written = serde_json::to_value(with_mass(&mut random, 0.0, 0.6, 0.0)).unwrap();
+    let refused = |at: usize, change: &dyn Fn(u64) -> u64| {
+        let mut written = written.clone();
+        let number = &mut written["numeric"]["ends"][3][at];
+        *number = change(number.as_u64().unwrap()).into();
+        serde_json::from_value::<Column>(written).is_err()
+    };
+    assert!(refused(0, &|_| 0) && refused(2, &|_| u64::MAX) && refused(1, &|count| count + 1_000_000));
+    // What an earlier version wrote has none, and says less.
+    let mut earlier = written.clone();
+    earlier["numeric"].as_object_mut().unwrap().remove("ends");
+    let Column::Numeric(earlier) = serde_json::from_value(earlier).unwrap() else { unreachable!() };
+    assert!(earlier.rank_error() > 0.5);
+}
+
+#[test]
+fn texts_that_are_counted_too_coarsely_are_no_pass() {
+    let texts = |seed| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut column = TextColumn::with_limits(0, 16);
+        (0..3_000).for_each(|_| column.push(&"word ".repeat(random.usize(100..200))));
+        Column::Text(column)
+    };
+    let finding = judged(&texts(7), &texts(8));
+    assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::TooCoarse), "{finding:?}");
 }
