@@ -22,7 +22,7 @@ use tidegate::validation::{
 use crate::{
     answer::{Answer, Status},
     arguments::span,
-    failure::Failure,
+    failure::{Failure, unreadable},
     judge::numbers::{percent, short},
     secret,
     validate::{client, expect_answer},
@@ -240,7 +240,7 @@ fn read(path: &Path) -> Result<Vec<Line>, Failure> {
     let wrong =
         |line: usize, why: &str| Failure::Misused(format!("line {line} of `{}` {why}", path.display()));
     let unreadable =
-        |error: std::io::Error| Failure::Misused(format!("`{}` cannot be read: {error}", path.display()));
+        |error: std::io::Error| Failure::Misused(format!("`{}` {}", path.display(), unreadable(&error)));
     let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
     let (mut lines, mut ids) = (Vec::new(), HashSet::new());
     let (mut bytes, mut number) = (Vec::new(), 0);

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read as _, path::Path};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 
 /// The text of a document and the format that its name promises.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Document {
         let mut text = String::new();
         File::open(path)
             .and_then(|file| file.take(Self::LONGEST + 1).read_to_string(&mut text))
-            .map_err(|error| misused(&format!("cannot be read: {error}")))?;
+            .map_err(|error| misused(&unreadable(&error)))?;
         if text.len() as u64 > Self::LONGEST {
             return Err(misused("is longer than 16 MiB; shorten it"));
         }

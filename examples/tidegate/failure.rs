@@ -58,6 +58,18 @@ pub(crate) enum Failure {
     NoServer { url: String, source: reqwest::Error },
 }
 
+/// Why something cannot be read, and the remedy.
+pub(crate) fn unreadable(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "correct the path",
+        io::ErrorKind::PermissionDenied => "let this program read it",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::InvalidData => "write it as UTF-8",
+        _ => "try again, or copy it to another disk",
+    };
+    format!("cannot be read: {error}; {remedy}")
+}
+
 /// Prints an error for people, with `json` for machines as well, and gives the exit status.
 pub(crate) fn print(error: &anyhow::Error, form: Form) -> ExitCode {
     let texts = texts(error);

@@ -18,7 +18,7 @@ use crate::{
     arguments::Expected,
     directory::Directory,
     document::Document,
-    failure::Failure,
+    failure::{Failure, unreadable},
     location::Location,
     pace::{Pace, Resume},
     promote,
@@ -145,7 +145,7 @@ async fn moved(
 fn expect_apart(directory: &Path, location: &Location) -> Result<(), Failure> {
     let Location::Directory(Directory(registry)) = location else { return Ok(()) };
     let misused = |why: &str| Failure::Misused(format!("directory `{}` {why}", directory.display()));
-    let resolved = |path| resolve(path).map_err(|error| misused(&format!("cannot be read: {error}")));
+    let resolved = |path| resolve(path).map_err(|error| misused(&unreadable(&error)));
     let (files, registry) = (resolved(directory)?, resolved(registry)?);
     if registry.starts_with(&files) {
         return Err(misused("contains the registry itself; keep them apart"));

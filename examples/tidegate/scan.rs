@@ -21,7 +21,7 @@ use tidegate::validation::{
 use crate::{
     Session,
     answer::{self, Answer, Status},
-    failure::Failure,
+    failure::{Failure, unreadable},
     formats::{Formats, relative},
     words::{count, plain},
 };
@@ -134,7 +134,7 @@ fn text(found: &Result<FileScan, ScanError>, path: &Path) -> String {
 /// Every file at or below `path`, in the order of their names.
 pub(crate) fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let wrong =
-        |error: std::io::Error| Failure::Misused(format!("`{}` cannot be read: {error}", path.display()));
+        |error: std::io::Error| Failure::Misused(format!("`{}` {}", path.display(), unreadable(&error)));
     // What is named may be a link; what is found on the way is not followed.
     if !fs::metadata(path).map_err(wrong)?.is_dir() {
         files.push(path.to_owned());

@@ -4,7 +4,7 @@ use std::{fs::File, io::Read as _, path::Path, path::PathBuf};
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 
 /// Where the passphrase of a private key comes from.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub(crate) fn small_file(what: &str, path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
-        .map_err(|error| misused(&format!("cannot be read: {error}")))?;
+        .map_err(|error| misused(&unreadable(&error)))?;
     if text.len() as u64 > LONGEST {
         return Err(misused("is longer than 64 KiB; is it another file?"));
     }

@@ -13,7 +13,12 @@ use tidegate::registry::{
     signing::{ModelSignature, Untrusted, VerifyingKey},
 };
 
-use crate::{failure::Failure, registry::Registry, secret::small_file, words::plain};
+use crate::{
+    failure::{Failure, unreadable},
+    registry::Registry,
+    secret::small_file,
+    words::plain,
+};
 
 /// The public keys that are trusted, and the files that they are in.
 #[derive(Debug)]
@@ -101,8 +106,6 @@ fn decode(path: &Path) -> Result<Result<ModelSignature, Untrusted>> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(ModelSignature::LONGEST as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            Failure::Misused(format!("signature `{}` cannot be read: {error}", path.display()))
-        })?;
+        .map_err(|error| Failure::Misused(format!("signature `{}` {}", path.display(), unreadable(&error))))?;
     Ok(ModelSignature::decode(bytes).map_err(Untrusted::Malformed))
 }

@@ -76,7 +76,9 @@ fn what_cannot_be_compared_says_why() {
     let desk = desk();
     desk.write("bad.csv", b"amount,country\n1\n");
     desk.run(&["drift", "train", "bad.csv"]).is(2).says(&["bad.csv, line 2", "the header 2"]);
-    desk.run(&["drift", "train", "nowhere.csv"]).is(2).says(&["`nowhere.csv` cannot be read"]);
+    desk.run(&["drift", "train", "nowhere.csv"])
+        .is(2)
+        .says(&["`nowhere.csv` cannot be read", "; correct the path"]);
     desk.run(&["drift", "train", "same.csv", "--columns", "amont"]).is(2).says(&["did you mean `amount`?"]);
     desk.run(&["drift", "train", "same.csv", "--columns", "amount=number"]).is(2).says(&["there is no kind"]);
     desk.run(&["drift", "train", "same.csv", "--limit", "numerc=1"])

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, error::Error as StdError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Evidence, Issue, Reason, Standing, Verdict, excerpt::excerpt};
+use crate::{Error, Evidence, Issue, Reason, Standing, Verdict, drift::Picture, excerpt::excerpt};
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,20 @@ pub struct Finding {
     /// What else there is to know, and decides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What there is to see, where columns were compared; the worst first, and not more than so many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
+}
+
+/// A picture in a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Figure {
+    /// What it is of, shortened.
+    pub title: String,
+    /// What there is to see.
+    pub picture: Picture,
 }
 
 /// One question and what became of it.
@@ -61,6 +75,9 @@ impl Finding {
     /// Most issues that are kept.
     pub const MOST_ISSUES: usize = 1000;
 
+    /// Most figures that are kept, and shown.
+    pub const MOST_FIGURES: usize = 6;
+
     /// A finding without numbers.
     pub fn new(check: impl Into<String>, verdict: Verdict, claim: impl Into<String>) -> Self {
         Self {
@@ -71,6 +88,7 @@ impl Finding {
             cases: Vec::new(),
             issues: Vec::new(),
             notes: Vec::new(),
+            figures: Vec::new(),
         }
     }
 
@@ -109,6 +127,14 @@ impl Finding {
         self
     }
 
+    /// This finding with what there is to see, the worst first, up to [`MOST_FIGURES`](Self::MOST_FIGURES) in all.
+    #[must_use]
+    pub fn with_figures(mut self, figures: impl IntoIterator<Item = Figure>) -> Self {
+        let room = Self::MOST_FIGURES.saturating_sub(self.figures.len());
+        self.figures.extend(figures.into_iter().take(room));
+        self
+    }
+
     pub(crate) fn unmade(check: &str, error: &(dyn StdError + 'static)) -> Self {
         let reason = match error.downcast_ref() {
             Some(Error::OutOfBudget { shortage, .. }) => Reason::Budget(shortage.clone()),
@@ -125,6 +151,14 @@ impl Finding {
 
     fn not_made(check: &str, reason: Reason) -> Self {
         Self::new(check, Verdict::Inconclusive(reason), "the check could not be made")
+    }
+}
+
+impl Figure {
+    /// A figure; `title` is shortened and freed of control characters.
+    #[must_use]
+    pub fn new(title: &str, picture: Picture) -> Self {
+        Self { title: excerpt(title, Case::SHOWN), picture }
     }
 }
 

@@ -19,6 +19,18 @@ impl Flaw {
         Self { path: path.into(), why: why.into(), suggestion: None }
     }
 
+    /// A file cannot be read.
+    pub(crate) fn unreadable(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let remedy = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => "correct the path",
+            ErrorKind::PermissionDenied => "let this program read it",
+            ErrorKind::InvalidInput | ErrorKind::IsADirectory => "name a file with rows",
+            _ => "try again, or copy it to another disk",
+        };
+        Self::new("", format!("it cannot be read: {error}; {remedy}"))
+    }
+
     /// `written` is none of `known`.
     pub(crate) fn unknown(path: impl Into<String>, what: &str, written: &str, known: &[&str]) -> Self {
         let written = crate::excerpt::excerpt(written, 100);

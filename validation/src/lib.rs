@@ -139,7 +139,7 @@ pub use crate::{
     embedding::{Embedder, Embedding},
     error::Error,
     evidence::{Evidence, Method, Unit},
-    finding::{Case, Finding, Outcome},
+    finding::{Case, Figure, Finding, Outcome},
     gate::{Gate, Rule, Sequence, Tally},
     issue::{Issue, Severity, Standing},
     record::{Gaps, Keep, Record, RecordError},

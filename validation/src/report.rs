@@ -69,7 +69,7 @@ pub enum ReportVersion {
 }
 
 impl Report {
-    /// What [`attestation`](Self::attestation) says: the report without its single cases and issues.
+    /// What [`attestation`](Self::attestation) says: the report without its single cases, issues and figures.
     pub const PREDICATE_TYPE: &str = "tidegate:validation-report/v1";
 
     /// The worst verdict of all findings; never a pass without any.
@@ -123,14 +123,15 @@ impl Report {
         result
     }
 
-    /// This report as a statement about the version, to be recorded beside it. The cases and issues are
-    /// left out: their number is not bounded by anything a log could count on.
+    /// This report as a statement about the version, to be recorded beside it. The cases, issues and
+    /// figures are left out: their size is not bounded by anything a log could count on.
     #[must_use]
     pub fn attestation(&self, stamp: Stamp) -> Attestation {
         let mut brief = self.clone();
         for finding in &mut brief.findings {
             finding.cases.clear();
             finding.issues.clear();
+            finding.figures.clear();
         }
         let predicate = serde_json::json!({
             "accepted": self.accepted(),

@@ -10,7 +10,7 @@ use kube::{
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 
 /// Which cluster: without a word the one that `kubectl` would take, or the one that this program runs in.
 #[derive(Debug, Default, Deserialize)]
@@ -71,7 +71,7 @@ fn wrong(which: &str, error: KubeconfigError) -> Failure {
             format!("has no context `{context}`; `kubectl config get-contexts` lists them")
         }
         KubeconfigError::Parse(_) => "is not the YAML of a kubeconfig".to_owned(),
-        KubeconfigError::ReadConfig(error, _) => format!("cannot be read: {error}"),
+        KubeconfigError::ReadConfig(error, _) => unreadable(&error),
         error => format!("cannot be used: {error}"),
     };
     Failure::Misused(format!("{which} {why}"))

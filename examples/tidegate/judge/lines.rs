@@ -76,7 +76,10 @@ impl<R: BufRead> Lines<R> {
 
     fn unreadable(&self, error: io::Error) -> Failure {
         let of = self.of.as_deref().unwrap_or("standard input");
-        Failure::Lost { what: format!("{of} cannot be read"), source: error }
+        Failure::Lost {
+            what: format!("{of} cannot be read; name a file of windows, or try again"),
+            source: error,
+        }
     }
 }
 

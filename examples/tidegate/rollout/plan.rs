@@ -15,7 +15,10 @@ use tidegate::{
     registry::{Channel, ModelName, ModelStore as _},
 };
 
-use crate::{failure::Failure, registry::Registry};
+use crate::{
+    failure::{Failure, unreadable},
+    registry::Registry,
+};
 
 /// Reads a plan; `-` is standard input, and holds YAML or JSON.
 pub(super) fn read(path: &Path) -> Result<PlanFile> {
@@ -29,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<PlanFile> {
         })?;
         (format, File::open(path).and_then(text))
     };
-    let text = text.map_err(|error| misused(format!("cannot be read: {error}")))?;
+    let text = text.map_err(|error| misused(unreadable(&error)))?;
     PlanFile::read(&text, format).with_context(|| format!("plan `{shown}` cannot be used"))
 }
 

@@ -180,7 +180,9 @@ impl Copy {
     }
 
     async fn put(&self, path: &Path) -> Result<()> {
-        let bytes = tokio::fs::read(path).await.context("the record cannot be read")?;
+        let bytes = tokio::fs::read(path).await.with_context(|| {
+            format!("record `{}` cannot be read; let this program read it", path.display())
+        })?;
         let put = self.store.put(&self.object, PutPayload::from(bytes)).await;
         put.map_err(|error| self.bucket.failed("write the record", error))?;
         Ok(())
@@ -212,7 +214,12 @@ impl Found {
 }
 
 fn lines_in(directory: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = || format!("directory `{}` cannot be read", directory.display());
+    let unreadable = || {
+        format!(
+            "directory `{}` cannot be read; correct the path, or let this program read it",
+            directory.display()
+        )
+    };
     let entries = std::fs::read_dir(directory).with_context(unreadable)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
     let mut paths = paths.with_context(unreadable)?;

@@ -118,7 +118,8 @@ impl Validator for Drift {
         let notes: Vec<String> = reference.left_out().map(not_compared).take(MOST_NOTES).collect();
         let gate = self.gate.clone();
         let drift = aside(move || gate.compare_summaries(&reference, &current, &embedded)).await;
-        Ok(drift.into_finding(&self.name).with_notes(notes))
+        let figures = drift.figures();
+        Ok(drift.into_finding(&self.name).with_notes(notes).with_figures(figures))
     }
 }
 

@@ -121,7 +121,17 @@ fn cell(bytes: &[u8]) -> Result<&str, Flaw> {
 }
 
 fn unreadable(error: &::csv::Error) -> Flaw {
-    Flaw::new("", format!("it cannot be read as CSV: {error}"))
+    match error.kind() {
+        // A row that is too long says itself what would be right.
+        ::csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Flaw::new("", format!("it cannot be read as CSV: {error}"))
+        }
+        ::csv::ErrorKind::Io(error) => Flaw::unreadable(error),
+        _ => Flaw::new(
+            "",
+            format!("it cannot be read as CSV: {error}; write CSV under a header, or JSON Lines"),
+        ),
+    }
 }
 
 impl Read for Metered {

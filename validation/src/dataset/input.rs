@@ -99,7 +99,7 @@ pub(super) fn digest(mut input: Input) -> Result<Digest, Flaw> {
 }
 
 pub(super) fn unreadable(error: &io::Error) -> Flaw {
-    Flaw::new("", format!("it cannot be read: {error}"))
+    Flaw::unreadable(error)
 }
 
 impl Read for Hashing {

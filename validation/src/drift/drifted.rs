@@ -1,7 +1,9 @@
 //! What was found of features, and what it says.
 
-use super::{Comparison, Samples, UnlikeColumns};
-use crate::{AgentId, Case, Evidence, Finding, Method, Outcome, Reason, Unit, Verdict, statistics::holm};
+use super::{Comparison, Picture, Samples, UnlikeColumns};
+use crate::{
+    AgentId, Case, Evidence, Figure, Finding, Method, Outcome, Reason, Unit, Verdict, statistics::holm,
+};
 
 /// Features of a reference and of current rows beside each other, and which of them have drifted.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +105,14 @@ impl Drift {
         self.features.iter().filter_map(FeatureDrift::strain).reduce(f64::max)
     }
 
+    /// What there is to see of the features that take the most of their limits, first the worst; of texts what was
+    /// counted of each that lies furthest apart.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let figures = self.by_effect().into_iter().filter_map(FeatureDrift::figure);
+        figures.take(Finding::MOST_FIGURES).collect()
+    }
+
     /// As the finding of the check of this name.
     #[must_use]
     pub fn into_finding(self, check: &str) -> Finding {
@@ -142,6 +152,18 @@ impl FeatureDrift {
             Verdict::Inconclusive(reason) => reason.to_string(),
             Verdict::Pass => "it has not drifted beyond its limits".to_owned(),
         }
+    }
+
+    fn figure(&self) -> Option<Figure> {
+        let comparison = self.comparison.as_ref()?;
+        if let Some(picture) = &comparison.picture {
+            return Some(Figure::new(&self.name, picture.clone()));
+        }
+        let apart = |part: &Comparison| part.gaps.map_or(0.0, |gaps| gaps.kolmogorov_smirnov);
+        let varying =
+            comparison.parts.iter().filter(|(_, part)| part.picture.as_ref().is_some_and(Picture::varies));
+        let (what, part) = varying.max_by(|(_, one), (_, other)| apart(one).total_cmp(&apart(other)))?;
+        Some(Figure::new(&format!("{}: {what}", self.name), part.picture.clone()?))
     }
 
     fn case(&self) -> Case {

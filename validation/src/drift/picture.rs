@@ -2,18 +2,31 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::{CategoricalColumn, NumericColumn, steps::steps};
 
 /// Two columns beside each other, made small enough to be looked at: shares of values by bin or by category, and of
-/// numbers their distribution functions.
-#[derive(Clone, Debug, PartialEq)]
+/// numbers their distribution functions. What was written down is read again only if it can be drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Wire")]
 pub struct Picture {
     bars: Vec<Bar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    curve: Option<Curve>,
+}
+
+/// What a picture is written down as.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    bars: Vec<Bar>,
+    #[serde(default)]
     curve: Option<Curve>,
 }
 
 /// The values of one bin, or of one category.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Bar {
     label: String,
     /// Shares of the reference and of the current column.
@@ -21,7 +34,7 @@ struct Bar {
 }
 
 /// Two distribution functions, and where they are furthest apart.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Curve {
     from: f64,
     to: f64,
@@ -36,6 +49,8 @@ const BINS: usize = 24;
 const BARS: usize = 12;
 /// Characters of the longest label.
 const LABEL: usize = 18;
+/// Characters of the longest label that is read again: two numbers.
+const LONGEST_LABEL: usize = 2 * LABEL + 8;
 /// Steps of a curve: more than there are to be seen.
 const STEPS: usize = 160;
 /// What is left out at either end of the numbers, of both sides taken as equally many: a far-off one would press all
@@ -132,8 +147,18 @@ impl Picture {
     /// nothing to load.
     #[must_use]
     pub fn svg(&self, title: &str) -> String {
+        self.drawn(title, r#" xmlns="http://www.w3.org/2000/svg""#)
+    }
+
+    /// The same for a page of HTML, which knows what SVG is.
+    #[cfg(feature = "report")]
+    pub(crate) fn inline(&self, title: &str) -> String {
+        self.drawn(title, "")
+    }
+
+    fn drawn(&self, title: &str, namespace: &str) -> String {
         let mut svg = format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="currentColor"><title>{}</title>"#,
+            r#"<svg{namespace} viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="currentColor"><title>{}</title>"#,
             escaped(if title.is_empty() { "reference and current values" } else { title })
         );
         if !title.is_empty() {
@@ -194,6 +219,32 @@ impl Picture {
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 170.0;
+
+impl TryFrom<Wire> for Picture {
+    type Error = &'static str;
+
+    fn try_from(Wire { mut bars, curve }: Wire) -> Result<Self, Self::Error> {
+        // Sums of shares are 1 only but for rounding.
+        let is_share = |share: f64| (0.0..=1.0 + 1e-6).contains(&share);
+        let sound = (1..=BINS).contains(&bars.len())
+            && bars.iter().all(|bar| is_share(bar.shares.0) && is_share(bar.shares.1));
+        let drawable = curve.as_ref().is_none_or(|curve| {
+            let point = |(value, one, other): &(f64, f64, f64)| {
+                (curve.from..=curve.to).contains(value) && is_share(*one) && is_share(*other)
+            };
+            ((curve.to / 2.0 - curve.from / 2.0) * 2.0).is_finite()
+                && curve.steps.len() <= 2 * STEPS
+                && curve.steps.iter().chain([&curve.gap]).all(point)
+        });
+        if !sound || !drawable {
+            return Err(
+                "a picture has shares from 0 to 1, bars and steps, and not too many of them; make it anew",
+            );
+        }
+        bars.iter_mut().for_each(|bar| bar.label = crate::excerpt::excerpt(&bar.label, LONGEST_LABEL));
+        Ok(Self { bars, curve })
+    }
+}
 
 impl Bar {
     const fn most(&self) -> f64 {

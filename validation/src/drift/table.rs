@@ -131,7 +131,7 @@ impl From<Flaw> for Wrong {
 
 impl From<io::Error> for Wrong {
     fn from(error: io::Error) -> Self {
-        Self::new("", format!("it cannot be read: {error}"))
+        crate::flaw::Flaw::unreadable(&error).into()
     }
 }
 

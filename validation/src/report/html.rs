@@ -6,12 +6,12 @@ use super::{
     projection::{Projection, Weight},
     scale,
 };
-use crate::{Case, Evidence, Finding, Issue, Outcome, Standing, Verdict, excerpt::excerpt};
+use crate::{Case, Evidence, Figure, Finding, Issue, Outcome, Standing, Verdict, excerpt::excerpt};
 
 const STYLE: &str = include_str!("style.css");
 /// Longest text that is shown, in characters.
 const SHOWN: usize = 1000;
-/// Cases and issues of a check that are shown.
+/// Numbers, cases and issues of a check that are shown.
 const LISTED: usize = 200;
 
 impl Projection<'_> {
@@ -93,9 +93,44 @@ fn article(n: usize, finding: &Finding, weight: Weight) -> Markup {
                 p.why { bdi { (excerpt(&reason.to_string(), SHOWN)) } }
             }
             @for note in &finding.notes { p.muted { "Note: " bdi { (excerpt(note, SHOWN)) } } }
-            @for evidence in &finding.evidence { (measured(evidence, finding.verdict.word())) }
+            @for evidence in foremost(&finding.evidence) { (measured(evidence, finding.verdict.word())) }
+            (more(finding.evidence.len()))
+            (figures(&finding.figures))
             (issues(&finding.issues))
             (cases(&finding.cases))
+        }
+    }
+}
+
+/// All numbers in their order; of more than are shown those that are furthest beyond what they are held to.
+fn foremost(evidence: &[Evidence]) -> Vec<&Evidence> {
+    let mut shown: Vec<&Evidence> = evidence.iter().collect();
+    if shown.len() > LISTED {
+        shown.sort_by(|one, other| strain(other).total_cmp(&strain(one)));
+        shown.truncate(LISTED);
+    }
+    shown
+}
+
+/// How many times its limit a number with a chance is; what has none comes first.
+fn strain(evidence: &Evidence) -> f64 {
+    match evidence.p {
+        Some(_) if evidence.threshold > 0.0 => evidence.estimate / evidence.threshold,
+        _ => f64::INFINITY,
+    }
+}
+
+/// The pictures escape what they are told.
+fn figures(figures: &[Figure]) -> Markup {
+    html! {
+        @if !figures.is_empty() {
+            section {
+                h3 { "What drifted most" }
+                p.muted { "Grey is the reference, orange what there is now: the shares of values, and of numbers the distribution functions with D where they are furthest apart." }
+                @for shown in figures.iter().take(Finding::MOST_FIGURES) {
+                    figure { (PreEscaped(shown.picture.inline(&excerpt(&shown.title, 100)))) }
+                }
+            }
         }
     }
 }

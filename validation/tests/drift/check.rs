@@ -110,6 +110,42 @@ async fn a_suite_compares_files_beside_it() {
     let finding = checked(&suite, &run).await;
     let Verdict::Inconclusive(Reason::Infra { what }) = finding.verdict else { panic!("{finding:?}") };
     assert!(what.contains("could not read a table") && what.contains("today.jsonl"), "{what}");
+    assert!(what.contains("; correct the path"), "{what}");
+}
+
+/// Of many columns those that drifted most are to be seen, and kept out of what goes into a log.
+#[tokio::test]
+async fn a_report_shows_what_drifted_most() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = |moved: bool| {
+        let names: Vec<String> = (0..30).map(|column| format!("<c{column}>")).collect();
+        let value =
+            |row: u32, column: u32| row * 37 % 101 + if moved && column % 3 == 0 { column } else { 0 };
+        let row =
+            |row: u32| (0..30).map(|column| value(row, column).to_string()).collect::<Vec<_>>().join(",");
+        let rows: Vec<String> = (0..500).map(row).collect();
+        format!("{}\n{}\n", names.join(","), rows.join("\n"))
+    };
+    fs::write(directory.path().join("a.csv"), table(false)).unwrap();
+    fs::write(directory.path().join("b.csv"), table(true)).unwrap();
+    let check = Drift {
+        reference: vec![directory.path().join("a.csv")],
+        current: vec![directory.path().join("b.csv")],
+        ..Drift::default()
+    };
+    let (store, manifest) = published().await;
+    let report = Suite::new("drift").with(check).run(&Subject::new(&manifest, &store), &Run::new(7)).await;
+    let titles: Vec<&str> = report.findings[0].figures.iter().map(|figure| figure.title.as_str()).collect();
+    assert_eq!(titles, ["<c27>", "<c24>", "<c21>", "<c18>", "<c15>", "<c12>"]);
+    let page = report.projection().html();
+    assert!(page.contains("<title>&lt;c27&gt;</title>") && !page.contains("<c27>"));
+    assert_eq!(page.matches("D = ").count(), 6);
+    // As it was kept, and read again.
+    let again: tidegate_validation::Report =
+        serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again.projection().html(), page);
+    let attested = serde_json::to_string(&report.attestation(Stamp::now("ada"))).unwrap();
+    assert!(!attested.contains("\"figures\""));
 }
 
 #[test]

@@ -112,6 +112,11 @@ impl Parquet {
     }
 
     fn bytes(&self) -> Vec<u8> {
+        self.repeated(1)
+    }
+
+    /// So many groups of the same bytes.
+    fn repeated(&self, groups: usize) -> Vec<u8> {
         let first = self.dictionary.clone().unwrap_or_default();
         let length = (first.len() + self.pages.len()) as i64;
         let leaf = [(1, I32(self.kind)), (3, I32(self.optional.into())), (4, Text(b"word".to_vec()))];
@@ -131,7 +136,7 @@ impl Parquet {
         let chunk = fields([(2, I64(4)), (3, Struct(fields(about)))]);
         let group = fields([(1, List(12, vec![chunk])), (2, I64(length)), (3, I64(self.rows))]);
         let schema = vec![root(1), fields(leaf)];
-        finished(&[first, self.pages.clone()].concat(), schema, self.rows, vec![group])
+        finished(&[first, self.pages.clone()].concat(), schema, self.rows, vec![group; groups])
     }
 
     fn open(&self) -> Result<Summary, String> {
@@ -277,6 +282,14 @@ fn columns_are_as_deep_and_as_many_as_can_be_borne() {
     assert!(refused(many).contains("20001 columns and groups of columns, more than 16384"));
     let why = refused(vec![root(2), leaf(), leaf()]);
     assert!(why.contains("column `leaf`: two columns have this name; rename one"), "{why}");
+}
+
+#[test]
+fn no_bytes_are_read_over_and_over() {
+    let texts = Parquet::texts(300, PLAIN, page(300, PLAIN, &plain(&[b"word"; 300])));
+    assert_eq!(opened(texts.repeated(1)).unwrap().rows(), 300);
+    let why = opened(texts.repeated(20)).unwrap_err();
+    assert!(why.contains("its columns say they are longer than the file; write it again"), "{why}");
 }
 
 /// What a page says of its length once more is what the decoder would believe.

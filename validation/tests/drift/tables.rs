@@ -173,6 +173,8 @@ fn what_cannot_be_read_says_where_and_why() {
             .to_string()
             .contains("no regular file")
     );
+    let gone = Summary::open(desk.0.path().join("gone.csv"), &Reading::default()).unwrap_err().to_string();
+    assert!(gone.contains("gone.csv: it cannot be read") && gone.ends_with("; correct the path"), "{gone}");
     let columns = [("amont".to_owned(), None)].into();
     let csv = desk.write("a.csv", rows(0..100).0);
     let error = Summary::open(csv, &Reading { columns, ..Reading::default() }).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{hostile, hostile_texts, is_tame, issues, rate, report, too_few};
+use super::{figure, hostile, hostile_texts, is_tame, issues, rate, report, too_few};
 
 /// How often each element begins.
 fn elements(page: &str) -> BTreeMap<&str, usize> {
@@ -59,6 +59,52 @@ fn hostile_text_is_text() {
         assert!(is_tame(&page) && page.len() < 500_000, "{}", page.len());
         assert_eq!(elements(&page), elements(&plain));
     }
+}
+
+#[test]
+fn figures_are_drawn_and_not_too_many_of_them() {
+    let mut finding = rate("drift", &"fail".into());
+    finding["figures"] = (0..40).map(|column| figure(&format!("column {column}"))).collect();
+    let page = report(&[finding]).projection().html();
+    let drawn: Vec<_> = page.match_indices("<title>column ").collect();
+    assert_eq!(drawn.len(), 6, "{page}");
+    assert!(page.contains("What drifted most") && page.contains("75.0 % of the reference, 25.0 % now"));
+    assert!(!page.contains("http://") && !page.contains("column 6"));
+}
+
+/// A picture that nobody could draw is no picture: the numbers of a report come from outside too.
+#[test]
+fn pictures_that_cannot_be_drawn_are_refused() {
+    let refused = |picture: serde_json::Value| {
+        let figure = serde_json::json!({ "title": "a", "picture": picture });
+        serde_json::from_value::<tidegate_validation::Figure>(figure).is_err()
+    };
+    let bar = || serde_json::json!({ "label": "a", "shares": [1.0, 0.5] });
+    let curve = |to: f64, at: f64| serde_json::json!({ "bars": [bar()], "curve": { "from": -1.0, "to": to, "steps": [[at, 0.5, 0.5]], "gap": [0.0, 0.2, 0.1] } });
+    assert!(!refused(curve(1.0, 0.5)));
+    assert!(refused(curve(1.0, 2.0)) && refused(curve(-2.0, -1.0)));
+    let bars = |bars: Vec<serde_json::Value>| serde_json::json!({ "bars": bars });
+    assert!(refused(bars(Vec::new())) && refused(bars(vec![bar(); 25])) && !refused(bars(vec![bar(); 24])));
+    assert!(refused(bars(vec![serde_json::json!({ "label": "a", "shares": [7.0, 0.5] })])));
+}
+
+/// Of a thousand columns a page shows those that are furthest apart.
+#[test]
+fn of_many_numbers_the_worst_are_shown() {
+    let mut finding = rate("drift", &"fail".into());
+    let seen = finding["evidence"][0].clone();
+    let measured = |column: u32| {
+        let mut seen = seen.clone();
+        seen["measure"] = format!("distance of `c{column}`").into();
+        seen["estimate"] = (f64::from(column) / 1_000.0).into();
+        seen["threshold"] = 0.1.into();
+        seen["p"] = 0.5.into();
+        seen
+    };
+    finding["evidence"] = (0..1_000).map(measured).collect();
+    let page = report(&[finding]).projection().html();
+    assert!(page.contains("`c999`") && !page.contains("`c0`") && page.contains("and 800 more"));
+    assert!(page.len() < 500_000, "{}", page.len());
 }
 
 #[test]

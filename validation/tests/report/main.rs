@@ -50,6 +50,13 @@ fn issues(verdict: &str) -> Value {
     })
 }
 
+/// What there is to see of a column of categories.
+fn figure(name: &str) -> Value {
+    json!({ "title": name, "picture": { "bars": [
+        { "label": name, "shares": [0.75, 0.25] }, { "label": "other", "shares": [0.25, 0.75] },
+    ] } })
+}
+
 fn report(findings: &[Value]) -> Report {
     let report = json!({
         "version": 1, "model": "support-bot@1.4.0", "suite": "before release", "seed": 7, "agent": "support-bot",
@@ -77,6 +84,7 @@ fn hostile(text: &str) -> Report {
         }
     }
     failed["issues"][2]["standing"] = json!({ "waived": text });
+    failed["figures"] = json!([figure(text)]);
     let mut missed = rate(&format!("{text}3"), &"fail".into());
     missed["cases"][1]["input"] = text.into();
     missed["cases"][1]["detail"] = text.into();

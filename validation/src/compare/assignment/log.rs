@@ -13,6 +13,7 @@ use crate::{
     compare::CompareError,
     dataset::{Format, Input, LONGEST_LINE, Rows, Source, next_line},
     excerpt::excerpt,
+    flaw::Flaw,
 };
 
 /// Rows of a log, one by one.
@@ -38,7 +39,7 @@ impl Log {
     pub(super) fn open(path: &Path) -> Result<Self, CompareError> {
         let malformed = |why: String| CompareError::Malformed { path: path.to_owned(), line: None, why };
         let mut input = Source::File(path.into()).open().map_err(|flaw| malformed(flaw.to_string()))?;
-        let start = input.fill_buf().map_err(|error| malformed(format!("it cannot be read: {error}")))?;
+        let start = input.fill_buf().map_err(|error| malformed(Flaw::unreadable(&error).why))?;
         let rows = match start.trim_ascii_start().first() {
             Some(b'{') => Form::Lines { input, line: Vec::new(), number: 0 },
             // The format of which cells are texts.

@@ -152,14 +152,21 @@ impl Parquet {
         Ok(())
     }
 
-    /// Whether it has not more values than a file of its size may have.
+    /// Whether it has not more values than a file of its size may have, and no bytes twice: groups without number could
+    /// say that they are the same ones.
     fn expect_readable(&self, positions: &[(usize, usize)]) -> Result<(), Wrong> {
-        let decoded =
-            positions.iter().filter(|(leaf, _)| !matches!(self.leaves[*leaf].holds, Holds::Nothing(_)));
-        let columns = decoded.count() as u64;
-        let mut values = 0_u64;
+        let decoded = |(leaf, _): &&(usize, usize)| !matches!(self.leaves[*leaf].holds, Holds::Nothing(_));
+        let leaves: Vec<usize> = positions.iter().filter(decoded).map(|(leaf, _)| *leaf).collect();
+        let (mut values, mut bytes) = (0_u64, 0_u64);
         for group in 0..self.reader.num_row_groups() {
-            values = values.saturating_add(self.rows(group)?.saturating_mul(columns));
+            values = values.saturating_add(self.rows(group)?.saturating_mul(leaves.len() as u64));
+            let columns = self.reader.metadata().row_group(group).columns();
+            for chunk in leaves.iter().filter_map(|leaf| columns.get(*leaf)) {
+                bytes = bytes.saturating_add(u64::try_from(chunk.compressed_size()).unwrap_or(u64::MAX));
+            }
+        }
+        if bytes > self.file.metadata()?.len() {
+            return Err(damaged("its columns say they are longer than the file"));
         }
         self.allowance.expect_values(values).map_err(|Refused(why)| Wrong::new("", why))
     }
