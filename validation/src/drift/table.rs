@@ -131,7 +131,7 @@ impl From<Flaw> for Wrong {
 
 impl From<io::Error> for Wrong {
     fn from(error: io::Error) -> Self {
-        crate::flaw::Flaw::unreadable(&error).into()
+        Flaw::unreadable(&error).into()
     }
 }
 

@@ -286,7 +286,7 @@ fn columns_are_as_deep_and_as_many_as_can_be_borne() {
 
 #[test]
 fn no_bytes_are_read_over_and_over() {
-    let texts = Parquet::texts(300, PLAIN, page(300, PLAIN, &plain(&[b"word"; 300])));
+    let texts = Parquet::texts(300, PLAIN, page(300, PLAIN, &plain(&[&b"word"[..]; 300])));
     assert_eq!(opened(texts.repeated(1)).unwrap().rows(), 300);
     let why = opened(texts.repeated(20)).unwrap_err();
     assert!(why.contains("its columns say they are longer than the file; write it again"), "{why}");
