@@ -28,6 +28,11 @@ impl Size {
         Self { tokens, beyond }
     }
 
+    /// That of a question about both answers.
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self { tokens: self.tokens.saturating_add(other.tokens), beyond: self.beyond || other.beyond }
+    }
+
     const fn class(self) -> usize {
         (u64::BITS - self.tokens.leading_zeros()) as usize
     }

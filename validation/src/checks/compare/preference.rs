@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AgentId, Cost, Error, Event, Evidence, Finding, Freshness, Outcome, Reason, Reply, Run, Sampling,
     Subject, Unit, Validator,
-    asking::{Answer, Asking, Luck},
+    asking::{Answer, Asking, Luck, Size},
     compare::{Comparison, Goal, Preferring, Winner},
     dataset::{Dataset, Question},
     excerpt::excerpt,
@@ -134,9 +134,12 @@ impl Preference {
         let candidate = async { Ok(new.0.put(&request, trial, Freshness::Any, new.1).await) };
         let baseline = async { Ok(old.0.put(&request, trial, Freshness::Any, old.1).await) };
         let [candidate, baseline] = turns.both(candidate, baseline, is_given_up).await?;
-        let past = match (&candidate, &baseline) {
+        let (past, size) = match (&candidate, &baseline) {
             (Some(Answer::Given(candidate)), Some(Answer::Given(baseline))) => {
-                self.judged(question, candidate, baseline, run).await
+                let size = |reply| Size::of(reply, self.request.max_tokens, run);
+                let size = size(candidate).with(size(baseline));
+                new.1.note_size(size);
+                (self.judged(question, candidate, baseline, run).await, size)
             }
             // Nothing is known of the pair, and a run that goes on asks both again.
             _ => {
@@ -145,7 +148,7 @@ impl Preference {
             }
         };
         if let Some(Reason::Budget(shortage)) = &past.reason {
-            new.1.leave_unscored(shortage);
+            new.1.leave_unscored(shortage, size);
         }
         if let (Some(record), Some(Answer::Given(reply))) = (record, &candidate) {
             let line = Trial {
