@@ -11,3 +11,22 @@ pub use tidegate_metrics as metrics;
 pub use tidegate_registry as registry;
 pub use tidegate_rollback as rollback;
 pub use tidegate_validation as validation;
+
+/// The pages of the book that hold Rust, so that it is compiled with the documentation's own.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../docs/src/crates/registry.md")]
+    mod registry {}
+
+    #[doc = include_str!("../docs/src/crates/metrics.md")]
+    mod metrics {}
+
+    #[doc = include_str!("../docs/src/crates/validation.md")]
+    mod validation {}
+
+    #[doc = include_str!("../docs/src/crates/canary.md")]
+    mod canary {}
+
+    #[doc = include_str!("../docs/src/crates/rollback.md")]
+    mod rollback {}
+}

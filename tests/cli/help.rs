@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 
-const COMMANDS: [&[&str]; 78] = [
+pub(crate) const COMMANDS: [&[&str]; 78] = [
     &["publish"],
     &["pull"],
     &["cache"],

@@ -1,5 +1,6 @@
 //! The example program `tidegate`, driven as people and scripts drive it.
 
+mod book;
 mod buckets;
 mod cache;
 mod channels;
