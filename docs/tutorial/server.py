@@ -52,4 +52,9 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        pass  # A client has hung up.
+
+
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
