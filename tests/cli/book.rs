@@ -53,12 +53,14 @@ impl Page {
     /// Lines with their numbers, and the language of the block that they are in.
     fn lines(&self) -> impl Iterator<Item = (usize, Option<&str>, &str)> {
         let mut language = None;
-        self.text.lines().enumerate().filter_map(move |(n, line)| match line.trim_start().strip_prefix("```") {
-            Some(opened) => {
-                language = if language.is_some() { None } else { Some(opened) };
-                None
+        self.text.lines().enumerate().filter_map(move |(n, line)| {
+            match line.trim_start().strip_prefix("```") {
+                Some(opened) => {
+                    language = if language.is_some() { None } else { Some(opened) };
+                    None
+                }
+                None => Some((n + 1, language, line)),
             }
-            None => Some((n + 1, language, line)),
         })
     }
 
@@ -84,45 +86,55 @@ fn calls(line: &str) -> Vec<Vec<&str>> {
 
 /// Words, without those that are quoted: what a user makes up.
 fn unquoted(text: &str) -> Vec<&str> {
-    let outside = |(n, part)| (n % 2 == 0).then_some(part);
-    text.split(['"', '\'']).enumerate().filter_map(outside).flat_map(str::split_whitespace).collect()
+    text.split(['"', '\'']).step_by(2).flat_map(str::split_whitespace).collect()
 }
 
 /// What each command takes, as its help says.
-struct Helped(BTreeMap<&'static [&'static str], (bool, BTreeSet<String>)>);
+struct Helped(BTreeMap<String, Takes>);
+
+struct Takes {
+    /// Whether another command has to follow.
+    commands: bool,
+    options: BTreeSet<String>,
+}
+
+impl Takes {
+    fn of(help: &str) -> Self {
+        let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let words = lines.flat_map(|line| line.split([' ', ',']).take(3));
+        let options = words.filter(|word| word.starts_with('-')).chain(["--version"]);
+        Self { commands: help.contains(" <COMMAND>"), options: options.map(str::to_owned).collect() }
+    }
+}
 
 impl Helped {
     fn ask() -> Self {
         let desk = Desk::new();
-        let all: [&[&str]; 1] = [&[]];
-        let each = all.into_iter().chain(COMMANDS).map(|command| {
+        let program: [&[&str]; 1] = [&[]];
+        let each = program.into_iter().chain(COMMANDS).map(|command| {
             let help = desk.run(&[command, &["--help"]].concat()).is(0).out;
-            let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-            let words = options.flat_map(|line| line.split([' ', ',', '=']).take(4).map(str::to_owned));
-            let takes = words.filter(|word| word.starts_with('-')).chain(["--version".to_owned()]).collect();
-            (command, (help.contains(" <COMMAND>"), takes))
+            (command.join(" "), Takes::of(&help))
         });
         Self(each.collect())
     }
 
     /// What is wrong with a call, if anything is.
     fn objection(&self, call: &[&str]) -> Option<String> {
-        let length = |n: &usize| self.0.contains_key(&call[..*n]);
-        let named = (0..=call.len().min(2)).rev().find(length).expect("no words are the program itself");
-        let (is_group, takes) = &self.0[&call[..named]];
-        let next = call.get(named).filter(|word| !word.starts_with('-'));
-        match next {
-            Some(word) if *is_group && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') => {
-                return Some(format!("there is no command `{word}`"));
-            }
-            _ => {}
+        let known = |n: &usize| self.0.contains_key(&call[..*n].join(" "));
+        let named = (0..=call.len().min(2)).rev().find(known).expect("no words are the program itself");
+        let (command, rest) = call.split_at(named);
+        let takes = &self.0[&command.join(" ")];
+        if let Some(word) =
+            rest.first().filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+            && takes.commands
+            && !word.starts_with('-')
+        {
+            return Some(format!("there is no command `{word}`"));
         }
-        let options = call[named..].iter().take_while(|word| **word != "--");
-        options
-            .filter(|word| word.starts_with('-') && word.len() > 1)
-            .map(|word| word.split(['=', ',', '.']).next().unwrap_or(word))
-            .find(|option| !takes.contains(*option))
-            .map(|option| format!("`{}` has no option `{option}`", call[..named].join(" ")))
+        let options = rest.iter().take_while(|word| **word != "--").filter(|word| word.starts_with('-'));
+        let mut names = options.map(|word| word.split(['=', ',', '.']).next().unwrap_or(word));
+        let unknown = names.find(|name| name.len() > 1 && !takes.options.contains(*name))?;
+        Some(format!("`tidegate {}` has no option `{unknown}`", command.join(" ")))
     }
 }
 
@@ -136,7 +148,8 @@ fn every_command_and_option_that_a_page_names_is_there() {
             Some("sh" | "text") if line.starts_with("tidegate ") => Some((n, line)),
             _ => None,
         });
-        let hidden = page.lines().filter(|(_, _, line)| line.starts_with("<!-- run: ")).map(|(n, _, line)| (n, line));
+        let hidden =
+            page.lines().filter(|(_, _, line)| line.starts_with("<!-- run: ")).map(|(n, _, line)| (n, line));
         let prose = page.quoted().into_iter().filter(|(_, word)| word.starts_with("tidegate "));
         for (n, line) in shell.chain(hidden).chain(prose) {
             for call in calls(line) {
@@ -152,11 +165,17 @@ fn every_command_and_option_that_a_page_names_is_there() {
 #[test]
 fn an_unknown_command_or_option_would_be_found() {
     let helped = Helped::ask();
-    let wrong = ["tidegate frob", "x && tidegate pull m@1.0.0 --frob=3", "tidegate rollout begin plan.yaml | cat"];
+    let wrong =
+        ["tidegate frob", "x && tidegate pull m@1.0.0 --frob=3", "tidegate rollout begin plan.yaml | cat"];
     for line in wrong {
         assert!(calls(line).iter().any(|call| helped.objection(call).is_some()), "{line}");
     }
-    let right = ["A=1 tidegate --help", "tidegate report r -o x.html", "tidegate drift a.csv b.csv", "tidegate rollback …"];
+    let right = [
+        "A=1 tidegate --help",
+        "tidegate report r -o x.html",
+        "tidegate drift a.csv b.csv",
+        "tidegate rollback …",
+    ];
     for line in right {
         assert!(calls(line).iter().all(|call| helped.objection(call).is_none()), "{line}");
     }
@@ -192,15 +211,20 @@ fn links_lead_somewhere() {
                 let place = format!("{}:{n}: {link}", page.path.display());
                 let (path, heading) = link.split_once('#').unwrap_or((link, ""));
                 let path = match path.strip_prefix(REPOSITORY) {
-                    Some(file) => match file.strip_prefix("blob/main/").or_else(|| file.strip_prefix("tree/main/")) {
-                        Some(file) => PathBuf::from(file),
-                        None => continue,
-                    },
+                    Some(file) => {
+                        match file.strip_prefix("blob/main/").or_else(|| file.strip_prefix("tree/main/")) {
+                            Some(file) => PathBuf::from(file),
+                            None => continue,
+                        }
+                    }
                     None if path.contains("://") => continue,
                     None if path.is_empty() => page.path.clone(),
                     None => {
                         let path = plain(&page.path.with_file_name("").join(path));
-                        assert!(!inside || path.starts_with("docs/src"), "{place}: the book does not hold it");
+                        assert!(
+                            !inside || path.starts_with("docs/src"),
+                            "{place}: the book does not hold it"
+                        );
                         path
                     }
                 };
@@ -223,9 +247,15 @@ fn every_page_is_in_the_summary_and_every_block_has_a_language() {
     let summary = Page::read(Path::new("docs/src/SUMMARY.md")).text;
     for page in Page::of_the_book() {
         let name = page.path.strip_prefix("docs/src").expect("it is of the book").display().to_string();
-        assert!(name == "SUMMARY.md" || summary.contains(&format!("]({name})")), "{name} is not in the summary");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("]({name})")),
+            "{name} is not in the summary"
+        );
         // rustdoc takes a block without one for Rust.
-        assert!(page.lines().all(|(_, language, _)| language != Some("")), "{name} has a block without a language");
+        assert!(
+            page.lines().all(|(_, language, _)| language != Some("")),
+            "{name} has a block without a language"
+        );
     }
 }
 
