@@ -1,5 +1,5 @@
 # What the runbooks of the book begin with: `. ./setting.sh`. Two versions, the first in production and serving, and users.
-export TIDEGATE_REGISTRY=$PWD/registry
+export TIDEGATE_REGISTRY=${TIDEGATE_REGISTRY:-$PWD/registry}
 python3 train.py messages.tsv train model-1.0
 python3 train.py messages.tsv train,live model-1.1
 tidegate publish intent@1.0.0 model-1.0 --description "naive Bayes, the first"
