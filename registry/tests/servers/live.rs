@@ -26,7 +26,6 @@ pub(crate) struct Live {
     shell: Child,
     bucket: &'static str,
     options: Vec<(String, String)>,
-    store: Box<dyn ObjectStore>,
     marker: Bytes,
 }
 
@@ -51,17 +50,18 @@ impl Live {
         bucket: &'static str,
         options: Vec<(String, String)>,
     ) -> Self {
-        let (store, _) = object_store::parse_url_opts(&bucket.parse().unwrap(), options.clone()).unwrap();
+        let store = client(bucket, &options);
         until(directory, async || store.put(&"ready".into(), "yes".into()).await.ok()).await;
         ObjectBacked::open_url(bucket, options.clone()).await.unwrap();
         let marker = store.get(&MARKER.into()).await.unwrap().bytes().await.unwrap();
-        Self { shell, bucket, options, store, marker }
+        Self { shell, bucket, options, marker }
     }
 
     /// A registry that nobody has used. The bucket has been tried out, so it is not done for each.
     pub(crate) async fn registry(&self) -> ObjectBacked {
         let prefix = Uuid::now_v7().to_string();
-        self.store.put(&Path::from(&*prefix).join(MARKER), self.marker.clone().into()).await.unwrap();
+        let store = client(self.bucket, &self.options);
+        store.put(&Path::from(&*prefix).join(MARKER), self.marker.clone().into()).await.unwrap();
         ObjectBacked::open_url(&format!("{}/{prefix}", self.bucket), self.options.clone()).await.unwrap()
     }
 
@@ -100,6 +100,12 @@ impl Live {
         let options = s3(port, "tidegate", "tidegate-secret");
         Self::serving(&directory, shell, "s3://models", options).await
     }
+}
+
+/// A client of its own for each test: a connection ends with the runtime of the test that opened it, and another test may
+/// just have been about to use it.
+fn client(bucket: &str, options: &[(String, String)]) -> Box<dyn ObjectStore> {
+    object_store::parse_url_opts(&bucket.parse().unwrap(), options.to_vec()).unwrap().0
 }
 
 impl Drop for Live {
