@@ -6,6 +6,7 @@
 mod desk;
 mod linted;
 mod pinned;
+mod run;
 mod shell;
 
 use std::{

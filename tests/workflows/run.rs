@@ -1,0 +1,179 @@
+//! Scripts of the pipelines, run where every program that they ask is a stand-in.
+#![cfg(unix)]
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{read, root};
+
+/// A registry of images: tags are files below `tags`, whose names have `_` for `/` and `:`. What it is asked for, it writes down.
+const DOCKER: &str = r#"#!/bin/sh
+echo "$*" >>asked
+tag() { printf 'tags/%s' "$(printf '%s' "$1" | tr :/ __)"; }
+case "$*" in
+  *"imagetools inspect"*)
+    [ ! -e away ] || { echo "ERROR: failed to do request: connection refused" >&2; exit 1; }
+    cat "$(tag "$4")" 2>/dev/null || { echo "ERROR: $4: not found" >&2; exit 1; } ;;
+  *"imagetools create"*) shift 5; printf '%s' "${2#*@}" >"$(tag "$1")" ;;
+  *"context create"*) touch context ;;
+  *"buildx create"*) [ -e context ] || { echo "ERROR: could not create a builder instance with TLS data" >&2; exit 1; } ;;
+  *"buildx build"*) printf '{\n  "containerimage.digest": "sha256:b1"\n}\n' >build.json ;;
+esac
+"#;
+
+/// A directory where scripts run.
+struct Runner(TempDir);
+
+impl Runner {
+    fn new() -> Self {
+        let runner = Self(tempfile::tempdir().expect("a temporary directory"));
+        fs::create_dir_all(runner.path().join("tags")).expect("a writable directory");
+        runner.stands_in("docker", DOCKER);
+        runner
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn stands_in(&self, name: &str, script: &str) {
+        let program = self.path().join("bin").join(name);
+        fs::create_dir_all(program.parent().expect("a file has a parent")).expect("a writable directory");
+        fs::write(&program, script).expect("a writable directory");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).expect("a writable directory");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    /// The exit status of a script, and what it said.
+    #[expect(clippy::disallowed_methods, reason = "the stand-ins go before the programs of this machine")]
+    fn run(&self, script: &str, variables: &[(&str, &str)]) -> (i32, String) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("sh")
+            .args(["-eu", "-c", script])
+            .current_dir(self.path())
+            .env("PATH", format!("{}:{path}", self.path().join("bin").display()))
+            .env("GITHUB_OUTPUT", self.path().join("output"))
+            .envs(variables.iter().copied())
+            .output()
+            .expect("there is a shell");
+        let said =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        (output.status.code().unwrap_or(137), said)
+    }
+}
+
+/// The script of a job of GitLab.
+fn gitlab(job: &str) -> String {
+    let (_, pipeline) = read(&root().join("examples/gitlab/.gitlab-ci.yml"));
+    lines(&pipeline[job]["script"], job)
+}
+
+fn lines(script: &Value, job: &str) -> String {
+    let lines = script.as_array().unwrap_or_else(|| panic!("{job} has no script"));
+    lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// The script of a step of the release on GitHub.
+fn github(job: &str, step: &str) -> String {
+    let (_, workflow) = read(&root().join("examples/github/release.yml"));
+    let steps = workflow["jobs"][job]["steps"].as_array().unwrap_or_else(|| panic!("{job} has no steps"));
+    let found = steps.iter().find(|found| found["name"] == step).unwrap_or_else(|| panic!("no step {step}"));
+    found["run"].as_str().unwrap_or_else(|| panic!("{step} runs nothing")).to_owned()
+}
+
+const TAGGED: &str = "r.example/server:1.1.0";
+/// As the stand-in keeps it.
+const TAG: &str = "tags/r.example_server_1.1.0";
+
+/// Both say the same words to the same registry.
+fn tagging() -> [String; 2] {
+    [github("image", "Tag what was scanned"), gitlab("tag of the image")]
+}
+
+#[test]
+fn an_image_that_has_the_tag_is_not_built_again() {
+    let variables = [("NAME", "r.example/server"), ("TAGGED", TAGGED)];
+    let runner = Runner::new();
+    runner.write(TAG, "sha256:a0");
+
+    let (status, said) = runner.run(&gitlab("server image"), &variables);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(runner.read("image.env"), "IMAGE=r.example/server@sha256:a0\n");
+    assert!(!runner.read("asked").contains("build "), "{}", runner.read("asked"));
+
+    let (status, said) = runner.run(&github("image", "Look"), &variables);
+    assert_eq!((status, runner.read("output").as_str()), (0, "digest=sha256:a0\n"), "{said}");
+    let (_, release) = read(&root().join("examples/github/release.yml"));
+    let build = release["jobs"]["image"]["steps"].as_array().unwrap().iter().find(|step| step["id"] == "build");
+    assert_eq!(build.unwrap()["if"], "steps.look.outputs.digest == ''");
+}
+
+#[test]
+fn an_image_is_pushed_without_a_tag() {
+    let variables = [("NAME", "r.example/server"), ("TAGGED", TAGGED)];
+    for away in [false, true] {
+        let runner = Runner::new();
+        runner.write("context", "");
+        if away {
+            runner.write("away", "");
+        }
+        let (status, said) = runner.run(&gitlab("server image"), &variables);
+        assert_eq!(status, 0, "{said}");
+        assert_eq!(runner.read("image.env"), "IMAGE=r.example/server@sha256:b1\n");
+        let asked = runner.read("asked");
+        let build = asked.lines().find(|line| line.contains("buildx build")).expect("it is built");
+        assert!(build.contains("push-by-digest=true") && !build.contains(TAGGED), "{build}");
+        assert_eq!(runner.read(TAG), "");
+
+        let (status, said) = runner.run(&github("image", "Look"), &variables);
+        assert_eq!((status, runner.read("output").as_str()), (0, ""), "{said}");
+    }
+    let (_, release) = read(&root().join("examples/github/release.yml"));
+    let steps = release["jobs"]["image"]["steps"].as_array().unwrap();
+    let place = |wanted: &dyn Fn(&Value) -> bool| steps.iter().position(wanted).expect("there is such a step");
+    let build = place(&|step| step["id"] == "build");
+    assert!(steps[build]["with"]["outputs"].as_str().unwrap().contains("push-by-digest=true"));
+    assert!(steps[build]["with"].get("tags").is_none() && steps[build]["with"].get("push").is_none());
+    let tagged = place(&|step| step["name"] == "Tag what was scanned");
+    assert!(tagged > place(&|step| step["id"] == "vulnerabilities"));
+    assert!(steps[tagged].get("if").is_none(), "a step without a condition runs only where those before it passed");
+}
+
+#[test]
+fn a_tag_is_set_once_on_what_was_scanned() {
+    let variables = [("IMAGE", "r.example/server@sha256:b1"), ("TAGGED", TAGGED)];
+    for script in tagging() {
+        let runner = Runner::new();
+        for _ in 0..2 {
+            let (status, said) = runner.run(&script, &variables);
+            assert_eq!((status, runner.read(TAG).as_str()), (0, "sha256:b1"), "{said}");
+        }
+        assert_eq!(runner.read("asked").matches("imagetools create").count(), 1);
+
+        runner.write(TAG, "sha256:a0");
+        let (status, said) = runner.run(&script, &variables);
+        assert_eq!((status, runner.read(TAG).as_str()), (1, "sha256:a0"), "{said}");
+        assert!(said.contains("not what was scanned"), "{said}");
+    }
+}
+
+#[test]
+fn no_tag_is_set_where_nobody_says_whether_there_is_one() {
+    let variables = [("IMAGE", "r.example/server@sha256:b1"), ("TAGGED", TAGGED)];
+    for script in tagging() {
+        let runner = Runner::new();
+        runner.write("away", "");
+        let (status, said) = runner.run(&script, &variables);
+        assert_eq!((status, runner.read(TAG).as_str()), (1, ""), "{said}");
+        assert!(said.contains("connection refused"), "{said}");
+    }
+}
