@@ -122,7 +122,6 @@ fn an_image_is_pushed_without_a_tag() {
     let variables = [("NAME", "r.example/server"), ("TAGGED", TAGGED)];
     for away in [false, true] {
         let runner = Runner::new();
-        runner.write("context", "");
         if away {
             runner.write("away", "");
         }
