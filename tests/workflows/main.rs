@@ -50,6 +50,14 @@ fn read(path: &Path) -> (String, Value) {
     (text, value)
 }
 
+/// The pipeline of Argo, and one of its templates.
+fn argo(template: &str) -> (String, Value) {
+    let (text, workflow) = read(&root().join("examples/argo/workflow.yaml"));
+    let templates = workflow["spec"]["templates"].as_array().expect("templates");
+    let found = templates.iter().find(|found| found["name"] == template);
+    (text, found.unwrap_or_else(|| panic!("no template {template}")).clone())
+}
+
 /// Every text in a document.
 fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
@@ -129,6 +137,16 @@ fn tidegate_takes_every_command_of_the_pipelines() {
     ];
     let missed: Vec<_> = wanted.iter().filter(|word| !used.contains(**word)).collect();
     assert!(missed.is_empty(), "no pipeline says {missed:?} any more; are commands still found? {used:?}");
+}
+
+#[test]
+fn argo_publishes_the_download_that_it_scanned() {
+    let (text, publish) = argo("publish");
+    let script = publish["script"]["source"].as_str().unwrap();
+    let place = |command: &str| script.find(command).unwrap_or_else(|| panic!("{command} is missing: {script}"));
+    assert!(place("tidegate scan /model ") < place("tidegate publish \"$VERSION\" /model "));
+    assert_eq!(text.matches("workflow.parameters.files").count(), 1, "the files are downloaded once");
+    assert!(!publish.to_string().contains("/key"), "who reads files of others holds no key");
 }
 
 #[test]
