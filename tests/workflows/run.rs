@@ -176,3 +176,44 @@ fn no_tag_is_set_where_nobody_says_whether_there_is_one() {
         assert!(said.contains("connection refused"), "{said}");
     }
 }
+
+#[test]
+fn the_tag_waits_for_the_scan_to_find_nothing() {
+    let (_, pipeline) = read(&root().join("examples/gitlab/.gitlab-ci.yml"));
+    assert_eq!(pipeline["container_scanning"]["allow_failure"], false);
+    let needs = |job: &str| pipeline[job]["needs"].to_string();
+    assert!(needs("tag of the image").contains("vulnerabilities of the image"));
+    assert!(needs("vulnerabilities of the image").contains("container_scanning"));
+    assert!(needs("container_scanning").contains("server image"));
+    assert!(pipeline["vulnerabilities of the image"].get("allow_failure").is_none());
+    assert!(pipeline["publish"].get("needs").is_none(), "it waits for every job of the stages before it");
+}
+
+#[test]
+#[ignore = "needs a Python (TIDEGATE_WORKFLOWS_BIN); tests/run installs it"]
+fn an_image_with_a_high_vulnerability_does_not_pass() {
+    let script = gitlab("vulnerabilities of the image");
+    let found = |severity: &str| format!(r#"{{"id": "1", "name": "CVE-2026-1", {severity}}}"#);
+    let report = |status: &str, found: &[String]| {
+        let found = found.join(", ");
+        format!(r#"{{"version": "15.2.4", "scan": {{"status": "{status}"}}, "vulnerabilities": [{found}]}}"#)
+    };
+    let [low, high, none] =
+        [r#""severity": "Low""#, r#""severity": "High""#, r#""message": "no severity""#].map(found);
+    for (status, said, report) in [
+        (0, "", report("success", &[])),
+        (0, "", report("success", std::slice::from_ref(&low))),
+        (1, "CVE-2026-1", report("success", &[low, high])),
+        (1, "CVE-2026-1", report("success", &[none])),
+        (1, "not scanned to its end", report("failure", &[])),
+        (1, "KeyError", "{}".to_owned()),
+        (1, "JSONDecodeError", String::new()),
+    ] {
+        let runner = Runner::new();
+        runner.write("gl-container-scanning-report.json", &report);
+        let (ended, words) = runner.run(&script, &[]);
+        assert!(ended == status && words.contains(said), "{report}: {ended}, {words}");
+    }
+    let (ended, words) = Runner::new().run(&script, &[]);
+    assert!(ended == 1 && words.contains("FileNotFoundError"), "{ended}, {words}");
+}
