@@ -149,6 +149,21 @@ fn argo_publishes_the_download_that_it_scanned() {
     assert!(!publish.to_string().contains("/key"), "who reads files of others holds no key");
 }
 
+/// Argo mounts it by this name in every pod, and a pod whose Secret is not there never starts.
+#[test]
+fn argo_is_told_which_secret_its_sidecar_wants() {
+    let (text, workflow) = read(&root().join("examples/argo/workflow.yaml"));
+    assert_eq!(workflow["spec"]["automountServiceAccountToken"], false);
+    let account = workflow["spec"]["executor"]["serviceAccountName"].as_str().unwrap();
+    let shown = text.split("#\n").find(|shown| shown.contains("kind: Secret")).expect("a Secret is shown");
+    let shown: String = shown.lines().filter_map(|line| line.strip_prefix("#   ")).fold(String::new(), |all, line| all + line + "\n");
+    let secret: Value = serde_saphyr::from_str(&shown).unwrap();
+    assert_eq!(secret["metadata"]["name"], format!("{account}.service-account-token"));
+    assert_eq!(secret["metadata"]["namespace"], workflow["metadata"]["namespace"]);
+    assert_eq!(secret["metadata"]["annotations"]["kubernetes.io/service-account.name"], account);
+    assert_eq!(secret["type"], "kubernetes.io/service-account-token");
+}
+
 #[test]
 fn a_word_that_tidegate_does_not_know_is_found() {
     let desk = Desk::new();
