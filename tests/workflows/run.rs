@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{read, root};
+use super::{argo, read, root};
 
 /// A registry of images: tags are files below `tags`, whose names have `_` for `/` and `:`. What it is asked for, it writes down.
 const DOCKER: &str = r#"#!/bin/sh
@@ -216,4 +216,34 @@ fn an_image_with_a_high_vulnerability_does_not_pass() {
     }
     let (ended, words) = Runner::new().run(&script, &[]);
     assert!(ended == 1 && words.contains("FileNotFoundError"), "{ended}, {words}");
+}
+
+#[test]
+fn a_plan_without_a_candidate_is_not_rolled_out() {
+    let argo = |template: &str| argo(template).1["script"]["source"].as_str().unwrap().to_owned();
+    for (environment, script) in [
+        ("staging", gitlab("staging")),
+        ("production", gitlab("production")),
+        ("staging", argo("staging")),
+        ("production", argo("production")),
+    ] {
+        for (plan, begins) in [("candidate: support@1.0.0\nstages: []\n", true), ("stages: []\n", false)] {
+            let runner = Runner::new();
+            runner.stands_in("tidegate", "#!/bin/sh\necho \"$*\" >>begun\n");
+            fs::create_dir(runner.path().join("release")).unwrap();
+            runner.write(&format!("release/{environment}.yaml"), plan);
+            let names = ["VERSION", "STAGING_URL", "STAGING_HOST", "CI_PIPELINE_ID", "GITLAB_USER_LOGIN"];
+            let ours = ["ENDPOINT", "ID", "BY", "ROUTE"];
+            let variables: Vec<_> = names.iter().chain(&ours).map(|name| (*name, "support@1.1.0")).collect();
+            // Argo mounts the files of the release at the root.
+            let (status, said) = runner.run(&script.replace(" /release/", " release/"), &variables);
+            assert_eq!(status, if begins { 0 } else { 2 }, "{script}\n{said}");
+            assert_eq!(runner.read("begun").contains("rollout start"), begins, "{script}");
+            if begins {
+                assert_eq!(runner.read("plan.yaml"), "candidate: support@1.1.0\nstages: []\n");
+            } else {
+                assert!(said.contains(&format!("{environment}.yaml has no line candidate")), "{said}");
+            }
+        }
+    }
 }
