@@ -82,9 +82,14 @@ fn lines(script: &Value, job: &str) -> String {
     lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
 }
 
-/// The script of a step of the release on GitHub.
-fn github(job: &str, step: &str) -> String {
-    let (_, workflow) = read(&root().join("examples/github/release.yml"));
+/// The script of a template of Argo.
+fn source(template: &str) -> String {
+    argo(template).1["script"]["source"].as_str().unwrap_or_else(|| panic!("{template} has no script")).to_owned()
+}
+
+/// The script of a step of a workflow of GitHub.
+fn github(workflow: &str, job: &str, step: &str) -> String {
+    let (_, workflow) = read(&root().join("examples/github").join(workflow));
     let steps = workflow["jobs"][job]["steps"].as_array().unwrap_or_else(|| panic!("{job} has no steps"));
     let found = steps.iter().find(|found| found["name"] == step).unwrap_or_else(|| panic!("no step {step}"));
     found["run"].as_str().unwrap_or_else(|| panic!("{step} runs nothing")).to_owned()
@@ -96,7 +101,7 @@ const TAG: &str = "tags/r.example_server_1.1.0";
 
 /// Both say the same words to the same registry.
 fn tagging() -> [String; 2] {
-    [github("image", "Tag what was scanned"), gitlab("tag of the image")]
+    [github("release.yml", "image", "Tag what was scanned"), gitlab("tag of the image")]
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn an_image_that_has_the_tag_is_not_built_again() {
     assert_eq!(runner.read("image.env"), "IMAGE=r.example/server@sha256:a0\n");
     assert!(!runner.read("asked").contains("build "), "{}", runner.read("asked"));
 
-    let (status, said) = runner.run(&github("image", "Look"), &variables);
+    let (status, said) = runner.run(&github("release.yml", "image", "Look"), &variables);
     assert_eq!((status, runner.read("output").as_str()), (0, "digest=sha256:a0\n"), "{said}");
     let (_, release) = read(&root().join("examples/github/release.yml"));
     let build = release["jobs"]["image"]["steps"].as_array().unwrap().iter().find(|step| step["id"] == "build");
@@ -133,7 +138,7 @@ fn an_image_is_pushed_without_a_tag() {
         assert!(build.contains("push-by-digest=true") && !build.contains(TAGGED), "{build}");
         assert_eq!(runner.read(TAG), "");
 
-        let (status, said) = runner.run(&github("image", "Look"), &variables);
+        let (status, said) = runner.run(&github("release.yml", "image", "Look"), &variables);
         assert_eq!((status, runner.read("output").as_str()), (0, ""), "{said}");
     }
     let (_, release) = read(&root().join("examples/github/release.yml"));
@@ -220,12 +225,11 @@ fn an_image_with_a_high_vulnerability_does_not_pass() {
 
 #[test]
 fn a_plan_without_a_candidate_is_not_rolled_out() {
-    let argo = |template: &str| argo(template).1["script"]["source"].as_str().unwrap().to_owned();
     for (environment, script) in [
         ("staging", gitlab("staging")),
         ("production", gitlab("production")),
-        ("staging", argo("staging")),
-        ("production", argo("production")),
+        ("staging", source("staging")),
+        ("production", source("production")),
     ] {
         for (plan, begins) in [("candidate: support@1.0.0\nstages: []\n", true), ("stages: []\n", false)] {
             let runner = Runner::new();
@@ -245,5 +249,47 @@ fn a_plan_without_a_candidate_is_not_rolled_out() {
                 assert!(said.contains(&format!("{environment}.yaml has no line candidate")), "{said}");
             }
         }
+    }
+}
+
+/// What a validation ends with, and how often a job asks for it: the pipelines of GitLab and Argo say when they run a job again.
+#[test]
+fn only_what_was_away_is_tried_again() {
+    let variables = [
+        "VERSION",
+        "SUITE",
+        "ENDPOINT",
+        "STAGING_URL",
+        "RECORD",
+        "TIDEGATE_RECORDS",
+        "CI_PIPELINE_ID",
+        "GITHUB_ACTOR",
+        "GITLAB_USER_LOGIN",
+        "BY",
+    ]
+    .map(|name| (name, "x"));
+    for (status, tries) in [(0, 1), (1, 1), (3, 1), (4, 2)] {
+        for (script, tries) in [
+            (github("validate.yml", "validate", "Validate"), tries),
+            (gitlab("validate"), 1),
+            (source("validate"), 1),
+        ] {
+            let runner = Runner::new();
+            runner.stands_in("tidegate", &format!("#!/bin/sh\necho >>tried\nexit {status}\n"));
+            runner.stands_in("sleep", "#!/bin/sh\n");
+            let (ended, said) = runner.run(&script, &variables);
+            assert_eq!((ended, runner.read("tried").len()), (status, tries), "{script}\n{said}");
+            assert_eq!(said.contains("inconclusive"), status == 3, "{said}");
+        }
+    }
+    let (_, pipeline) = read(&root().join("examples/gitlab/.gitlab-ci.yml"));
+    for (name, job) in pipeline.as_object().unwrap() {
+        if let Some(retry) = job.get("retry") {
+            assert_eq!(retry["exit_codes"], serde_json::json!([4]), "{name}");
+        }
+    }
+    for template in ["publish", "sign", "staging", "validate"] {
+        let expression = &argo(template).1["retryStrategy"]["expression"];
+        assert_eq!(expression, "asInt(lastRetry.exitCode) == 4", "{template}");
     }
 }
