@@ -143,7 +143,8 @@ fn tidegate_takes_every_command_of_the_pipelines() {
 fn argo_publishes_the_download_that_it_scanned() {
     let (text, publish) = argo("publish");
     let script = publish["script"]["source"].as_str().unwrap();
-    let place = |command: &str| script.find(command).unwrap_or_else(|| panic!("{command} is missing: {script}"));
+    let place =
+        |command: &str| script.find(command).unwrap_or_else(|| panic!("{command} is missing: {script}"));
     assert!(place("tidegate scan /model ") < place("tidegate publish \"$VERSION\" /model "));
     assert_eq!(text.matches("workflow.parameters.files").count(), 1, "the files are downloaded once");
     assert!(!publish.to_string().contains("/key"), "who reads files of others holds no key");
@@ -156,7 +157,10 @@ fn argo_is_told_which_secret_its_sidecar_wants() {
     assert_eq!(workflow["spec"]["automountServiceAccountToken"], false);
     let account = workflow["spec"]["executor"]["serviceAccountName"].as_str().unwrap();
     let shown = text.split("#\n").find(|shown| shown.contains("kind: Secret")).expect("a Secret is shown");
-    let shown: String = shown.lines().filter_map(|line| line.strip_prefix("#   ")).fold(String::new(), |all, line| all + line + "\n");
+    let shown: String = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .fold(String::new(), |all, line| all + line + "\n");
     let secret: Value = serde_saphyr::from_str(&shown).unwrap();
     assert_eq!(secret["metadata"]["name"], format!("{account}.service-account-token"));
     assert_eq!(secret["metadata"]["namespace"], workflow["metadata"]["namespace"]);

@@ -84,7 +84,10 @@ fn lines(script: &Value, job: &str) -> String {
 
 /// The script of a template of Argo.
 fn source(template: &str) -> String {
-    argo(template).1["script"]["source"].as_str().unwrap_or_else(|| panic!("{template} has no script")).to_owned()
+    argo(template).1["script"]["source"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{template} has no script"))
+        .to_owned()
 }
 
 /// The script of a step of a workflow of GitHub.
@@ -118,7 +121,8 @@ fn an_image_that_has_the_tag_is_not_built_again() {
     let (status, said) = runner.run(&github("release.yml", "image", "Look"), &variables);
     assert_eq!((status, runner.read("output").as_str()), (0, "digest=sha256:a0\n"), "{said}");
     let (_, release) = read(&root().join("examples/github/release.yml"));
-    let build = release["jobs"]["image"]["steps"].as_array().unwrap().iter().find(|step| step["id"] == "build");
+    let build =
+        release["jobs"]["image"]["steps"].as_array().unwrap().iter().find(|step| step["id"] == "build");
     assert_eq!(build.unwrap()["if"], "steps.look.outputs.digest == ''");
 }
 
@@ -143,13 +147,17 @@ fn an_image_is_pushed_without_a_tag() {
     }
     let (_, release) = read(&root().join("examples/github/release.yml"));
     let steps = release["jobs"]["image"]["steps"].as_array().unwrap();
-    let place = |wanted: &dyn Fn(&Value) -> bool| steps.iter().position(wanted).expect("there is such a step");
+    let place =
+        |wanted: &dyn Fn(&Value) -> bool| steps.iter().position(wanted).expect("there is such a step");
     let build = place(&|step| step["id"] == "build");
     assert!(steps[build]["with"]["outputs"].as_str().unwrap().contains("push-by-digest=true"));
     assert!(steps[build]["with"].get("tags").is_none() && steps[build]["with"].get("push").is_none());
     let tagged = place(&|step| step["name"] == "Tag what was scanned");
     assert!(tagged > place(&|step| step["id"] == "vulnerabilities"));
-    assert!(steps[tagged].get("if").is_none(), "a step without a condition runs only where those before it passed");
+    assert!(
+        steps[tagged].get("if").is_none(),
+        "a step without a condition runs only where those before it passed"
+    );
 }
 
 #[test]
