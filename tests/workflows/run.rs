@@ -203,7 +203,7 @@ fn the_tag_waits_for_the_scan_to_find_nothing() {
 }
 
 #[test]
-#[ignore = "needs a Python (TIDEGATE_WORKFLOWS_BIN); tests/run installs it"]
+#[ignore = "needs python3, as tests/run does"]
 fn an_image_with_a_high_vulnerability_does_not_pass() {
     let script = gitlab("vulnerabilities of the image");
     let found = |severity: &str| format!(r#"{{"id": "1", "name": "CVE-2026-1", {severity}}}"#);
