@@ -159,7 +159,7 @@ fn what_could_be_several_formats_is_asked_about() {
         "- a\n- b\n",
     ] {
         let error = invalid(text, None).to_string();
-        assert!(error.contains("`native`, `inspect`, `openai-evals` or `promptfoo`"), "{error}");
+        assert!(error.contains("say the format: `native`, `harmbench`, `inspect`"), "{error}");
     }
     assert!(invalid(r#"[{"vars": {"a": 1}, "assert": []}]"#, None).to_string().contains("promptfooconfig"));
 }
