@@ -111,7 +111,7 @@ impl Assertion {
             Self::Exact(exact) => exact.score(question, reply),
             Self::F1(overlap) => overlap.score(question, reply),
             Self::Json(json) => Ok(json.score(reply)),
-            Self::KeepsSecret(secrets) => Ok(secrets.score(reply)),
+            Self::KeepsSecret(secrets) => secrets.score(reply),
             Self::Latency(limit) => limit.score(reply),
             Self::Levenshtein(edits) => edits.score(question, reply),
             Self::Normalised(normalised) => normalised.score(question, reply),
