@@ -199,13 +199,20 @@ impl Book {
                 }
             }
         }
-        let good = self.good.iter().all(|&(of, max)| match timed(of) {
-            Timed::Took(time) => time <= max,
-            Timed::Nothing => true,
-            Timed::Unknown => false,
+        // What is known to be too long is bad, whatever else nobody knows.
+        let good = self.good.iter().try_fold(true, |all, &(of, max)| match timed(of) {
+            Timed::Took(time) if time > max => Err(()),
+            Timed::Took(_) | Timed::Nothing => Ok(all),
+            Timed::Unknown => Ok(false),
         });
-        measured.counts.good += u64::from(good);
-        measured.trials.good.count(at, u64::from(good), u64::from(!good));
+        match good {
+            Ok(true) => {
+                measured.counts.good += 1;
+                measured.trials.good.count(at, 1, 0);
+            }
+            Ok(false) => measured.trials.good.unknown(at),
+            Err(()) => measured.trials.good.count(at, 0, 1),
+        }
     }
 
     fn failed(&mut self, at: Duration, kind: String) {

@@ -51,8 +51,10 @@ impl Measured {
             ),
         ];
         for (measure, floor, hits, trials) in shares {
-            let tally =
-                self.with_unsent(Tally { hits, misses: answered + failed - hits, ..Tally::default() });
+            let unknown = answered + failed - trials.requests;
+            let why_unknown = (unknown > 0).then(|| self.unmeasured(unknown));
+            let misses = trials.requests - hits;
+            let tally = self.with_unsent(Tally { hits, misses, unknown, why_unknown, ..Tally::default() });
             verdicts.push(trials.held(&tally, floor, demand));
             evidence.extend(trials.evidence(measure, &tally, floor, demand));
         }
@@ -97,17 +99,7 @@ impl Measured {
     ) -> (Verdict, Option<Evidence>) {
         let mut tally = tally.clone();
         if tally.unknown > 0 {
-            tally.why_unknown = Some(match limit.of {
-                Quantity::Tpot if self.counts.uncounted > 0 => {
-                    Reason::Uncounted { replies: self.counts.uncounted }
-                }
-                _ => Reason::Infra {
-                    what: format!(
-                        "{} answers came as a whole, without a {}; have them sent in parts",
-                        tally.unknown, limit.of
-                    ),
-                },
-            });
+            tally.why_unknown = Some(self.unknown(limit.of, tally.unknown));
         }
         let tally = self.with_unsent(tally);
         let verdict = trials.held(&tally, limit.quantile, demand);
@@ -124,6 +116,27 @@ impl Measured {
             Evidence { n, effective: (worth < n).then_some(worth), unknown: tally.unknown, ..evidence }
         });
         (verdict, evidence)
+    }
+
+    /// Why nobody knows a quantity of so many answers.
+    fn unknown(&self, of: Quantity, answers: u64) -> Reason {
+        match of {
+            Quantity::Tpot if self.counts.uncounted > 0 => {
+                Reason::Uncounted { replies: self.counts.uncounted }
+            }
+            _ => Reason::Infra {
+                what: format!("{answers} answers came as a whole, without a {of}; have them sent in parts"),
+            },
+        }
+    }
+
+    /// Why nobody knows of so many answers whether they kept every limit: for the first quantity that nobody knows.
+    fn unmeasured(&self, answers: u64) -> Reason {
+        let mut limits = self.limits.iter().filter(|(limit, _)| limit.of != Quantity::Itl);
+        let (of, answers) = limits
+            .find(|(_, tally)| tally.unknown > 0)
+            .map_or((Quantity::Ttft, answers), |(limit, tally)| (limit.of, tally.unknown));
+        self.unknown(of, answers)
     }
 
     /// `tally` with the requests that were due and whose end nobody knows.

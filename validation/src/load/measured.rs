@@ -66,7 +66,7 @@ pub struct Counts {
     pub dropped: u64,
     /// Those whose end was not waited for or that the budget did not suffice for.
     pub unfinished: u64,
-    /// Those among the answered that kept every limit: goodput.
+    /// Those among the answered that are known to have kept every limit: goodput.
     pub good: u64,
     /// Attempts that agents made again by themselves; the requests that took one are among the failed.
     pub retries: u64,

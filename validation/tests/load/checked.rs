@@ -16,7 +16,7 @@ use tidegate_validation::{
 };
 use tokio::time::sleep;
 
-use super::{after, ms, subject::publish};
+use super::{after, ms, plan, sent, subject::publish};
 
 fn load() -> Load {
     Load {
@@ -141,12 +141,40 @@ async fn no_more_is_asked_than_estimated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_cannot_be_measured_is_not_kept() {
-    let limits = vec![Limit { of: Quantity::Ttft, quantile: 0.95, max: ms(100) }];
-    let whole = verdict(Load { limits, ..load() }, &after(|| sleep(ms(10)))).await;
-    // Goodput asks for a time to the first token, too, and there is none.
-    assert_ne!(whole, Verdict::Pass);
-    let limits = vec![Limit { of: Quantity::Tpot, quantile: 0.95, max: ms(100) }];
-    assert_ne!(verdict(Load { limits, ..load() }, &after(|| sleep(ms(10)))).await, Verdict::Pass);
+    let limit = |of| Limit { of, quantile: 0.95, max: ms(100) };
+    let judged =
+        async |limits, took: u64| verdict(Load { limits, ..load() }, &after(move || sleep(ms(took)))).await;
+    // Goodput asks for a time to the first token, too, and there is none; that is no fault of the server.
+    let whole = judged(vec![limit(Quantity::Ttft)], 10).await;
+    assert!(
+        matches!(&whole, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("sent in parts")),
+        "{whole:?}"
+    );
+    let uncounted = judged(vec![limit(Quantity::Tpot)], 10).await;
+    assert!(matches!(&uncounted, Verdict::Inconclusive(Reason::Uncounted { .. })), "{uncounted:?}");
+    // What is known to be too slow is no good, whatever else is not known of it.
+    let slow = vec![Limit { quantile: 0.05, ..limit(Quantity::Latency) }, limit(Quantity::Ttft)];
+    assert_eq!(judged(slow, 200).await, Verdict::Fail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_it_was_good_is_unknown_where_only_something_else_is_known() {
+    let limit = |of| Limit { of, quantile: 0.95, max: ms(150) };
+    let plan = plan(Arrivals::Constant, 10.0, 60).limits([limit(Quantity::Latency), limit(Quantity::Ttft)]);
+    let took = Arc::new(AtomicU64::new(0));
+    // Every other answer is too slow.
+    let agent = after(move || sleep(ms([100, 200][took.fetch_add(1, Ordering::Relaxed) as usize % 2])));
+    let measured = sent(&plan, &agent, &Run::new(7)).await;
+    assert_eq!((measured.counts.answered, measured.counts.good), (600, 0));
+    let report = report(
+        Load { warmup: Duration::ZERO, limits: plan.limits.clone(), rate: 10.0, ..load() },
+        &agent,
+        Run::new(7),
+    )
+    .await;
+    let good = "share of requests answered within every limit";
+    let evidence = report.findings[0].evidence.iter().find(|evidence| evidence.measure == good).unwrap();
+    assert_eq!((evidence.n, evidence.unknown), (300, 300), "{evidence}");
 }
 
 /// Says that it is somewhere.
