@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, ready},
     num::NonZeroUsize,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -229,32 +229,35 @@ impl Run {
         trial: u32,
         freshness: Freshness,
     ) -> Result<Reply, Unanswered> {
-        self.put(agent, request, |call| Call { freshness, ..call.trial(trial) }).await
+        let reserved = self.purse.reserve(agent.fingerprint(), request);
+        self.put(agent, request, reserved, |call| Call { freshness, ..call.trial(trial) }).await
     }
 
-    /// Asks `agent` as [`ask`](Self::ask) does, for a new answer and by a single attempt: what it does not answer at
+    /// Asks `agent` as [`ask`](Self::ask) does, for a new answer, at once and by a single attempt: what it does not answer at
     /// first has failed.
     ///
     /// # Errors
     ///
-    /// As [`ask`](Self::ask).
+    /// As [`ask`](Self::ask). There is too little left also where calls under way may take less than was set aside for
+    /// them: to wait for those would be taken for the time of this one.
     pub async fn ask_once(
         &self,
         agent: &dyn Agent,
         request: &Request,
         trial: u32,
     ) -> Result<Reply, Unanswered> {
-        self.put(agent, request, |call| call.trial(trial).afresh().once()).await
+        let reserved = ready(self.purse.reserve_now(agent.fingerprint(), request));
+        self.put(agent, request, reserved, |call| call.trial(trial).afresh().once()).await
     }
 
-    /// Asks `agent` on these terms, for as long as there is time.
+    /// Asks `agent` on these terms, once what it can take is set aside, for as long as there is time.
     async fn put(
         &self,
         agent: &dyn Agent,
         request: &Request,
+        reserved: impl Future<Output = Result<Arc<Reservation>, Refused>> + Send,
         terms: impl FnOnce(Call) -> Call + Send,
     ) -> Result<Reply, Unanswered> {
-        let reserved = self.purse.reserve(agent.fingerprint(), request);
         let (reservation, call) = self.call(&agent.fingerprint(), reserved).await?;
         let call = terms(call);
         let outcome = within(&reservation, agent.respond(request, &call)).await;

@@ -61,11 +61,19 @@ impl Ledger {
         if let Some(shortage) = self.shortage(self.spent, most) {
             return Grant::Never(shortage);
         }
-        if self.shortage(self.gone(), most).is_some() {
-            return Grant::Perhaps;
+        match self.reserve_now(most) {
+            Ok(()) => Grant::Now,
+            Err(_) => Grant::Perhaps,
+        }
+    }
+
+    /// Sets `most` aside, if there is so much even if calls under way take all that was set aside for them.
+    pub(super) fn reserve_now(&mut self, most: Spending) -> Result<(), Shortage> {
+        if let Some(shortage) = self.shortage(self.gone(), most) {
+            return Err(shortage);
         }
         self.reserved = self.reserved + most;
-        Grant::Now
+        Ok(())
     }
 
     /// Ends a call for which `most` was set aside and which took `used`.
@@ -215,6 +223,7 @@ mod tests {
         assert_eq!(books.reserve(call(1, "1.01")), Grant::Never(dear));
         assert_eq!(books.reserve(call(60, "0.6")), Grant::Now);
         assert_eq!(books.reserve(call(60, "0.1")), Grant::Perhaps);
+        assert_eq!(books.reserve_now(call(60, "0.1")), Err(Shortage::Tokens { need: 60, left: 40 }));
         books.settle(call(60, "0.6"), call(10, "0.1"));
         assert_eq!(books.reserve(call(60, "0.1")), Grant::Now);
         books.settle(call(60, "0.1"), call(60, "0.1"));

@@ -67,6 +67,17 @@ impl Purse {
         self.reserve_most(agent, most).await
     }
 
+    /// Sets aside the most that a call can take, and waits for nobody: what calls under way may give back is not counted on.
+    pub(crate) fn reserve_now(
+        self: &Arc<Self>,
+        agent: AgentId,
+        request: &Request,
+    ) -> Result<Arc<Reservation>, Refused> {
+        let most = self.budget.most(&agent, request).map_err(Refused::Unknown)?;
+        self.with(|ledger| ledger.reserve_now(most)).map_err(Refused::Short)?;
+        Ok(self.reserved(agent, most))
+    }
+
     /// Sets aside the most that the vectors of `texts` can take.
     pub(crate) async fn reserve_vectors(
         self: &Arc<Self>,
@@ -83,8 +94,12 @@ impl Purse {
         most: Spending,
     ) -> Result<Arc<Reservation>, Refused> {
         self.set_aside(most).await.map_err(Refused::Short)?;
+        Ok(self.reserved(agent, most))
+    }
+
+    fn reserved(self: &Arc<Self>, agent: AgentId, most: Spending) -> Arc<Reservation> {
         let attempt = Mutex::new(Attempt { most, aside: true });
-        Ok(Arc::new(Reservation { purse: Arc::clone(self), agent, attempt }))
+        Arc::new(Reservation { purse: Arc::clone(self), agent, attempt })
     }
 
     async fn set_aside(&self, most: Spending) -> Result<(), Shortage> {

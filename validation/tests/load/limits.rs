@@ -7,8 +7,8 @@ use std::{
 };
 
 use tidegate_validation::{
-    AgentError, AgentId, FnAgent, Reply, Run, Shortage,
-    load::{Abort, Arrivals, Limit, Stop},
+    AgentError, AgentId, Budget, FnAgent, Reply, Request, Run, Shortage,
+    load::{Abort, Arrivals, Limit, Prompts, Stop, drive},
 };
 use tokio::time::{Instant, sleep};
 
@@ -107,6 +107,23 @@ async fn the_budget_ends_it_and_is_not_overdrawn() {
     assert_eq!(measured.short, Some(Shortage::Calls { limit: 40 }));
     assert_eq!((run.spent().calls, measured.counts.answered), (40, 40));
     assert!(measured.span < ms(5_000), "{:?}", measured.span);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_others_may_give_back() {
+    // Two calls at a time have room, and each takes next to nothing of what was set aside for it.
+    let agent = FnAgent::new("short", |_| async {
+        sleep(ms(290)).await;
+        Ok(Reply::text("Hello.").with_usage(1, 1))
+    });
+    let requests = [Request::user("Hello").max_tokens(1_000)];
+    let run = Run::new(7).budget(Budget::default().tokens(2_500));
+    let plan = plan(Arrivals::Constant, 10.0, 60);
+    let measured =
+        drive(&plan, &Prompts::new("load", &agent, &requests, &run), Duration::MAX, &mut |_| {}).await;
+    assert!(matches!(measured.short, Some(Shortage::Tokens { .. })), "{:?}", measured.short);
+    assert_eq!((measured.counts.answered, measured.counts.unfinished), (2, 1));
+    assert!(measured.scheduled_latency.max().unwrap() <= ms(293), "{:?}", measured.scheduled_latency);
 }
 
 #[tokio::test(start_paused = true)]
