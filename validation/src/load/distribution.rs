@@ -13,7 +13,8 @@ use crate::statistics::{WeightedShare, lower_rank, sample_rank, upper_rank};
 /// Times that a load measured are known by request and by when it was due. Bounds of their quantiles are those of
 /// as many independent times as they are worth: R. S. Woodruff, *Confidence intervals for medians and other position
 /// measures*, Journal of the American Statistical Association 47, 1952, with what the share of times up to the quantile
-/// varies [from block to block](WeightedShare::in_blocks).
+/// varies [from block to block](WeightedShare::in_blocks). However little that is, times of a few requests have no bounds of
+/// quantiles beyond which another request of its own kind could lie.
 #[derive(Clone)]
 pub struct Distribution {
     times: Histogram<u64>,
@@ -103,7 +104,8 @@ impl Distribution {
     #[must_use]
     pub fn lower(&self, quantile: f64, confidence: f64) -> Option<Duration> {
         let worth = self.worth(quantile, confidence);
-        let rank = lower_rank(worth, quantile, confidence)?;
+        let rank = lower_rank(worth, quantile, confidence)
+            .filter(|_| quantile >= 1.0 - self.all_alike(confidence))?;
         self.at_rank(scaled(rank - 1, self.len(), worth) + 1, Edge::Lower)
     }
 
@@ -111,18 +113,35 @@ impl Distribution {
     #[must_use]
     pub fn upper(&self, quantile: f64, confidence: f64) -> Option<Duration> {
         let worth = self.worth(quantile, confidence);
-        let rank = upper_rank(worth, quantile, confidence)?;
+        let rank =
+            upper_rank(worth, quantile, confidence).filter(|_| quantile <= self.all_alike(confidence))?;
         // The first of the times that the rank stands for is above all below it, and the last is no lower.
         let last = self.len() - scaled(worth - rank, self.len(), worth);
         self.at_rank(last, Edge::Upper)
+    }
+
+    /// The share of requests that those which were measured show to be like them, if all of them are: no bound of a share
+    /// is nearer to all or to none, as in [`WeightedShare`]. 1 where each time has a request of its own, for then the ranks
+    /// say as much.
+    fn all_alike(&self, confidence: f64) -> f64 {
+        match self.clusters().filter(|clusters| *clusters < self.len() as f64) {
+            Some(clusters) => (1.0 - confidence).powf(1.0 / clusters),
+            None => 1.0,
+        }
+    }
+
+    /// How many requests the times are of, by Kish's formula if some have more than others; `None` if that is not known of
+    /// all.
+    fn clusters(&self) -> Option<f64> {
+        let Requests { times, squares, .. } = self.requests;
+        (times > 0 && times == self.len()).then(|| (times as f64).powi(2) / squares)
     }
 
     /// How many independent times those up to about this quantile are worth.
     #[must_use]
     pub fn worth(&self, quantile: f64, confidence: f64) -> u64 {
         let (n, requests) = (self.len(), &self.requests);
-        let Some(at) = self.quantile(quantile).filter(|_| requests.times == n) else { return n };
-        let clusters = (n as f64).powi(2) / requests.squares;
+        let (Some(at), Some(clusters)) = (self.quantile(quantile), self.clusters()) else { return n };
         let class = class(micros(at));
         let up_to = |classes: usize| {
             let blocks = requests.blocks.iter().map(move |block| block.up_to(classes));
@@ -297,6 +316,38 @@ mod tests {
             assert!(micros as f64 <= (before.0 as f64 * 17.0 / 16.0).max(before.0 as f64) + 1e6);
         }
         assert!(before.1 < 512, "{before:?}");
+    }
+
+    /// Gaps that differ, as much in each answer, show little of answers that are otherwise.
+    #[test]
+    fn many_gaps_of_few_answers_have_no_bounds_of_high_quantiles() {
+        let seed = 7;
+        let times = |answers: u64| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut times = Distribution::new();
+            for answer in 0..answers {
+                let gaps: Vec<_> =
+                    (0..100).map(|_| Duration::from_micros(random.u64(10_000..30_000))).collect();
+                times.record_of(Duration::from_secs(answer), &gaps);
+            }
+            times
+        };
+        let few = times(10);
+        assert!(few.worth(0.95, 0.95) > 100, "{} with seed {seed}", few.worth(0.95, 0.95));
+        // 0.05^(1/10) is 0.741, and 0.05^(1/59) is above 0.95.
+        for (quantile, upper, lower) in [
+            (0.05, true, false),
+            (0.25, true, false),
+            (0.3, true, true),
+            (0.7, true, true),
+            (0.75, false, true),
+            (0.95, false, true),
+        ] {
+            let found = (few.upper(quantile, 0.95).is_some(), few.lower(quantile, 0.95).is_some());
+            assert_eq!(found, (upper, lower), "{quantile} with seed {seed}");
+        }
+        assert_eq!([58, 59].map(|answers| times(answers).upper(0.95, 0.95).is_some()), [false, true]);
+        assert_eq!([58, 59].map(|answers| times(answers).lower(0.05, 0.95).is_some()), [false, true]);
     }
 
     /// The gaps of which `Trials` has the bounds by SciPy, where 574 of 600 are worth 32 independent ones.
