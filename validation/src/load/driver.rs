@@ -126,7 +126,9 @@ pub async fn drive(
 async fn fly(target: &dyn Target, number: u64, due: Duration, begin: Instant) -> Flown {
     let started = begin.elapsed();
     let outcome = target.send(number).await;
-    Flown { number, due, started, ended: begin.elapsed(), outcome }
+    let ended = begin.elapsed();
+    target.ended(number, &outcome);
+    Flown { number, due, started, ended, outcome }
 }
 
 fn hopeless(book: &Book) -> bool {

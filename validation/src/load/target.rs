@@ -20,6 +20,12 @@ use crate::{Agent, AgentError, Event, Reply, Request, Run, Unanswered};
 pub trait Target: fmt::Debug + Send + Sync {
     /// Sends request number `number`, from 0.
     async fn send(&self, number: u64) -> Result<Reply, Unanswered>;
+
+    /// Is told how request number `number` ended, once its time is taken: what is written down of it here is no part of
+    /// that. It is called between awaits: return quickly. Does nothing unless there is something to write down.
+    fn ended(&self, number: u64, outcome: &Result<Reply, Unanswered>) {
+        let _ = (number, outcome);
+    }
 }
 
 /// Requests to an agent, in turn, on the terms of a run.
@@ -49,12 +55,7 @@ impl Target for Prompts<'_> {
             return Err(Unanswered::Lost(AgentError::Misconfigured { agent, source }));
         };
         let trial = u32::try_from(number / every).unwrap_or(u32::MAX);
-        let asked = self.run.ask_once(self.agent, &self.requests[at as usize], trial).await;
-        if !matches!(asked, Err(Unanswered::Short(_))) {
-            self.run.note_spent(self.check);
-            self.run.tell(Event::Called { check: self.check, spent: self.run.spent() });
-        }
-        let reply = asked?;
+        let reply = self.run.ask_once(self.agent, &self.requests[at as usize], trial).await?;
         // A content filter lets nothing through, and that is said by an empty text.
         let words = |text: &str| !text.trim().is_empty();
         if !reply.said().is_some_and(|said| words(&said)) && !reply.reasoning.as_deref().is_some_and(words) {
@@ -62,6 +63,13 @@ impl Target for Prompts<'_> {
             return Err(Unanswered::Lost(AgentError::Malformed { agent: self.agent.fingerprint(), why }));
         }
         Ok(reply)
+    }
+
+    fn ended(&self, _: u64, outcome: &Result<Reply, Unanswered>) {
+        if !matches!(outcome, Err(Unanswered::Short(_))) {
+            self.run.note_spent(self.check);
+            self.run.tell(Event::Called { check: self.check, spent: self.run.spent() });
+        }
     }
 }
 
@@ -76,11 +84,21 @@ impl<T: Target> Target for Vec<T> {
         };
         self[turn as usize].send(number).await
     }
+
+    fn ended(&self, number: u64, outcome: &Result<Reply, Unanswered>) {
+        if let Some(turn) = number.checked_rem(self.len() as u64) {
+            self[turn as usize].ended(number, outcome);
+        }
+    }
 }
 
 #[async_trait]
 impl<T: Target + ?Sized> Target for Arc<T> {
     async fn send(&self, number: u64) -> Result<Reply, Unanswered> {
         (**self).send(number).await
+    }
+
+    fn ended(&self, number: u64, outcome: &Result<Reply, Unanswered>) {
+        (**self).ended(number, outcome);
     }
 }

@@ -1,12 +1,19 @@
 //! When parts of answers come, on a clock that is not waited for.
 
-use std::time::Duration;
-
-use tidegate_validation::{
-    Agent, AgentError, AgentId, Call, FnAgent, Pace, Reply, Request, Run,
-    load::{Arrivals, Limit, Quantity},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::time::sleep;
+
+use futures::FutureExt as _;
+use tidegate_validation::{
+    Agent, AgentError, AgentId, Call, FnAgent, Pace, Reply, Request, Run, Shortage, Unanswered,
+    load::{Arrivals, Limit, Prompts, Quantity, Target, drive},
+};
+use tokio::time::{advance, sleep};
 
 use super::{ms, plan, sent};
 
@@ -45,6 +52,54 @@ async fn times_of_tokens_are_those_of_the_answers() {
     assert_eq!(kept, [(300, 0), (0, 1_200), (300, 0)]);
     // A gap makes no request bad.
     assert_eq!(measured.counts.good, 300);
+}
+
+/// An agent's requests, of each of which something is written down that takes a while.
+#[derive(Debug)]
+struct Written {
+    lines: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl Target for Written {
+    async fn send(&self, _: u64) -> Result<Reply, Unanswered> {
+        sleep(ms(10)).await;
+        Ok(Reply::text("Hello."))
+    }
+
+    fn ended(&self, _: u64, outcome: &Result<Reply, Unanswered>) {
+        assert!(outcome.is_ok());
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        // The clock is put forward as soon as that is polled.
+        let _ = advance(ms(100)).now_or_never();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_down_of_a_request_is_no_part_of_its_time() {
+    let written = Arc::new(Written { lines: AtomicU64::new(0) });
+    let targets = vec![Arc::clone(&written)];
+    let plan = plan(Arrivals::Constant, 4.0, 1);
+    let measured = drive(&plan, &targets, Duration::MAX, &mut |_| {}).await;
+    assert_eq!((measured.counts.answered, written.lines.load(Ordering::Relaxed)), (4, 4));
+    // Each would have taken 110 ms.
+    assert!(measured.service_latency.quantile(0.01).unwrap() < ms(100), "{:?}", measured.service_latency);
+}
+
+#[tokio::test(start_paused = true)]
+async fn spending_is_told_once_a_request_has_ended() {
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    let run = Run::new(7).watch(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let (agent, requests) = (streaming(), [Request::user("Hello")]);
+    let prompts = Prompts::new("load", &agent, &requests, &run);
+    let outcome = prompts.send(0).await;
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+    prompts.ended(0, &outcome);
+    prompts.ended(1, &Err(Unanswered::Short(Shortage::Time)));
+    assert_eq!(told.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
