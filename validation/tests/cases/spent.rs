@@ -123,7 +123,8 @@ async fn an_answer_too_large_to_be_judged_keeps_no_other_from_it() {
             let large = count.fetch_add(1, Ordering::Relaxed) == at;
             let number = request.prompt().to_owned();
             async move {
-                let text = format!("It is {number}{}", if large { "!".repeat(60_000) } else { ".".to_owned() });
+                let text =
+                    format!("It is {number}{}", if large { "!".repeat(60_000) } else { ".".to_owned() });
                 Ok(Reply::text(text).with_usage(1, if large { 256 } else { 2 }))
             }
         })
