@@ -66,8 +66,8 @@ fn figures_are_drawn_and_not_too_many_of_them() {
     let mut finding = rate("drift", &"fail".into());
     finding["figures"] = (0..40).map(|column| figure(&format!("column {column}"))).collect();
     let page = report(&[finding]).projection().html();
-    let drawn: Vec<_> = page.match_indices("<title>column ").collect();
-    assert_eq!(drawn.len(), 6, "{page}");
+    let drawn = (0..40).filter(|column| page.contains(&format!("<title>column {column}</title>")));
+    assert_eq!(drawn.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5], "{page}");
     assert!(page.contains("What drifted most") && page.contains("75.0 % of the reference, 25.0 % now"));
     assert!(!page.contains("http://") && !page.contains("column 6"));
 }
