@@ -4,7 +4,7 @@ mod cluster;
 mod deployer;
 mod gates;
 mod images;
-mod notify;
+pub(crate) mod notify;
 mod router;
 mod sealed;
 
@@ -164,7 +164,7 @@ impl Environment {
 }
 
 /// Follows no redirects, which could carry what is secret elsewhere.
-fn client() -> Result<Client> {
+pub(crate) fn client() -> Result<Client> {
     tidegate::canary::notify::client(Client::builder())
         .context("cannot set up HTTP; are the system's certificates readable?")
 }

@@ -19,7 +19,7 @@ use crate::{failure, query::auth::variable, registry::Registry};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NotifyFile {
+pub(crate) struct NotifyFile {
     to: To,
     /// What is less severe is not told, but for what opens or resolves an incident.
     #[serde(default)]
@@ -62,13 +62,7 @@ impl NotifyFile {
         client: &Client,
         clock: WallClock,
     ) -> Result<Couriers> {
-        let to = self.to.open(client, clock).with_context(|| format!("notify.{name} cannot be used"))?;
-        let least = match self.least {
-            Least::Info => Severity::Info,
-            Least::Warning => Severity::Warning,
-            Least::Error => Severity::Error,
-            Least::Critical => Severity::Critical,
-        };
+        let (to, least) = self.recipient(name, client, clock)?;
         let log = || Arc::new(registry.store.clone());
         let (watches, rollbacks) = (Narrator::new(route.clone()), Narrator::new(route.clone()));
         Ok(Couriers {
@@ -76,6 +70,23 @@ impl NotifyFile {
             watches: Courier::following(log(), watches, name, Arc::clone(&to), clock)?.with_least(least),
             rollbacks: Courier::following(log(), rollbacks, name, to, clock)?.with_least(least),
         })
+    }
+
+    /// Who is told, and what is severe enough for that.
+    pub(crate) fn recipient(
+        self,
+        name: &str,
+        client: &Client,
+        clock: WallClock,
+    ) -> Result<(Arc<dyn Recipient>, Severity)> {
+        let to = self.to.open(client, clock).with_context(|| format!("notify.{name} cannot be used"))?;
+        let least = match self.least {
+            Least::Info => Severity::Info,
+            Least::Warning => Severity::Warning,
+            Least::Error => Severity::Error,
+            Least::Critical => Severity::Critical,
+        };
+        Ok((to, least))
     }
 }
 

@@ -118,8 +118,8 @@ fn a_misspelt_choice_is_refused_and_the_right_one_suggested() {
         ("/checks/9/assert/0/kind", "al", "all"),
         ("/checks/9/assert/0/of/0/of/0/of/kind", "contians", "contains"),
         ("/checks/9/assert/0/of/0/of/0/of/require", "ayn", "any"),
-        ("/checks/9/assert/14/order", "inorder", "in-order"),
-        ("/checks/9/assert/14/arguments", "subst", "subset"),
+        ("/checks/9/assert/15/order", "inorder", "in-order"),
+        ("/checks/9/assert/15/arguments", "subst", "subset"),
         ("/checks/9/cases/0/assert/0/which", "onyl", "only"),
     ] {
         let mut suite = every();
