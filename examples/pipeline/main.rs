@@ -139,6 +139,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(level.unwrap_or_else(|_| EnvFilter::new("warn,tidegate_metrics::scrape=error")))
         .with_writer(io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
         .init();
     let form = if cli.json { Form::Document } else { Form::Text };
     let runtime = tokio::runtime::Runtime::new().context("cannot start threads");

@@ -91,6 +91,7 @@ fn document(stage: &str, progress: &Progress) -> Value {
     match &course.state {
         State::Ended(outcome) => {
             document["said"] = json!(outcome.said);
+            document["lines"] = json!(outcome.lines);
             document["facts"] = json!(outcome.facts);
             document["files"] = json!(outcome.files);
         }

@@ -246,3 +246,65 @@ fn is_running(pid: &str) -> bool {
     // A zombie has ended.
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
+
+#[test]
+fn people_are_told_though_nobody_listened_at_first() {
+    let sink = Sink::start();
+    let stages = "[[stages]]\nname = \"tests\"\nrun = { command = [\"sh\", \"-c\", \"[ -e mended ]\"] }\n[notify.team]\nto = { webhook = { url = { file = \"hook\" } } }\n";
+    let workshop = Workshop::new(stages);
+    workshop.desk.write("hook", format!("{}\n", sink.url).as_bytes());
+    assert_eq!(workshop.run(&[]).status, 1);
+    workshop.desk.write("mended", b"");
+    workshop.run(&[]).is(0);
+    let told = sink.told();
+    let kinds: Vec<_> = told.iter().map(|notice| notice["data"]["kind"].as_str().unwrap_or("?")).collect();
+    assert_eq!(kinds, ["opened", "stuck", "opened", "settled"], "{told:?}");
+    assert!(told[1]["data"]["summary"].to_string().contains("`tests` failed: exit status 1"), "{told:?}");
+}
+
+/// A webhook that takes everything.
+struct Sink {
+    url: String,
+    told: std::sync::Arc<std::sync::Mutex<Vec<serde_json::Value>>>,
+}
+
+impl Sink {
+    fn start() -> Self {
+        use std::io::{BufRead as _, Read as _, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let told = std::sync::Arc::<std::sync::Mutex<Vec<serde_json::Value>>>::default();
+        let kept = std::sync::Arc::clone(&told);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut reader = std::io::BufReader::new(stream.try_clone().expect("a socket"));
+                let (mut line, mut length) = (String::new(), 0);
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    let lower = line.to_ascii_lowercase();
+                    length = lower
+                        .strip_prefix("content-length:")
+                        .map_or(length, |n| n.trim().parse().expect("a number"));
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                // A program that ends hangs up in the midst, and the next one begins anew.
+                if length == 0 || reader.read_exact(&mut body).is_err() {
+                    continue;
+                }
+                let notice: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                let mut kept = kept.lock().expect("nobody panicked");
+                if kept.iter().all(|old| old["id"] != notice["id"]) {
+                    kept.push(notice);
+                }
+                drop(kept);
+                let _gone = stream.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n");
+            }
+        });
+        Self { url, told }
+    }
+
+    fn told(&self) -> Vec<serde_json::Value> {
+        self.told.lock().expect("nobody panicked").clone()
+    }
+}

@@ -5,10 +5,13 @@ mod described;
 #[path = "../cli/desk.rs"]
 mod desk;
 mod driven;
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../../examples/pipeline/progress.rs"]
 #[expect(dead_code, reason = "the tests look at how it is folded alone")]
 mod progress;
 #[path = "../../examples/pipeline/schedule.rs"]
 mod schedule;
 mod scheduled;
+mod whole;
 mod workshop;

@@ -70,6 +70,7 @@ fn a_stage_without_an_end_waits_again_and_what_passed_does_not() {
             description: Digest::of("x"),
             revision: None,
             again: again.iter().map(|&name| name.to_owned()).collect(),
+            passed: Vec::new(),
         })
     };
     let began = |stage: &str| Event::Began { stage: stage.to_owned() };

@@ -1,7 +1,7 @@
 """Stands for the HAProxy of a team, so that the example needs none: splits requests between two servers by weights that are
-set over a socket, in the words of HAProxy's runtime API; and for its users, who ask all the while.
+set over a port, in the words of HAProxy's runtime API; and for its users, who ask all the while.
 
-gateway.py SOCKET PORT STABLE-PORT CANDIDATE-PORT
+gateway.py PORT STABLE-PORT CANDIDATE-PORT RUNTIME-PORT
 """
 
 import http.client
@@ -12,9 +12,8 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-SOCKET, PORT, STABLE, CANDIDATE = sys.argv[1], *map(int, sys.argv[2:5])
+PORT, STABLE, CANDIDATE, RUNTIME = map(int, sys.argv[1:5])
 servers = {"stable": [STABLE, 100, 0], "candidate": [CANDIDATE, 0, 0]}  # port, weight, administrative state
 variables = {}
 lock = threading.Lock()
@@ -88,11 +87,10 @@ def users():
             pass
 
 
-class Unix(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
+class Commands(socketserver.ThreadingTCPServer):
+    daemon_threads = allow_reuse_address = True
 
 
-Path(SOCKET).unlink(missing_ok=True)
-threading.Thread(target=Unix(SOCKET, Runtime).serve_forever, daemon=True).start()
+threading.Thread(target=Commands(("127.0.0.1", RUNTIME), Runtime).serve_forever, daemon=True).start()
 threading.Thread(target=users, daemon=True).start()
 ThreadingHTTPServer(("127.0.0.1", PORT), Front).serve_forever()
