@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -91,6 +92,18 @@ impl Ground {
 }
 
 impl Sayer {
+    /// Says each line that is not the one before it, of what happens over and over.
+    pub(crate) fn say_news(self) -> impl Fn(String) + Send + Sync + use<> {
+        let last = Mutex::new(String::new());
+        move |line| {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if *last != line {
+                self.say(&line);
+                *last = line;
+            }
+        }
+    }
+
     pub(crate) fn say(self, line: &str) {
         if self.loud {
             let now = humantime::format_rfc3339_seconds(self.clock.now());

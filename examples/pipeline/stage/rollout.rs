@@ -64,9 +64,8 @@ impl Rollout {
         // Whoever drops the handle says that nobody is there to be waited for.
         let handle = (!ground.unattended).then_some(handle);
         let stage = at.stage;
-        let sayer = ground.sayer();
-        let said = format!("{stage}: the rollout is ");
-        let driver = driver.on_record(move |_, rollout| sayer.say(&format!("{said}{}", rollout.state())));
+        let (say, said) = (ground.sayer().say_news(), format!("{stage}: the rollout is "));
+        let driver = driver.on_record(move |_, rollout| say(format!("{said}{}", rollout.state())));
         let driven = tokio::select! {
             driven = driver.run() => driven,
             () = environment.scrape(ground.clock) => unreachable!("it scrapes for as long as it is let"),

@@ -59,16 +59,10 @@ impl Watch {
         let clock = ground.clock;
         let environment = environment.open(registry, &route, clock, Taken::WhenNeeded).await?;
         let world = environment.world(registry, clock);
-        let (said, sayer) = (at.stage.to_owned(), ground.sayer());
         let go = async || {
             let guard = Guard::open(world.clone(), id.clone(), watch.clone()).await?;
-            let (said, sayer) = (said.clone(), sayer);
-            guard
-                .on_record(move |_, vigil| {
-                    sayer.say(&format!("{said}: the watch {}", plain(&vigil.state().to_string())))
-                })
-                .run()
-                .await
+            let (say, said) = (ground.sayer().say_news(), format!("{}: the watch ", at.stage));
+            guard.on_record(move |_, vigil| say(format!("{said}{}", vigil.state()))).run().await
         };
         let end = tokio::select! {
             end = persist(clock, go) => end,
