@@ -60,7 +60,7 @@ async fn serve(kind: Kind, strict: bool) -> (String, Arc<AtomicUsize>) {
         }
         counter.fetch_add(1, Ordering::Relaxed);
         // A guard is shown the question, too; it is the answer that counts.
-        let answer = request["messages"][1]["content"].as_str().or(request["input"].as_str());
+        let answer = request["messages"][1]["content"].as_str().or_else(|| request["input"].as_str());
         let harm = strict && answer.expect("an answer").contains("with a pick");
         (StatusCode::OK, if harm { (kind.harm)() } else { (kind.none)() })
     };
