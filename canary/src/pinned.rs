@@ -1,8 +1,9 @@
 //! Images that versions need, and whether they are still there.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::future::{Either, select};
 use tidegate_registry::{ModelStore, OciImage, OciImages};
 
 use crate::{ActuatorError, Deployer, Fence, Readiness, Rehearsed, Release, Slot, Workload};
@@ -11,11 +12,14 @@ use crate::{ActuatorError, Deployer, Fence, Readiness, Rehearsed, Release, Slot,
 /// `registry.example.com/team/fraud@sha256:…`.
 pub const IMAGE: &str = "tidegate.dev/image";
 
+/// How long a rehearsal waits for what is known of an image. Whoever rehearses has not much more for all of it.
+const ASKED: Duration = Duration::from_secs(2);
+
 /// A [`Deployer`] that also knows of images: a release whose [`IMAGE`] its registry has lost is refused in a rehearsal,
 /// before it is needed, and not when it is to be made to run. Everything else is the inner deployer's.
 ///
-/// An image of a registry that is not among those given, and one of which its registry says neither yes nor no, is left
-/// to the inner deployer: whatever starts it will see. [`check`](Self::check) asks for a release before a rollout of it.
+/// An image of a registry that is not among those given, and one of which its registry says neither yes nor no, or nothing
+/// within two seconds of a rehearsal, is left to the inner deployer: whatever starts it will see. [`check`](Self::check) asks for a release before a rollout of it.
 #[derive(Clone)]
 pub struct Pinned<D> {
     inner: D,
@@ -86,8 +90,22 @@ impl<D: Deployer> Deployer for Pinned<D> {
     }
 
     async fn rehearse(&self, workload: &Workload) -> Result<Rehearsed, ActuatorError> {
-        self.check(&workload.release).await?;
-        self.inner.rehearse(workload).await
+        let release = &workload.release;
+        // Neither waits for the other: a registry that hangs must not keep it from being heard what the deployer refuses.
+        let image = pin!(async {
+            tokio::time::timeout(ASKED, self.check(release)).await.unwrap_or_else(|_| {
+                tracing::warn!(%release, "nobody says in time whether the image is there");
+                Ok(())
+            })
+        });
+        let (image, inner) = match select(image, self.inner.rehearse(workload)).await {
+            Either::Left((image, _)) if is_final(&image) => return image.map(|()| Rehearsed::Accepted),
+            Either::Left((image, inner)) => (image, inner.await),
+            Either::Right((inner, _)) if is_final(&inner) => return inner,
+            Either::Right((inner, image)) => (image.await, inner),
+        };
+        // What asking again does not help is said first.
+        if is_final(&inner) { inner } else { image.and(inner) }
     }
 
     async fn status(&self, slot: Slot) -> Result<Readiness, ActuatorError> {
@@ -97,6 +115,11 @@ impl<D: Deployer> Deployer for Pinned<D> {
     async fn remove(&self, slot: Slot, fence: Fence) -> Result<(), ActuatorError> {
         self.inner.remove(slot, fence).await
     }
+}
+
+/// Whether asking again does not help.
+fn is_final<T>(answer: &Result<T, ActuatorError>) -> bool {
+    answer.as_ref().is_err_and(|error| !error.is_transient())
 }
 
 impl<D: fmt::Debug> fmt::Debug for Pinned<D> {
