@@ -89,6 +89,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// git reset --quiet --hard origin/main
 /// ```
 ///
+/// A `git pull` does not do here: the command above commits in this checkout, and what was not pushed, or not merged, would
+/// stay there. Only with a refresh is a command that fails run again, since then it works on what is committed by then.
+///
 /// Without it the checkout is taken for what is committed.
 ///
 /// # When it is ready
@@ -104,9 +107,10 @@ const WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// [`ActuatorError::Refused`], with the remedy as the source: files and places that do not fit, a command that fails.
-/// [`ActuatorError::Unavailable`]: somebody else is writing, a command that takes too long, a checkout that cannot be
-/// refreshed. [`ActuatorError::Displaced`]: the files are not in force yet, or not any more.
+/// [`ActuatorError::Refused`], with the remedy as the source: files and places that do not fit, a command that cannot be
+/// run, or that fails where the checkout is not refreshed. [`ActuatorError::Unavailable`]: somebody else is writing, a
+/// command that takes too long or fails on a checkout that is refreshed, as when somebody else has pushed in between; a
+/// checkout that cannot be refreshed. [`ActuatorError::Displaced`]: the files are not in force yet, or not any more.
 #[derive(Clone)]
 pub struct GitOps {
     checkout: Checkout,
@@ -301,6 +305,8 @@ impl GitOps {
         let command: Vec<_> = self.command.iter().map(|part| part.text(release)).collect();
         run(&command, Some(self.checkout.root()), self.within).await.map_err(|failed| match failed {
             Failed::Late { .. } => self.later(Unready::Untold(failed)),
+            // Others push, too: what was refused for that is made anew from what they have pushed.
+            Failed::Complained { .. } if !self.refresh.is_empty() => self.later(Unready::Untold(failed)),
             failed => self.refused(Unready::Untold(failed)),
         })
     }

@@ -209,3 +209,59 @@ async fn of_racing_drivers_the_latest_wins() {
         assert_eq!(checkout.text("b.yaml"), format!("digest: {}\n", release("fraud@1.4.0").digest));
     }
 }
+
+/// By the commands that the documentation names, with somebody else who pushes first.
+#[tokio::test]
+async fn a_push_that_is_refused_since_another_was_first_is_made_again() {
+    let checkout = Checkout::new(&[("a.yaml", "tag: 1.1.0\n")]);
+    let root = checkout.directory.path();
+    let git = |at: &str, arguments: &str| {
+        let output = std::process::Command::new("git")
+            .current_dir(root.join(at))
+            .args([
+                "-c",
+                "user.name=ada",
+                "-c",
+                "user.email=ada@example.org",
+                "-c",
+                "init.defaultBranch=main",
+            ])
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(".", "init -q --bare origin.git");
+    git("repository", "init -q");
+    for setting in ["user.name ada", "user.email ada@example.org"] {
+        git("repository", &format!("config {setting}"));
+    }
+    git("repository", "add -A");
+    git("repository", "commit -qm begin");
+    git("repository", "push -q ../origin.git HEAD:main");
+    git("repository", "remote add origin ../origin.git");
+    git(".", "clone -q -b main origin.git other");
+    git("other", "commit -q --allow-empty -m other");
+
+    let first = "if [ ! -e ../pushed ]; then touch ../pushed; git -C ../other push -q origin HEAD:main; fi";
+    let command = "git diff --quiet || git commit -qam \"fraud $0\" && git push -q origin HEAD:main";
+    let refresh = "git fetch -q origin main && git reset -q --hard origin/main";
+    let deployer = checkout
+        .deployer([Place::new("a.yaml", "$.tag", "{version}").unwrap()])
+        .with_refresh(["sh", "-c", refresh])
+        .with_command(["sh", "-c", &format!("{first}; {command}"), "{version}"])
+        .unwrap();
+    let error = ensure(&deployer, "fraud@1.0.0", 1).await.unwrap_err();
+    assert!(error.is_transient() && said(&error).contains("nobody was told"), "{}", said(&error));
+    ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
+    let log = git("origin.git", "log --format=%s main");
+    assert_eq!(log.lines().collect::<Vec<_>>(), ["fraud 1.0.0", "other", "begin"]);
+    // Should it be merged over, the checkout is not in the way of that.
+    git("other", "pull -q --rebase origin main");
+    fs::write(root.join("other/a.yaml"), "tag: 1.1.0\n").unwrap();
+    git("other", "commit -qam late");
+    git("other", "push -q origin HEAD:main");
+    ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
+    assert_eq!(git("origin.git", "show main:a.yaml"), "tag: 1.0.0\n");
+}

@@ -74,8 +74,9 @@ Routers: haproxy, haproxy-weights, envoy, nginx; and in a cluster, with NAMESPAC
     deployments: { namespace: serving, template: fraud.yaml, images: { server: 'fraud:{version}' } }
 Routers there are also `replicas: { total: 10 }`, and `unsplit: {}` where releases are replaced in place by one of
   deployer: { revisions: { namespace: serving, workload: { deployment: fraud } } }      # or stateful-set
-  deployer: { gitops: { checkout: deploy, state: state.json, refresh: [git, pull, --ff-only],
-    command: [git, commit, -am, 'fraud {version}'],
+  deployer: { gitops: { checkout: deploy, state: state.json,
+    refresh: [sh, -c, 'git fetch -q origin main && git reset -q --hard origin/main'],
+    command: [sh, -c, 'git diff --quiet || git commit -qam \"fraud $0\" && git push -q origin HEAD:main', '{version}'],
     places: [{ file: fraud.yaml, path: $.image.tag, pattern: '{version}' }], cluster: { revisions: … } } }
 A deployer may be `inference-services` as well. Told are slack, teams, pagerduty, sns, webhook.
 
