@@ -43,6 +43,7 @@ mod drill;
 mod driver;
 mod error;
 mod guard;
+mod instead;
 mod intent;
 mod ledger;
 mod lookout;

@@ -37,6 +37,11 @@ fn order(quarantine: bool, recovery: bool) -> Order {
     }
 }
 
+/// What neither is left nor gone back to.
+fn other() -> Release {
+    Release { model: "fraud@1.2.0".parse().unwrap(), digest: Digest::of("fraud@1.2.0") }
+}
+
 /// Every event that there is.
 fn events() -> Vec<Event> {
     let window = Window::new(AT, AT + Duration::from_secs(30)).unwrap();
@@ -45,9 +50,10 @@ fn events() -> Vec<Event> {
         Event::Aborted { by: "ada".to_owned(), reason: "it is the network".to_owned() },
         Event::Condemned,
         Event::Displaced { runs: order(false, false).from, why: "it is back".to_owned() },
-        Event::Displaced { runs: order(false, false).to, why: "it is another one".to_owned() },
+        Event::Displaced { runs: other(), why: "it is another one".to_owned() },
         Event::Elapsed,
         Event::Failed { why: "it does not answer".to_owned() },
+        Event::Moved { why: "production points to fraud@1.2.0".to_owned() },
         Event::Observed { window, seen: Vec::new() },
         Event::Omitted { why: "it is refused".to_owned() },
         Event::Observed { window, seen: vec![bad] },
@@ -80,7 +86,7 @@ fn answers(duty: &Duty, event: &Event) -> bool {
 
 /// What can fail.
 fn can_fail(duty: &Duty) -> bool {
-    !matches!(duty, Duty::Nothing | Duty::Observe { .. } | Duty::Wait { .. })
+    !matches!(duty, Duty::Nothing | Duty::Wait { .. })
 }
 
 /// Where a person can still call it off: no traffic has gone to the target.
@@ -95,9 +101,8 @@ fn an_event_is_taken_in_where_it_answers_what_is_owed_and_nowhere_else() {
         let mut open = vec![Undo::new(order(quarantine, recovery), AT)];
         let mut known: BTreeMap<String, ()> = BTreeMap::new();
         while let Some(undo) = open.pop() {
-            // What is owed may also depend on how it came there.
-            let name = format!("{:?} {:?} {:?}", undo.state(), undo.duty(), undo.took());
-            if known.insert(name, ()).is_some() {
+            // What follows may also depend on how it came there.
+            if known.insert(format!("{undo:?}"), ()).is_some() {
                 continue;
             }
             seen.insert(undo.state().doing());
@@ -108,12 +113,15 @@ fn an_event_is_taken_in_where_it_answers_what_is_owed_and_nowhere_else() {
                 let aborts = matches!(event, Event::Aborted { .. });
                 let omits = matches!(event, Event::Omitted { .. });
                 let displaced = matches!(event, Event::Displaced { .. });
+                let moved = matches!(event, Event::Moved { .. });
+                let in_service = matches!(undo.state(), State::Prove { .. } | State::Reassert { .. });
                 let took = matches!(event, Event::Took(_)) && undo.took().is_none();
                 let possible = took && *undo.state() == State::Verify
                     || answers(&undo.duty(), &event)
                     || fails && can_fail(&undo.duty())
                     || omits && matches!(undo.duty(), Duty::Condemn | Duty::Remove)
                     || displaced && matches!(undo.state(), State::Prove { .. })
+                    || moved && in_service
                     || aborts && can_be_called_off(undo.state());
                 assert_eq!(taken.is_ok(), possible, "{event:?} while {:?}", undo.state());
                 if taken.is_err() {
@@ -123,7 +131,10 @@ fn an_event_is_taken_in_where_it_answers_what_is_owed_and_nowhere_else() {
                 if aborts {
                     assert!(matches!(next.state(), State::Aborted { .. }), "{:?}", next.state());
                 }
-                if fails {
+                if in_service && (displaced || fails || moved) {
+                    assert!(!next.is_home(), "another release runs: {event:?}");
+                }
+                if moved || fails {
                     assert!(matches!(next.state(), State::Stuck { .. }), "{:?}", next.state());
                 }
                 open.push(next);
@@ -266,17 +277,56 @@ fn what_was_left_and_comes_back_is_replaced_once() {
     assert!(*next >= later, "what was seen while it was away does not count");
     undo.apply(&displaced(&from), later).unwrap();
 
-    let other = Release { model: "fraud@1.2.0".parse().unwrap(), digest: Digest::of("fraud@1.2.0") };
     let mut decided = proving();
-    decided.apply(&displaced(&other), later).unwrap();
-    for (stuck, why) in
-        [(failed, "nobody merges it"), (undo, "fraud@1.1.0 runs"), (decided, "fraud@1.2.0 runs")]
-    {
+    decided.apply(&displaced(&other()), later).unwrap();
+    let mut by_hand = proving();
+    by_hand.apply(&Event::Failed { why: "fraud@1.1.0 was deployed".to_owned() }, later).unwrap();
+    for (stuck, why) in [
+        (failed, "nobody merges it"),
+        (undo, "fraud@1.1.0 runs"),
+        (decided, "fraud@1.2.0 runs"),
+        (by_hand, "fraud@1.1.0 was deployed"),
+    ] {
         let State::Stuck { why: said, remedy, .. } = stuck.state() else { panic!("{}", stuck.state()) };
         assert!(said.contains(why), "{said}");
-        for word in ["take back what was merged", "roll back once more", "promote it"] {
+        for word in ["take back what was merged", "put the target back", "promote it"] {
             assert!(remedy.contains(word), "{remedy}");
         }
+        assert!(!remedy.contains("roll back"), "that would go to a third version: {remedy}");
+    }
+}
+
+/// However it ends after the move, what could not be done on the way is said.
+#[test]
+fn what_was_omitted_is_said_also_where_another_release_runs() {
+    let runs = |runs: Release| Event::Displaced { runs, why: "it runs".to_owned() };
+    let moved = Event::Moved { why: "it was moved".to_owned() };
+    let failed = Event::Failed { why: "it runs".to_owned() };
+    let back = order(true, true).from;
+    let ends = [
+        vec![runs(other())],
+        vec![failed.clone()],
+        vec![moved.clone()],
+        vec![runs(back.clone()), failed],
+        vec![runs(back.clone()), moved],
+        vec![runs(back.clone()), Event::Ready, runs(back)],
+    ];
+    for end in ends {
+        let mut undo = Undo::new(order(true, true), AT);
+        while !matches!(undo.state(), State::Prove { .. }) {
+            let event = match undo.duty() {
+                Duty::Verify => Event::Verified { way: Way::InPlace },
+                Duty::Condemn => Event::Omitted { why: "nobody may write".to_owned() },
+                duty => events().into_iter().find(|event| answers(&duty, event)).unwrap(),
+            };
+            undo.apply(&event, AT).unwrap();
+        }
+        for event in &end {
+            undo.apply(event, AT).unwrap();
+        }
+        let State::Stuck { why, remedy, .. } = undo.state() else { panic!("{end:?}: {}", undo.state()) };
+        assert!(why.contains("nobody may write"), "{end:?}: {why}");
+        assert!(remedy.contains("into quarantine by hand"), "{end:?}: {remedy}");
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Kind {
     RollbackAborted,
     /// A rollback has begun.
     RollbackBegun,
+    /// What a rollback has left is back in place of its target.
+    RollbackDisplaced,
     /// An end: all traffic is on the target of a rollback.
     RollbackDone,
     /// All traffic is on the target of a rollback, which goes on.
@@ -115,6 +117,7 @@ impl Kind {
             Self::Returning => "returning",
             Self::RollbackAborted => "rollback-aborted",
             Self::RollbackBegun => "rollback-begun",
+            Self::RollbackDisplaced => "rollback-displaced",
             Self::RollbackDone => "rollback-done",
             Self::RollbackReturned => "rollback-returned",
             Self::RollbackStuck => "rollback-stuck",

@@ -231,7 +231,9 @@ impl Rollback {
                 match *self.undo().state() {
                     State::Replace => self.expect_unmoved(&mut Patience::new(*clock, until)).await?,
                     State::Reassert { recorded } => {
-                        self.expect_head(Some(recorded), &mut Patience::new(*clock, until)).await?;
+                        if let Some(moved) = self.moved(recorded, until).await? {
+                            return Ok(moved);
+                        }
                     }
                     _ => {}
                 }
@@ -241,7 +243,10 @@ impl Rollback {
             Duty::Nothing => unreachable!("the loop ends with the rollback"),
             Duty::Observe { window, due, side } => {
                 clock.sleep_until(due).await;
-                match self.displaced().await {
+                let State::Prove { recorded, .. } = *self.undo().state() else {
+                    unreachable!("only what is proven is observed")
+                };
+                match self.displaced(recorded).await? {
                     Some(displaced) => displaced,
                     None => self.observe(window, &side).await,
                 }

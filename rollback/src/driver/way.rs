@@ -5,11 +5,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tidegate_canary::{Actuator, ActuatorError, NotDone, Patience, Readiness, Slot, Traffic, Weight, World};
-use tidegate_registry::{Channels, Seq};
+use tidegate_canary::{Actuator, NotDone, Patience, Readiness, Slot, Traffic, Weight, World};
+use tidegate_registry::{Channels, Move, Seq};
 
 use super::Rollback;
-use crate::{Event, Order, Way};
+use crate::{
+    Event, Order, Way,
+    instead::{How, Instead, instead_of},
+};
 
 /// How long the registry may take to say what speaks against a rollback.
 pub(super) const WITHIN: Duration = Duration::from_secs(2);
@@ -37,17 +40,8 @@ impl Rollback {
     /// Whoever has moved the channel since it was ordered has decided otherwise, and no traffic is to move against that. A
     /// registry that does not answer says nothing to what a person has ordered; what nobody has, waits for it.
     pub(super) async fn expect_unmoved(&self, patience: &mut Patience) -> Result<(), NotDone> {
-        self.expect_head(self.undo().order().head, patience).await
-    }
-
-    /// The same, where the channel was moved to `head` last.
-    pub(super) async fn expect_head(
-        &self,
-        head: Option<Seq>,
-        patience: &mut Patience,
-    ) -> Result<(), NotDone> {
-        let Order { to, channel, by, watch, .. } = self.undo().order();
-        let Some(head) = head else { return Ok(()) };
+        let Order { to, channel, by, watch, head, .. } = self.undo().order();
+        let Some(head) = *head else { return Ok(()) };
         let channels = Channels::new(Arc::clone(&self.world.log));
         let ask = || channels.history(to.model.name(), channel);
         let history = if by.is_none() && watch.is_some() {
@@ -55,12 +49,31 @@ impl Rollback {
         } else {
             tokio::time::timeout(WITHIN, ask()).await.ok().and_then(Result::ok)
         };
-        let Some(last) = history.and_then(|mut history| history.pop()) else { return Ok(()) };
+        match history.and_then(|history| self.moved_since(head, &history)) {
+            Some(why) => Err(NotDone::Failed(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the channel points by its `history`, if it was moved after `head`.
+    fn moved_since(&self, head: Seq, history: &[Move]) -> Option<String> {
+        let last = history.last()?;
         if last.seq == head && last.ended.is_none() {
-            return Ok(());
+            return None;
         }
         let now = if last.ended.is_some() { "to nothing".to_owned() } else { format!("to {}", last.to) };
-        Err(NotDone::Failed(format!("{channel} points {now} since {}, after this was ordered", last.stamp)))
+        let channel = &self.undo().order().channel;
+        Some(format!("{channel} points {now} since {}, after this was ordered", last.stamp))
+    }
+
+    /// Whether the channel was moved after `recorded`, by which this has moved it. Nothing comes back by itself against
+    /// that, so this waits for the registry, whoever has ordered it.
+    pub(super) async fn moved(&self, recorded: Seq, until: SystemTime) -> Result<Option<Event>, NotDone> {
+        let Order { to, channel, .. } = self.undo().order();
+        let channels = Channels::new(Arc::clone(&self.world.log));
+        let mut patience = Patience::new(self.world.clock, until);
+        let history = patience.until("the registry", || channels.history(to.model.name(), channel)).await?;
+        Ok(self.moved_since(recorded, &history).map(|why| Event::Moved { why }))
     }
 
     /// What the registry would refuse to record is refused before traffic moves, content in quarantine above all. A
@@ -110,25 +123,24 @@ impl Rollback {
         })
     }
 
-    /// Whether another release has replaced the target where releases replace each other in place: what is merged late by
-    /// somebody else does, say. A deployer that does not answer says nothing.
-    pub(super) async fn displaced(&self) -> Option<Event> {
-        let (deployer, order) = (&self.world.deployer, self.undo().order());
-        if !deployer.in_place() {
-            return None;
-        }
-        let (runs, why) = match tokio::time::timeout(WITHIN, deployer.status(Slot::Stable)).await.ok()? {
-            Ok(Readiness::Ready { release } | Readiness::Starting { release }) => {
-                let why = format!("{release} runs in the stable slot, not {}", order.to);
-                (release, why)
-            }
-            Err(ActuatorError::Displaced { runs, target, source }) => {
-                let why = format!("{runs} runs in the stable slot, not {}: {target}: {source}", order.to);
-                (*runs, why)
-            }
-            _ => return None,
+    /// Whether another release has replaced the target, which was recorded by `recorded`, where releases replace each other
+    /// in place. Only what is displaced may be put back: what was deployed is somebody's decision.
+    pub(super) async fn displaced(&self, recorded: Seq) -> Result<Option<Event>, NotDone> {
+        let Order { to, channel, .. } = self.undo().order();
+        let Some(Instead { runs, how, why }) = instead_of(to, &*self.world.deployer, WITHIN).await else {
+            return Ok(None);
         };
-        (runs != order.to).then_some(Event::Displaced { runs, why })
+        // One that does not answer says nothing here; nothing is put back before it does.
+        let channels = Channels::new(Arc::clone(&self.world.log));
+        let history = tokio::time::timeout(WITHIN, channels.history(to.model.name(), channel)).await;
+        let history = history.ok().and_then(Result::ok).unwrap_or_default();
+        if let Some(moved) = self.moved_since(recorded, &history) {
+            return Ok(Some(Event::Moved { why: format!("{moved}; {why}") }));
+        }
+        match how {
+            How::Displaced => Ok(Some(Event::Displaced { runs, why })),
+            How::Deployed | How::Starting => Err(NotDone::Failed(why)),
+        }
     }
 
     /// Frees the candidate's slot of traffic, which never goes to a side that is not ready.

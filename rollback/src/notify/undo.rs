@@ -32,9 +32,15 @@ impl Tell for Undo {
         }
     }
 
-    fn happened(&self, before: &Self, _: &Event, say: &Say<'_>) -> Option<Notice> {
+    fn happened(&self, before: &Self, event: &Event, say: &Say<'_>) -> Option<Notice> {
         let order = self.order();
         let to = name(&order.to);
+        if let (State::Reassert { .. }, Event::Displaced { why, .. }) = (self.state(), event) {
+            let back = name(&order.from);
+            let text = format!("{back} is back in place of {to}, which is to replace it once more: {why}");
+            let notice = say(Kind::RollbackDisplaced, &text).with_severity(Severity::Critical);
+            return Some(notice.with_reasons([why]));
+        }
         Some(match (before.state(), self.state()) {
             (_, State::Done { helped, .. }) => {
                 let quarantined = match order.quarantine {
@@ -79,13 +85,19 @@ impl Tell for Undo {
                 say(Kind::RollbackReturned, &format!("{to} has all traffic, from the stable slot"))
                     .with_severity(Severity::Warning)
             }
+            (State::Reassert { .. }, State::Prove { .. }) => say(
+                Kind::RollbackReturned,
+                &format!("{to} has replaced what had come back, and has all traffic again"),
+            )
+            .with_severity(Severity::Warning),
             _ => return None,
         })
     }
 
     fn needs_somebody(&self, was: bool) -> bool {
         match self.state() {
-            State::Stuck { .. } => true,
+            // The bad version has traffic again.
+            State::Reassert { .. } | State::Stuck { .. } => true,
             State::Aborted { .. } => self.unjudged().is_some(),
             State::Done { .. } => false,
             _ => was,

@@ -55,6 +55,7 @@ pub(super) fn of_rollback(event: &Event, before: &State, undo: &crate::Undo) -> 
         }
         (Event::Elapsed, _) => (Tone::Plain, "let requests in flight end".to_owned()),
         (Event::Failed { why }, _) => (Tone::Bad, format!("could not go on while {}: {why}", before.doing())),
+        (Event::Moved { why }, _) => (Tone::Person, format!("stepped back: {why}")),
         (Event::Observed { .. }, _) => match undo.state() {
             State::Done { .. } => (Tone::Good, format!("is {}", undo.state())),
             State::Stuck { during, why, .. } if *during == before.doing() => {

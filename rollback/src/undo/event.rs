@@ -25,7 +25,7 @@ pub enum Event {
     },
     /// What was left is in quarantine.
     Condemned,
-    /// Another release has replaced the target, which was in service.
+    /// Another release has replaced the target, which was in service and is what the deployer was told.
     Displaced {
         /// What runs.
         runs: Release,
@@ -37,6 +37,11 @@ pub enum Event {
     /// What was owed cannot be done; repeating it did not help.
     Failed {
         /// Why.
+        why: String,
+    },
+    /// The channel was moved by somebody since this has recorded the target there, and another release runs, or may.
+    Moved {
+        /// Where it points, and what is known of what runs.
         why: String,
     },
     /// A window closed, and this was seen of the target in it.
@@ -102,14 +107,15 @@ pub enum Duty {
     Clear,
     /// Put what was left into quarantine: `Condemned` or `Omitted`.
     Condemn,
-    /// Make the target run in `slot`: `Ready` or `Failed`.
+    /// Make the target run in `slot`: `Ready` or `Failed`; or `Moved`, where it was in service before.
     Ensure {
         /// The slot.
         slot: Slot,
     },
     /// It is over.
     Nothing,
-    /// Look at a window once it is complete: `Observed`, or `Displaced` where another release runs by then.
+    /// Look at a window once it is complete: `Observed`. Where another release runs by then, `Displaced` if the deployer was
+    /// told the target, `Failed` if somebody has deployed the other, and `Moved` if the channel says so, too.
     Observe {
         /// The window.
         window: Window,

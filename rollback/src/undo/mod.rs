@@ -12,7 +12,7 @@ use tidegate_canary::{
 };
 use tidegate_registry::Seq;
 
-use self::state::{DISPLACED, remedy};
+use self::state::{DISPLACED, MOVED, remedy};
 pub use self::{
     event::{Duty, Event, IllegalEvent, Way},
     state::State,
@@ -30,7 +30,7 @@ pub struct Undo {
     took: Option<Took>,
     /// Whether it has moved traffic.
     routed: bool,
-    /// Whether all traffic went to the stable slot, which runs the target.
+    /// Whether all traffic went to the stable slot, which runs the target, and no other release is known to run there since.
     home: bool,
     /// Whether the target has replaced what was left, so that nothing is left to drain.
     in_place: bool,
@@ -119,11 +119,8 @@ impl Undo {
                 State::Reassert { recorded }
             }
             // What nobody has left is somebody's decision, and one that comes back again and again somebody's fault.
-            (state @ State::Prove { .. }, Event::Displaced { why, .. }) => State::Stuck {
-                during: state.doing(),
-                why: why.clone(),
-                remedy: self.with_omitted(DISPLACED).into(),
-            },
+            (State::Prove { .. }, Event::Displaced { why, .. }) => self.stuck(why, DISPLACED),
+            (State::Prove { .. } | State::Reassert { .. }, Event::Moved { why }) => self.stuck(why, MOVED),
             (&State::Reassert { recorded }, Event::Ready) => {
                 let recovery = self.order.recovery.as_ref().expect("what is not asked for is not proven");
                 State::Prove { recorded, from: after(recovery, at) }
@@ -136,19 +133,19 @@ impl Undo {
                 State::Aborted { by: by.clone(), reason: reason.clone(), remedy: self.left() }
             }
             (state, Event::Failed { why }) => match remedy(state, self.routed) {
-                Some(remedy) => {
-                    let remedy = match self.left() {
-                        Some(left) => format!("{remedy}; {left}").into(),
-                        None => remedy.into(),
-                    };
-                    State::Stuck { during: state.doing(), why: why.clone(), remedy }
-                }
+                Some(remedy) => self.stuck(why, remedy),
                 None => return Err(IllegalEvent::new(event, state)),
             },
             (state, event) => return Err(IllegalEvent::new(event, state)),
         };
         self.routed |= matches!(event, Event::Routed);
-        self.home |= next == State::Record;
+        self.home = match (&self.state, event) {
+            (State::Prove { .. }, Event::Displaced { .. } | Event::Failed { .. } | Event::Moved { .. }) => {
+                false
+            }
+            (State::Reassert { .. }, Event::Ready) => true,
+            _ => self.home || next == State::Record,
+        };
         self.in_place |= matches!(event, Event::Verified { way: Way::InPlace });
         self.state = next;
         self.since = at;
@@ -195,6 +192,18 @@ impl Undo {
         }
     }
 
+    /// The end for a person, now, also about what was omitted.
+    fn stuck(&self, why: &str, remedy: &'static str) -> State {
+        let also = self.omitted.iter().map(|also| format!("{}: {}", also.during, also.why));
+        let why = std::iter::once(why.to_owned()).chain(also).collect::<Vec<_>>().join("; ");
+        let remedy = self.with_omitted(remedy);
+        let remedy = match self.left() {
+            Some(left) => format!("{remedy}; {left}"),
+            None => remedy,
+        };
+        State::Stuck { during: self.state.doing(), why, remedy: remedy.into() }
+    }
+
     /// What a person must do, also about what was omitted.
     fn with_omitted(&self, remedy: &'static str) -> String {
         let remedies = self.omitted.iter().map(|omitted| omitted.remedy);
@@ -221,12 +230,8 @@ impl Undo {
         match Verdict::of(&judgements) {
             Verdict::Fail => {
                 let failed = judgements.iter().filter(|judgement| judgement.verdict == Verdict::Fail);
-                let omitted = self.omitted.iter().map(|also| format!("{}: {}", also.during, also.why));
-                State::Stuck {
-                    during: self.state.doing(),
-                    why: failed.map(ToString::to_string).chain(omitted).collect::<Vec<_>>().join("; "),
-                    remedy: self.with_omitted("all traffic is on the target, and it is not well either, so perhaps it was not the version that failed; look at what both have in common and mend that, then lift the quarantine of what was left if there is one, or roll back to a version before").into(),
-                }
+                let why = failed.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                self.stuck(&why, "all traffic is on the target, and it is not well either, so perhaps it was not the version that failed; look at what both have in common and mend that, then lift the quarantine of what was left if there is one, or roll back to a version before")
             }
             Verdict::Pass if watched(recovery.at_least) => self.over(recorded, Helped::Proven),
             Verdict::Inconclusive if watched(recovery.at_most) => self.over(recorded, Helped::Unproven),
@@ -290,7 +295,8 @@ impl Undo {
         self.took.as_ref().filter(|took| ended && !self.routed && took.is_split())
     }
 
-    /// Whether all traffic is on the target in the stable slot, however it ends: what is left has none.
+    /// Whether all traffic is on the target in the stable slot, however it ends: what is left has none. It is not where
+    /// another release was seen to have replaced it.
     #[must_use]
     pub const fn is_home(&self) -> bool {
         self.home

@@ -116,7 +116,10 @@ impl State {
 }
 
 /// What a person must do where another release has taken the place of the target.
-pub(super) const DISPLACED: &str = "the channel points to the target, but another release runs in the stable slot and has its traffic; take back what was merged or deployed there, and see that the target runs again, or roll back once more; where what runs is meant to, promote it";
+pub(super) const DISPLACED: &str = "the channel was left pointing to the target, but another release runs in the stable slot and has its traffic; take back what was merged there, or put the target back in the files or the workload, and see that it runs again; where what runs is meant to, promote it instead";
+
+/// What a person must do where another release runs or may, and the channel was moved as well.
+pub(super) const MOVED: &str = "somebody has moved the channel since the target was recorded there, and that counts, so what runs was left alone; nothing has to be undone where that was meant; see that what the channel points to runs";
 
 /// What a person must do when what is owed in `state` cannot be done, by whether traffic was moved before; `None` where
 /// nothing can fail.
@@ -142,7 +145,7 @@ pub(super) const fn remedy(state: &State, routed: bool) -> Option<&'static str> 
         State::Replace => Some(
             "traffic goes to what runs in the stable slot, which may be the version to be left; mend what keeps the target from replacing it, then roll back again; also should it replace it later by itself, as where a merge request is merged only then, since the channel does not say so before that",
         ),
-        State::Reassert { .. } => Some(DISPLACED),
+        State::Prove { .. } | State::Reassert { .. } => Some(DISPLACED),
         State::Return => {
             Some("the target runs in the stable slot; mend the router, then send all traffic to stable")
         }
@@ -155,7 +158,6 @@ pub(super) const fn remedy(state: &State, routed: bool) -> Option<&'static str> 
         | State::Done { .. }
         | State::Drain { .. }
         | State::Ebb
-        | State::Prove { .. }
         | State::Still
         | State::Stuck { .. } => None,
     }
