@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tidegate_canary::metrics::{Judgement, Measurement, Verdict, Window};
+use tidegate_canary::metrics::{Judgement, Measurement, Missing, Verdict, Window};
 
 use crate::{
     Watch,
-    packed::{pack, unpack},
+    packed::{Bounds, pack, unpack},
     span::Span,
 };
 
@@ -63,7 +63,10 @@ impl Lookout {
         deaf: Option<String>,
     ) -> Sight {
         let (start, end) = (look.window.start(), look.window.end());
-        let nothing = nothing_seen(&look.seen).filter(|_| end > opened);
+        let seen = look.seen.into_iter().map(checked).collect();
+        let look = Look { seen, ..look };
+        // That another release runs is no blindness: patience with that does not run out.
+        let nothing = nothing_seen(&look.seen).filter(|_| end > opened && !look.seen.iter().any(is_unjudged));
         self.blind = if nothing.is_some() { self.blind + 1 } else { 0 };
         self.deaf = if deaf.is_some() { self.deaf + 1 } else { 0 };
         let mut looks = self.looks();
@@ -91,7 +94,7 @@ impl Lookout {
 
     /// The looks, oldest first.
     pub(crate) fn looks(&self) -> Vec<Look> {
-        unpack(&self.packed).expect("it was packed here")
+        unpack(&self.packed, Bounds::NONE).expect("it was packed here")
     }
 
     /// The same as they are kept.
@@ -124,6 +127,30 @@ impl Lookout {
     }
 }
 
+/// What a source says that is no observation is no evidence, and could not be packed either.
+fn checked(measurement: Measurement) -> Measurement {
+    match measurement {
+        Measurement::Observed(observation) if !observation.is_valid() => {
+            let cause = "the source gave what is no observation, such as more hits than trials, numbers without bound or strata of strata; mend the source";
+            Measurement::Missing(Missing::SourceError { cause: cause.to_owned(), retryable: false })
+        }
+        measurement => measurement,
+    }
+}
+
+const UNJUDGED: &str = "another release runs in its place";
+
+/// What stands for a measurement that is not of the watched release. It is not judged, whatever a criterion says of what is
+/// missing.
+pub(crate) fn unjudged() -> Measurement {
+    Measurement::Missing(Missing::SourceError { cause: UNJUDGED.to_owned(), retryable: true })
+}
+
+/// Whether it is [`unjudged`].
+pub(crate) fn is_unjudged(measurement: &Measurement) -> bool {
+    matches!(measurement, Measurement::Missing(Missing::SourceError { cause, .. }) if cause == UNJUDGED)
+}
+
 /// Why a look showed nothing at all, if it did not.
 fn nothing_seen(seen: &[Measurement]) -> Option<String> {
     let mut missing = seen.iter().map(missing);
@@ -139,5 +166,72 @@ pub(crate) fn missing(measurement: &Measurement) -> Option<String> {
             Some("there was nothing to count".to_owned())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use tidegate_canary::{
+        Release,
+        metrics::{Criterion, Metric, Observation, OnMissing, Statistic},
+    };
+    use tidegate_registry::Digest;
+
+    use super::*;
+
+    fn watch() -> Watch {
+        let release = Release { model: "fraud@1.0.0".parse().unwrap(), digest: Digest::of("1") };
+        let mut watch = Watch::new("serving/fraud".parse().unwrap(), release);
+        watch.criteria = vec![Criterion::at_most(Metric::errors(), Statistic::Share, 0.15)];
+        watch
+    }
+
+    fn look(watch: &Watch, n: u32, seen: Measurement) -> Look {
+        let start = UNIX_EPOCH + watch.window * n;
+        Look { window: Window::new(start, start + watch.window).unwrap(), seen: vec![seen] }
+    }
+
+    #[test]
+    fn what_is_no_observation_is_missing_and_the_looks_can_be_read() {
+        let proportion = Observation::Proportion { hits: 1, trials: 100 };
+        let strata = |inner| Observation::Strata(BTreeMap::from([("eu".to_owned(), inner)]));
+        let nested = strata(strata(proportion));
+        let more = Observation::Proportion { hits: 2, trials: 1 };
+        let without_bound = Observation::Values(vec![f64::NAN]);
+        let (watch, mut lookout) = (watch(), Lookout::default());
+        for (n, invalid) in (0..).zip([nested, more, without_bound]) {
+            let taken = look(&watch, n, Measurement::Observed(invalid));
+            let sight = lookout.take(&watch, taken, UNIX_EPOCH, None);
+            assert_eq!(sight.verdict, Verdict::Inconclusive);
+            let last = lookout.looks().pop().unwrap();
+            let said = missing(&last.seen[0]).unwrap();
+            assert!(said.contains("what is no observation"), "{said}");
+        }
+        assert_eq!(lookout.looks().len(), 3);
+    }
+
+    /// Whatever a criterion says of what is missing, and for however long.
+    #[test]
+    fn while_another_release_runs_nothing_is_judged_and_no_patience_runs_out() {
+        for on_missing in [OnMissing::Fail, OnMissing::Inconclusive, OnMissing::Pass] {
+            let mut watch = watch();
+            watch.criteria = watch.criteria.into_iter().map(|one| one.on_missing(on_missing)).collect();
+            let mut lookout = Lookout::default();
+            for n in 0..5 {
+                let why = Some("fraud@0.9.0 runs".to_owned());
+                let sight = lookout.take(&watch, look(&watch, n, unjudged()), UNIX_EPOCH, why);
+                assert_eq!((sight.verdict, sight.alarming), (Verdict::Inconclusive, false), "{on_missing:?}");
+                assert!(!sight.is_dark, "{on_missing:?}");
+                assert_eq!(sight.blind.is_some(), n > 0, "a person is told at the second look");
+            }
+            let nothing = look(&watch, 5, Measurement::Missing(Missing::NoData));
+            let sight = lookout.take(&watch, nothing, UNIX_EPOCH, None);
+            assert!(!sight.is_dark, "what was not judged is no look that has seen nothing");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tidegate_canary::metrics::{Measurement, Observation, Window};
 
-use crate::Look;
+use crate::{Look, Watch};
 
 /// How a measurement is written.
 mod tag {
@@ -54,11 +54,41 @@ pub(crate) fn pack(looks: &[Look]) -> Box<[u8]> {
     packed.into()
 }
 
-/// What was packed; nothing if it was not.
-pub(crate) fn unpack(packed: &[u8]) -> Option<Vec<Look>> {
+/// What is taken for packed looks. Bytes say "as before" in one byte and mean as much as was before, so that few of them
+/// could be more than a machine holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The most looks.
+    looks: usize,
+    /// The shortest window.
+    window: Duration,
+    /// The most bytes that all measurements would take if none were as before.
+    bytes: usize,
+}
+
+impl Bounds {
+    /// For what was packed by this process.
+    pub(crate) const NONE: Self = Self { looks: usize::MAX, window: Duration::ZERO, bytes: usize::MAX };
+
+    /// For what somebody has kept of a watch. Whoever keeps more sees the span again.
+    pub(crate) fn of(watch: &Watch) -> Self {
+        let looks = watch.span.as_nanos().div_ceil(watch.window.as_nanos().max(1)) + 1;
+        let looks = usize::try_from(looks).unwrap_or(usize::MAX);
+        Self { looks, window: watch.window, bytes: 16 << 20 }
+    }
+}
+
+/// What was packed; nothing if it was not, or is beyond `bounds`.
+pub(crate) fn unpack(packed: &[u8], bounds: Bounds) -> Option<Vec<Look>> {
     let mut rest = Rest(packed);
     let mut looks: Vec<Look> = Vec::new();
+    // How long each measurement of the look before is, written out.
+    let mut lengths: Vec<usize> = Vec::new();
+    let mut room = bounds.bytes;
     while !rest.0.is_empty() {
+        if looks.len() >= bounds.looks {
+            return None;
+        }
         let before = looks.last();
         let window = match rest.byte()? {
             window::NEXT => following(before?.window)?,
@@ -68,14 +98,32 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<Vec<Look>> {
             }
             _ => return None,
         };
-        let mut seen = Vec::new();
-        for place in 0..rest.length()? {
-            seen.push(match rest.byte()? {
-                tag::SAME => before?.seen.get(place)?.clone(),
-                tag::TEXT => serde_json::from_slice(rest.bytes()?).ok()?,
-                kind => Measurement::Observed(rest.observation(kind)?),
-            });
+        if window.length() < bounds.window {
+            return None;
         }
+        let (mut seen, mut now) = (Vec::new(), Vec::new());
+        for place in 0..rest.length()? {
+            let left = rest.0.len();
+            let (measurement, length) = match rest.byte()? {
+                tag::SAME => {
+                    let (same, length) = (before?.seen.get(place)?, *lengths.get(place)?);
+                    room = room.checked_sub(length)?;
+                    (same.clone(), length)
+                }
+                kind => {
+                    let measurement = match kind {
+                        tag::TEXT => serde_json::from_slice(rest.bytes()?).ok()?,
+                        kind => Measurement::Observed(rest.observation(kind)?),
+                    };
+                    let length = left - rest.0.len();
+                    room = room.checked_sub(length)?;
+                    (measurement, length)
+                }
+            };
+            seen.push(measurement);
+            now.push(length);
+        }
+        lengths = now;
         looks.push(Look { window, seen });
     }
     Some(looks)
@@ -293,14 +341,51 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_packed_comes_back(looks in looks()) {
-            prop_assert_eq!(unpack(&pack(&looks)), Some(looks));
+            prop_assert_eq!(unpack(&pack(&looks), Bounds::NONE), Some(looks));
         }
 
         #[test]
         fn what_was_not_packed_is_refused_or_read_but_ends(mut bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _read = unpack(&bytes);
+            let _read = unpack(&bytes, Bounds::NONE);
             bytes.insert(0, window::APART);
-            let _read = unpack(&bytes);
+            let _read = unpack(&bytes, Bounds::NONE);
+        }
+    }
+
+    /// Six hours of half a minute.
+    fn bounds() -> Bounds {
+        Bounds { looks: 721, window: Duration::from_secs(30), bytes: 16 << 20 }
+    }
+
+    /// A megabyte that says "as before" two thousand times would be two gigabytes.
+    #[test]
+    fn what_says_as_before_too_often_is_refused_before_it_fills_memory() {
+        let first = Window::new(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(30)).unwrap();
+        let seen = vec![Measurement::Observed(Observation::Values(vec![0.5; 128 << 10]))];
+        let mut packed = pack(&[Look { window: first, seen }]).to_vec();
+        let one = packed.len();
+        for _ in 0..2_000 {
+            packed.extend([window::NEXT, 1, tag::SAME]);
+        }
+        assert!(unpack(&packed, bounds()).is_none());
+        let few = &packed[..one + 3 * 14];
+        assert_eq!(unpack(few, bounds()).unwrap().len(), 15, "16 MiB are enough for as many");
+        assert!(unpack(&packed[..one + 3 * 16], bounds()).is_none());
+    }
+
+    #[test]
+    fn more_looks_than_a_span_has_and_shorter_windows_are_refused() {
+        let look = |nanos: u64, n: u64| {
+            let start = UNIX_EPOCH + Duration::from_nanos(nanos * n);
+            let window = Window::new(start, start + Duration::from_nanos(nanos)).unwrap();
+            Look { window, seen: vec![Measurement::Missing(Missing::NoData)] }
+        };
+        let half_a_minute = 30_000_000_000;
+        let many = |nanos: u64, looks: u64| pack(&(0..looks).map(|n| look(nanos, n)).collect::<Vec<_>>());
+        assert_eq!(unpack(&many(half_a_minute, 721), bounds()).unwrap().len(), 721);
+        assert!(unpack(&many(half_a_minute, 722), bounds()).is_none());
+        for nanos in [1, half_a_minute - 1] {
+            assert!(unpack(&many(nanos, 2), bounds()).is_none(), "{nanos} ns");
         }
     }
 
@@ -318,6 +403,6 @@ mod tests {
         let looks: Vec<_> = (0..720).map(look).collect();
         let packed = pack(&looks);
         assert!(packed.len() < 720 * 13, "{} bytes", packed.len());
-        assert_eq!(unpack(&packed), Some(looks));
+        assert_eq!(unpack(&packed, bounds()), Some(looks));
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use tidegate_canary::metrics::judge;
 use tidegate_canary::metrics::{Evidence, Importance, Judge, Judgement, Measurement, Pair, Verdict, Window};
 
-use crate::{InvalidWatch, Look, Watch, lookout::missing};
+use crate::{
+    InvalidWatch, Look, Watch,
+    lookout::{is_unjudged, missing},
+};
 
 /// The looks of a span, oldest first, each with a measurement for each criterion of the watch.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +168,7 @@ fn judge_of<'a>(
         None => criterion,
     };
     let mut judge = Judge::new(criterion).expect("a watch is checked before it is kept");
-    for Look { window, seen } in looks {
+    for Look { window, seen } in looks.into_iter().filter(|look| !is_unjudged(&look.seen[place])) {
         let pair = Pair::new(seen[place].clone(), compared(watch, place, *window).cloned());
         // They follow each other, so none is there already.
         let _new = judge.take(*window, &pair);

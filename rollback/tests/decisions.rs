@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is missing")]
 
+mod merged;
 #[path = "../../canary/tests/stage/mod.rs"]
 mod stage;
 mod ward;
@@ -168,66 +169,6 @@ async fn merge(stage: &Stage, release: &Release) {
     let journal = RouteJournal::open(Arc::new(stage.store.clone()), &route).await.unwrap();
     let workload = Workload { slot: Slot::Stable, release: release.clone(), share: Weight::FULL };
     stage.deployer.ensure(&workload, journal.fence().unwrap()).await.unwrap();
-}
-
-/// Once the target is in service and watched, what was left is merged late; the rollback replaces it once more. What
-/// comes again, and what nobody had left, is for a person.
-#[tokio::test(start_paused = true)]
-async fn what_is_merged_late_over_the_target_is_replaced_once() {
-    for (late, ends_well) in
-        [(&["fraud@1.1.0"][..], true), (&["fraud@1.1.0"; 2], false), (&["fraud@1.2.0"], false)]
-    {
-        let (stage, health) = promoted().await;
-        let other = stage::publish(&stage.store, "fraud@1.2.0", stage.clock.now()).await;
-        let merged = Arc::new(AtomicBool::new(true));
-        let deployer = Requested { inner: stage.deployer.clone(), merged };
-        let world = World { deployer: Arc::new(deployer), ..world(&stage, &health) };
-        let mut order = order(&stage, Target::LastGood).await;
-        order.recovery = Some(Recovery::new(ward::errors()));
-        let (from, to) = (order.from.clone(), order.to.clone());
-        let going = tokio::spawn(roll_back(world, "inc-1", order));
-        for model in late {
-            tokio::time::sleep(Duration::from_secs(45)).await;
-            assert_eq!(stage.deployer.status(Slot::Stable).await.unwrap().ready(), Some(&to), "{late:?}");
-            merge(&stage, if from.model.to_string() == *model { &from } else { &other }).await;
-        }
-        let end = going.await.unwrap().unwrap();
-        if ends_well {
-            assert!(matches!(end, State::Done { helped: Helped::Proven, .. }), "{end}");
-            assert_serving(&stage, &stage.stable).await;
-        } else {
-            let runs = format!("{} runs in the stable slot, not fraud@1.0.0", late[0]);
-            assert!(matches!(&end, State::Stuck { why, .. } if why.contains(&runs)), "{end}");
-            assert!(end.to_string().contains("take back what was merged"), "{end}");
-        }
-        let (_, report) = told_of(&stage).await;
-        assert!(report.contains("saw that something else has replaced fraud@1.0.0"), "{report}");
-    }
-}
-
-/// Nobody rolls back any more, and what was asked for is merged: whoever watches what is in service says so.
-#[tokio::test(start_paused = true)]
-async fn a_watch_says_that_another_release_was_merged_in_place_of_its_own() {
-    let (stage, health) = promoted().await;
-    let deployer = Requested { inner: stage.deployer.clone(), merged: Arc::default() };
-    let world = World { deployer: Arc::new(deployer), ..world(&stage, &health) };
-    let watching = tokio::spawn(guard(world, watch(&stage)).await.unwrap().run());
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!(state(&stage).await, Vigilance::Watching);
-    merge(&stage, &stage.stable).await;
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    let blind = state(&stage).await.to_string();
-    for word in [
-        "fraud@1.0.0 runs in the stable slot, not fraud@1.1.0, which production points to",
-        "take back what was merged",
-        "promote it",
-    ] {
-        assert!(blind.contains(word), "{word:?} is missing: {blind}");
-    }
-    merge(&stage, &stage.candidate).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(state(&stage).await, Vigilance::Watching);
-    watching.abort();
 }
 
 /// Remembers what traffic was put in force.

@@ -1,6 +1,6 @@
 //! What a guard decides by the channel's history.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tidegate_canary::{Patience, RouteJournal, Slot, Weight, metrics::Verdict};
 use tidegate_registry::{Channels, Move, Stamp};
@@ -10,6 +10,9 @@ use crate::{
     Error, Ledger, Look, Order, Record, Undo, Verification, VigilEvent, Watch,
     search::{Found, Leaving, Reading, Search},
 };
+
+/// How long the deployer may take to say what runs, before it is gone back all the same.
+const ASKED: Duration = Duration::from_secs(2);
 
 impl Guard {
     /// The time is over.
@@ -44,6 +47,10 @@ impl Guard {
         if by.is_none() {
             let braked = watch.brakes.check(&history, now).err().map(|braked| braked.to_string());
             if let Some(why) = braked {
+                return Ok(VigilEvent::Held { why, looks: self.unsaid(), passed_over: Vec::new() });
+            }
+            // What runs there now was put there by somebody else, and nothing speaks against that.
+            if let Some(why) = self.displaced(ASKED).await {
                 return Ok(VigilEvent::Held { why, looks: self.unsaid(), passed_over: Vec::new() });
             }
         }

@@ -5,7 +5,12 @@ use tidegate_canary::RolloutId;
 use tidegate_registry::{LogKey, Seq, Snapshot};
 
 use super::{Guard, ahead::Ahead};
-use crate::{Vigil, ledger::Machine as _, lookout::Look, packed::unpack};
+use crate::{
+    Vigil,
+    ledger::Machine as _,
+    lookout::Look,
+    packed::{Bounds, unpack},
+};
 
 /// What is kept beside the journal. Losing it costs the time of a span.
 #[derive(Serialize, Deserialize)]
@@ -35,9 +40,11 @@ impl Guard {
     pub(super) async fn remember(&mut self) {
         let Ok(Some(snapshot)) = self.world.log.snapshot(&self.key()).await else { return };
         let Ok(kept) = serde_json::from_slice::<Kept>(&snapshot.bytes) else { return };
-        let Some(looks) = hex::decode(&kept.looks).ok().and_then(|packed| unpack(&packed)) else { return };
         let watch = self.vigil().watch().clone();
-        let fits = |look: &Look| look.seen.len() == watch.criteria.len();
+        let looks = hex::decode(&kept.looks).ok().and_then(|packed| unpack(&packed, Bounds::of(&watch)));
+        let Some(looks) = looks else { return };
+        let fits =
+            |look: &Look| look.seen.len() == watch.criteria.len() && look.window.length() == watch.window;
         if kept.id == self.id && looks.iter().all(fits) {
             self.ahead = kept.ahead;
             for look in looks {

@@ -226,10 +226,10 @@ impl Guard {
     }
 
     /// What follows from a look.
-    async fn look(&mut self, Seen { look, alarm, deaf }: Seen) -> Result<(), Error> {
+    async fn look(&mut self, Seen { look, alarm, deaf, displaced }: Seen) -> Result<(), Error> {
         let watch = self.vigil().watch().clone();
         let end = look.window.end();
-        let sight = self.lookout.take(&watch, look, self.opened, deaf);
+        let sight = self.lookout.take(&watch, look, self.opened, displaced.clone().or(deaf));
         if !self.onlookers.is_empty() {
             let looks = self.lookout.looks();
             self.onlookers.iter().for_each(|onlooker| onlooker(&looks));
@@ -242,9 +242,18 @@ impl Guard {
         }
         let now = self.world.clock.now();
         let until = self.vigil().until();
-        let event = match self.vigil().state() {
+        let state = self.vigil().state();
+        let follows = match &displaced {
+            Some(why) => displaced_follows(state, &sight, why),
+            None => follows(state, &watch, &sight, &self.lookout, alarm, now),
+        };
+        let event = match state {
             Vigilance::Held { .. } => self.moved().await?,
-            state => match follows(state, &watch, &sight, &self.lookout, alarm, now) {
+            _ => match follows {
+                // What runs now is not what was watched, and is not settled as if it were.
+                None if now >= until && displaced.is_some() => {
+                    Some(self.expire(Verdict::Inconclusive).await?)
+                }
                 None if now >= until => Some(self.expire(sight.verdict).await?),
                 Some(Follows::Blind(why)) => self.blinded(why).await?,
                 follows => follows.map(|follows| self.event(follows)),
@@ -309,8 +318,10 @@ enum Done {
 struct Seen {
     look: Look,
     alarm: Option<String>,
-    /// Why some gatekeeper could not be asked, or what is seen is of another release.
+    /// Why some gatekeeper could not be asked.
     deaf: Option<String>,
+    /// Why what is seen is of another release.
+    displaced: Option<String>,
 }
 
 /// What can follow from a look.
@@ -320,6 +331,12 @@ enum Follows {
     /// For as long as its patience lasts.
     NothingSeen(String),
     Sight,
+}
+
+/// What follows where another release runs: that a person is told. Nothing that is seen or said is of the watched one.
+fn displaced_follows(state: &Vigilance, sight: &Sight, why: &str) -> Option<Follows> {
+    let is_new = matches!(state, Vigilance::Watching) && sight.blind.is_some();
+    is_new.then(|| Follows::Blind(why.to_owned()))
 }
 
 /// What follows from a look while it is free to act.

@@ -4,12 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use tidegate_canary::{
-    Answer, Question, Readiness, Slot,
+    Answer, Question,
     metrics::{Criterion, Window},
 };
 
 use super::{Guard, Seen};
-use crate::{Look, Watch};
+use crate::{
+    Look, Watch,
+    instead::{How, Instead, instead_of},
+    lookout::unjudged,
+};
 
 impl Guard {
     /// Looks at the next window, once it is complete.
@@ -34,40 +38,31 @@ impl Guard {
             side.observe(&*self.world.metrics, &criterion.metric, window, clock, patience).await
         };
         let seen = join_all(watch.criteria.iter().map(see));
-        let (seen, answers, displaced) =
+        let (mut seen, answers, displaced) =
             futures::join!(seen, self.answers(window, patience), self.displaced(patience));
-        let (mut alarm, mut deaf) = (None, displaced);
+        if displaced.is_some() {
+            seen.fill(unjudged());
+        }
+        let (mut alarm, mut deaf) = (None, None);
         for answer in answers {
             match answer {
                 Ok(said) => alarm = alarm.or(said),
                 Err(why) => deaf = deaf.or(Some(why)),
             }
         }
-        Seen { look: Look { window, seen }, alarm, deaf }
+        Seen { look: Look { window, seen }, alarm, deaf, displaced }
     }
 
-    /// Why what is seen is not of the release: another one runs in its place, where releases replace each other in place and
-    /// nobody has moved the channel. A merge request that is merged late does that, say. A deployer that does not answer
-    /// says nothing.
-    async fn displaced(&self, patience: Duration) -> Option<String> {
-        let (watch, deployer) = (self.vigil().watch(), &self.world.deployer);
-        if !deployer.in_place() {
-            return None;
-        }
-        let Ok(
-            Readiness::Ready { release: runs }
-            | Readiness::Starting { release: runs }
-            | Readiness::Failed { release: runs, .. },
-        ) = tokio::time::timeout(patience, deployer.status(Slot::Stable)).await.ok()?
-        else {
-            return None;
-        };
-        let Watch { release, channel, .. } = watch;
-        (runs != *release).then(|| {
-            format!(
-                "{runs} runs in the stable slot, not {release}, which {channel} points to; take back what was merged or deployed there last, or, where {runs} is meant to run, promote it"
-            )
-        })
+    /// Why what is seen is not of the release: another one runs in its place, where releases replace each other in place. A
+    /// merge request that is merged late does that, say. One that is still on the way there says nothing yet: whoever has
+    /// deployed it may be about to move the channel.
+    pub(super) async fn displaced(&self, patience: Duration) -> Option<String> {
+        let Watch { release, channel, .. } = self.vigil().watch();
+        let instead = instead_of(release, &*self.world.deployer, patience).await?;
+        let Instead { runs, how: How::Deployed | How::Displaced, why } = instead else { return None };
+        Some(format!(
+            "{why}; {channel} points to {release}, so take back what was merged or deployed last, or, where {runs} is meant to run, promote it"
+        ))
     }
 
     /// What each gatekeeper says is wrong, or why it could not be asked.
