@@ -27,8 +27,8 @@ use tidegate_canary::{
 };
 use tidegate_registry::{Cause, Channel, Expect, Lifecycle, ModelRef, Seq, Stamp};
 use tidegate_rollback::{
-    Confirm, Error, Guard, Helped, Intent, InvalidWatch, Ledger, NoTarget, OnBlind, Order, Recovery,
-    Rollback, State, Target, Undo, VigilRequest, Vigilance, Watch, Way,
+    Confirm, Error, Guard, Intent, InvalidWatch, Ledger, NoTarget, OnBlind, Order, Rollback, State, Target,
+    Undo, VigilRequest, Vigilance, Watch, Way,
     notify::Narrator,
     report::{self, Incident},
 };

@@ -257,6 +257,8 @@ async fn a_push_that_is_refused_since_another_was_first_is_made_again() {
     ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
     let log = git("origin.git", "log --format=%s main");
     assert_eq!(log.lines().collect::<Vec<_>>(), ["fraud 1.0.0", "other", "begin"]);
+    ensure(&deployer, "fraud@1.0.0", 1).await.unwrap();
+    assert_eq!(git("origin.git", "log --format=%s main"), log, "it is in force");
     // Should it be merged over, the checkout is not in the way of that.
     git("other", "pull -q --rebase origin main");
     fs::write(root.join("other/a.yaml"), "tag: 1.1.0\n").unwrap();

@@ -118,12 +118,13 @@ async fn undo(stage: &Stage) -> Undo {
 /// Waits until the rollback is as wanted, or over.
 async fn reaches(stage: &Stage, wanted: fn(&State) -> bool) -> Undo {
     for _ in 0..3_600 {
+        // Whoever was just spawned has to come to it.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let undo = undo(stage).await;
         if wanted(undo.state()) || undo.state().is_end() {
             assert!(wanted(undo.state()), "{}", undo.state());
             return undo;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     panic!("it stays {}", undo(stage).await.state());
 }
@@ -209,7 +210,7 @@ async fn what_is_merged_late_over_the_target_is_replaced_once() {
         assert!(matches!(end, State::Done { helped: Helped::Proven, .. }), "{end}");
         assert_serving(&stage, &to).await;
         let (notices, report) = told_of(&stage).await;
-        assert!(report.contains("saw that something else has replaced fraud@1.0.0"), "{report}");
+        assert!(report.contains("saw that something else has replaced `fraud@1.0.0`"), "{report}");
         let told: Vec<_> = notices.iter().map(|notice| (notice.kind, notice.severity)).collect();
         let displaced = told.iter().position(|told| *told == (Kind::RollbackDisplaced, Severity::Critical));
         let after = &told[displaced.unwrap() + 1..];
@@ -293,7 +294,7 @@ async fn a_channel_that_was_moved_meanwhile_counts() {
         let ledger = Ledger::<Undo>::open(Arc::new(stage.store.clone()), &route).await.unwrap();
         assert!(matches!(ledger.lines().last().unwrap().record, Record::Happen(Event::Moved { .. })));
         let (_, report) = told_of(&stage).await;
-        assert!(report.contains("stepped back: production points to fraud@1.2.0"), "{report}");
+        assert!(report.contains("stepped back: production points to `fraud@1.2.0`"), "{report}");
     }
 }
 
