@@ -92,13 +92,21 @@ fn asking<'a, C: Settings + Validator>(
     Ok(Asking { check: name, subject, run, sampling })
 }
 
-/// The digest of whatever decides what `check` asks and what it makes of the answers, if it is one of those that ask and
-/// keep no trials in the record: what they measure is of all answers together, or of their times.
-pub(crate) fn unlisted(check: &dyn Validator) -> Option<Digest> {
-    fn settings<C: Serialize + Validator>(check: &dyn Any) -> Option<Value> {
-        check.downcast_ref::<C>().map(|check| json!(check))
-    }
+/// What `check` says itself, if it is of this kind.
+fn settings<C: Serialize + Validator>(check: &dyn Any) -> Option<Value> {
+    check.downcast_ref::<C>().map(|check| json!(check))
+}
 
+/// The digest of settings and of the questions of a dataset; checks may change with the crate.
+fn digest(settings: &Value, dataset: Option<&Dataset>) -> Digest {
+    let dataset = dataset.map(|dataset| json!([dataset.digest(), dataset.format()]));
+    Digest::of(canonical(&json!([settings, dataset, env!("CARGO_PKG_VERSION")])))
+}
+
+/// The digest of whatever decides what `check` asks and what it makes of the answers, if it is one of those that ask and
+/// keep no trials in the record: what they measure is of all answers together, or of their times, which depend on the
+/// terms of the run.
+pub(crate) fn unlisted(check: &dyn Validator, run: &Run) -> Option<Digest> {
     let check = check as &dyn Any;
     let found = settings::<Consistency>(check)
         .or_else(|| settings::<Latency>(check))
@@ -107,8 +115,29 @@ pub(crate) fn unlisted(check: &dyn Validator) -> Option<Digest> {
     #[cfg(feature = "load")]
     let found = found.or_else(|| settings::<Load>(check));
     let dataset = check.downcast_ref::<Calibration>().and_then(|check| check.dataset.as_ref());
-    let dataset = dataset.map(|dataset| json!([dataset.digest(), dataset.format()]));
-    found.map(|found| Digest::of(canonical(&json!([found, dataset, env!("CARGO_PKG_VERSION")]))))
+    found.map(|found| digest(&json!([found, run.concurrency, run.call_timeout]), dataset))
+}
+
+/// The same of a check that keeps trials and judges all of them at its end. Not of one that reads files, which may be
+/// others by now, and of none that is not of this crate.
+pub(crate) fn listed(check: &dyn Validator, subject: &Subject<'_>) -> Option<Digest> {
+    let check = check as &dyn Any;
+    let baseline = subject.baseline.map(|baseline| baseline.fingerprint());
+    if let Some(check) = check.downcast_ref::<Compare>() {
+        return Some(digest(&json!([check.identity(), baseline]), Some(&check.dataset)));
+    }
+    if let Some(check) = check.downcast_ref::<Preference>() {
+        return Some(digest(&json!([check.identity(), baseline]), Some(&check.dataset)));
+    }
+    let found = settings::<Answers>(check)
+        .or_else(|| settings::<Topics>(check))
+        .or_else(|| settings::<Tokens>(check))
+        .or_else(|| settings::<Refusal>(check))
+        .or_else(|| settings::<OverRefusal>(check))
+        .or_else(|| settings::<Safety>(check))?;
+    let declined = || check.downcast_ref::<OverRefusal>()?.dataset.as_ref();
+    let attacked = || check.downcast_ref::<Safety>()?.dataset.as_ref();
+    Some(digest(&found, declined().or_else(attacked)))
 }
 
 /// The flaw of a list of questions, if it has one.

@@ -21,7 +21,7 @@ pub(crate) use self::{
 ///
 /// If the file exists, the run goes on from it: what was answered is not asked again, and a last line that was
 /// not written to its end is dropped. A check that asks and keeps no trials, such as `latency`, is made anew unless what
-/// it found is there and decided, with the same settings. It must then be the same run: same version, suite, agent and seed, and
+/// it found is there and decided, with the same settings, instruments, concurrency and timeout of a call. It must then be the same run: same version, suite, agent and seed, and
 /// the same questions and settings of each check. What the agent gave no answer to is asked again, and so is what
 /// could not be scored because a judge or an embedder did not answer. What was spent stays spent: the run has what was
 /// left of its budget, and reports all. Of a process that was killed, calls that it had begun after the last line are

@@ -17,7 +17,7 @@ pub use self::{invalid::InvalidSuite, merge::MergeError, sources::Sources};
 use crate::{
     Cost, Error, Event, Finding, Reason, RecordError, Report, ReportVersion, Run, Shortage, Subject,
     Validator, Verdict,
-    checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke, unlisted},
+    checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke, listed, unlisted},
     dataset::{Dataset, Shard},
     record::{Begin, Header},
 };
@@ -216,17 +216,22 @@ impl Suite {
             Err(_) => false,
         };
         let finding = made.unwrap_or_else(|error| Finding::unmade(name, &error));
-        // What is short of time or money says nothing against what was found when there was enough.
-        let known = match (&finding.verdict, run.recording()) {
-            (Verdict::Inconclusive(Reason::Budget(_)), Some(record)) if !recorded => record.decided(name),
+        let by = found_by(validator, subject, run);
+        // What is short of time or money says nothing against what was found in the same way when there was enough. Of a
+        // suite that was put together it is not known whether what it was made of is what it was.
+        let known = match (&finding.verdict, run.recording(), &by) {
+            (Verdict::Inconclusive(Reason::Budget(_)), Some(record), Some(by))
+                if !recorded && self.digest.is_some() =>
+            {
+                record.decided_by(by)
+            }
             _ => None,
         };
         if let Some(known) = known {
-            // Only of a suite that was read from a file is it known that its settings are what they were.
-            return if self.digest.is_some() { known } else { finding };
+            return known;
         }
         let noted = match run.recording() {
-            Some(record) if !recorded => record.found(&finding, found_by(validator, run)),
+            Some(record) if !recorded => record.found(&finding, by),
             Some(record) if too_late => record.end(name, Some(&Reason::Budget(Shortage::Time))),
             _ => Ok(()),
         };
@@ -284,12 +289,14 @@ fn dataset_of(validator: &dyn Validator) -> Option<&Dataset> {
 
 /// What the record knows of a check that asks and keeps no trials, if that decided: what was asked is not asked again.
 fn recalled(validator: &dyn Validator, run: &Run) -> Option<Finding> {
-    run.recording()?.decided_by(&found_by(validator, run)?)
+    let settings = unlisted(validator, run)?;
+    run.recording()?.decided_by(&Begin::new(validator.name(), settings, run))
 }
 
-/// How a check that asks and keeps no trials finds what it finds.
-fn found_by(validator: &dyn Validator, run: &Run) -> Option<Begin> {
-    unlisted(validator).map(|settings| Begin::new(validator.name(), settings, run))
+/// How a check finds what it finds, if all is known that decides it: whoever finds it in the same way need not ask again.
+fn found_by(validator: &dyn Validator, subject: &Subject<'_>, run: &Run) -> Option<Begin> {
+    let settings = unlisted(validator, run).or_else(|| listed(validator, subject))?;
+    Some(Begin::new(validator.name(), settings, run))
 }
 
 /// Has the record say what the run took, and waits for the disk.

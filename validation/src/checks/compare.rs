@@ -8,7 +8,7 @@ use std::{ops::BitOr, sync::Arc};
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_registry::Digest;
 
 pub use self::preference::Preference;
@@ -103,6 +103,12 @@ impl Compare {
     /// [`InvalidDataset`] names the question.
     pub fn fit(&self) -> Result<(), InvalidDataset> {
         self.side(self.name.clone()).fit()
+    }
+
+    /// Whatever decides what is asked, how answers are scored and what is made of the scores, but for the dataset.
+    pub(super) fn identity(&self) -> Value {
+        let Self { measure, goal, margin, confidence, resamples, .. } = self;
+        json!([self.side(String::new()).settings(), measure, goal, margin, confidence, resamples])
     }
 
     /// The same questions as a check of one side.

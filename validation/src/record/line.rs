@@ -56,7 +56,7 @@ pub(super) struct End {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) found: Finding,
-    /// How it was found, by a check that asks and keeps no trials.
+    /// How it was found, if all is known that decides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<Begin>,
 }

@@ -102,20 +102,11 @@ impl Recording {
         self.ended(&finding.check, Ended::Found(Box::new(line.clone())), &line)
     }
 
-    /// What a check found that does not stream, if that decided.
-    pub(crate) fn decided(&self, check: &str) -> Option<Finding> {
-        self.decided_where(check, |_| true)
-    }
-
-    /// The same, if it was found in this way.
+    /// What a check found that does not stream, if that decided and was found in this way.
     pub(crate) fn decided_by(&self, by: &Begin) -> Option<Finding> {
-        self.decided_where(&by.begin, |found| found.by.as_ref() == Some(by))
-    }
-
-    fn decided_where(&self, check: &str, known: impl FnOnce(&Found) -> bool) -> Option<Finding> {
-        match self.lock().ended.get(check)? {
-            Ended::Found(line) if !matches!(line.found.verdict, Verdict::Inconclusive(_)) && known(line) => {
-                Some(line.found.clone())
+        match self.lock().ended.get(&by.begin)? {
+            Ended::Found(line) if !matches!(line.found.verdict, Verdict::Inconclusive(_)) => {
+                (line.by.as_ref() == Some(by)).then(|| line.found.clone())
             }
             _ => None,
         }

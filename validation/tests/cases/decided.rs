@@ -1,6 +1,7 @@
 //! Whole records: whatever a check of them found is found again, and nobody is asked.
 
 use std::{
+    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc,
@@ -171,6 +172,24 @@ async fn other_settings_questions_or_instruments_are_asked_anew() {
     let run = Run::new(7).record(Record::at(&path)).embedder(WordCounts);
     drop(report(&twice(2), &agent(true, &asked), &run).await);
     assert_eq!(asked.load(Ordering::Relaxed), 4);
+}
+
+/// How many are asked at once, and for how long each is waited for, is part of what times mean.
+#[tokio::test(start_paused = true)]
+async fn other_terms_are_measured_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let latency = of(Latency { prompts: prompts(), max: QUICK, rule: RULE, ..Latency::default() });
+    let asked = Arc::new(AtomicUsize::new(0));
+    let plain = || Run::new(7).record(Record::at(directory.path().join("record")));
+    let alone = || plain().concurrency(NonZeroUsize::MIN);
+    let patient = || alone().call_timeout(90 * QUICK);
+    let mut made = Vec::new();
+    for run in [plain(), plain(), alone(), alone(), patient(), patient()] {
+        let before = asked.load(Ordering::Relaxed);
+        drop(report(&latency, &agent(true, &asked), &run).await);
+        made.push(asked.load(Ordering::Relaxed) > before);
+    }
+    assert_eq!(made, [true, false, true, false, true, false]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use std::{
 use serde_json::json;
 use tidegate_validation::{
     AgentError, AgentId, Budget, Cached, Embedder as _, Event, FnAgent, Outcome, Reason, Record, Reply, Rule,
-    Run, Shortage, Suite, Tokenizer, Verdict,
+    Run, Shortage, Subject, Suite, Tokenizer, Verdict,
     checks::{Calibration, Cases, Consistency, Load, Smoke, SmokeCase},
     dataset::{Dataset, Options},
     scorer::{Assertion, Judge, Rubric, Similar},
@@ -20,7 +21,7 @@ use tidegate_validation::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{answer, check, counting, numbers, report, reported};
+use crate::{answer, check, counting, numbers, published, report, reported};
 
 /// One token, whatever is asked.
 #[derive(Debug)]
@@ -298,7 +299,7 @@ async fn what_was_found_is_not_lost_to_a_budget_that_is_used_up() {
     assert_eq!(again.findings, first.findings);
     let after = std::fs::read_to_string(&path).unwrap();
     assert_eq!(before.matches("\"found\"").count(), after.matches("\"found\"").count());
-    // A suite that was put together may be another one by now; what is on record stays there.
+    // A suite that was put together may be another one by now: what it found is what the record ends with.
     let times = |repeats| Consistency {
         prompts: vec!["1".into()],
         repeats,
@@ -309,7 +310,72 @@ async fn what_was_found_is_not_lost_to_a_budget_that_is_used_up() {
     assert!(of(Suite::new("s").with(times(2)), path.clone()).await.accepted());
     let before = std::fs::read_to_string(&path).unwrap().matches("\"found\"").count();
     assert!(!of(Suite::new("s").with(times(3)), path.clone()).await.accepted());
-    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\"found\"").count(), before);
+    let after = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(after.matches("\"found\"").count(), before + 1);
+    let last = after.lines().rfind(|line| line.contains("\"found\"")).unwrap();
+    assert!(last.contains("\"inconclusive\""), "{last}");
+}
+
+/// A suite of one check, as a file in `directory`.
+fn opened(directory: &Path, check: &str) -> Suite {
+    let path = directory.join("suite.toml");
+    std::fs::write(&path, format!("name = \"s\"\n[[checks]]\n{check}\n")).unwrap();
+    Suite::open(path).unwrap()
+}
+
+/// What was measured by other instruments, against another version or in other files says nothing of these.
+#[tokio::test]
+async fn what_was_found_in_another_way_does_not_stand_in_for_what_cannot_be_paid() {
+    let directory = tempfile::tempdir().unwrap();
+    let record = |name: &str| Record::at(directory.path().join(name));
+    let asked = || counting(&Arc::default());
+    let of = |verdict: &Verdict| match verdict {
+        Verdict::Inconclusive(Reason::Budget(_)) => "short",
+        verdict => verdict.word(),
+    };
+
+    let alike = "kind = \"consistency\"\nprompts = [\"1\"]\nrepeats = 2\nrule = \"point\"";
+    let suite = opened(directory.path(), alike);
+    let run = || one_by_one().max_calls(2).record(record("embedder"));
+    let first = report(&suite, &asked(), &run()).await;
+    let again = report(&suite, &asked(), &run()).await;
+    let other = report(&suite, &asked(), &run().embedder(WordCounts)).await;
+    let verdicts = [first, again, other].map(|report| of(&report.findings[0].verdict));
+    assert_eq!(verdicts, ["pass", "pass", "short"]);
+
+    let line = |n: u32| {
+        json!({"id": n.to_string(), "input": n.to_string(), "assert": [{"kind": "contains", "value": "It is"}]})
+    };
+    let lines: String = (0..40).filter(|n| n % 7 != 3).map(|n| format!("{}\n", line(n))).collect();
+    std::fs::write(directory.path().join("lines.jsonl"), lines).unwrap();
+    let suite = opened(directory.path(), "kind = \"compare\"\ndataset = \"lines.jsonl\"\nmargin = 0.9");
+    let (store, manifest) = published().await;
+    let agent = asked();
+    let compared = async |baseline: &str, time: Duration| {
+        let baseline = FnAgent::new(baseline, |request| async move { Ok(answer(request.prompt())) });
+        let subject = Subject::new(&manifest, &store).with_agent(&agent).with_baseline(&baseline);
+        let run = one_by_one().deadline(time).record(record("baseline"));
+        of(&suite.run(&subject, &run).await.findings[0].verdict)
+    };
+    assert_eq!(compared("old", Duration::from_secs(900)).await, "pass");
+    assert_eq!(compared("old", Duration::ZERO).await, "pass");
+    assert_eq!(compared("older", Duration::ZERO).await, "short");
+
+    let log = |results: &serde_json::Value| {
+        let run = json!({"tool": {"driver": {"name": "T", "version": "1", "rules": []}}, "results": results});
+        let log = json!({"version": "2.1.0", "runs": [run]}).to_string();
+        std::fs::write(directory.path().join("scan.sarif"), log).unwrap();
+    };
+    log(&json!([]));
+    let suite = opened(directory.path(), "kind = \"sarif\"\nfiles = [\"scan.sarif\"]");
+    let scanned = async |time: Duration| {
+        let run = one_by_one().deadline(time).record(record("sarif"));
+        of(&report(&suite, &asked(), &run).await.findings[0].verdict)
+    };
+    assert_eq!(scanned(Duration::from_secs(900)).await, "pass");
+    log(&json!([{"ruleId": "R", "level": "error", "message": {"text": "bad"}}]));
+    assert_eq!(scanned(Duration::ZERO).await, "short");
+    assert_eq!(scanned(Duration::from_secs(900)).await, "fail");
 }
 
 fn asked_of(numbers: std::ops::Range<u32>) -> Vec<String> {

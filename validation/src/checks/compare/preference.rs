@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_registry::Digest;
 
 use super::{
@@ -90,6 +90,12 @@ impl Preference {
             resamples: self.resamples,
             seed: run.seed.into(),
         }
+    }
+
+    /// Whatever decides what is asked, how answers are compared and what is made of that, but for the dataset.
+    pub(in crate::checks) fn identity(&self) -> Value {
+        let Self { prefer, goal, margin, confidence, resamples, .. } = self;
+        json!([self.side().settings(), prefer, goal, margin, confidence, resamples])
     }
 
     /// The same questions as a check of one side, which scores nothing.
