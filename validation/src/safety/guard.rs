@@ -34,7 +34,8 @@ impl Guard {
 #[async_trait]
 impl Classifier for Guard {
     fn fingerprint(&self) -> AgentId {
-        self.agent.fingerprint()
+        // The same model may be asked in other ways as well.
+        AgentId::new(format!("guard {}", self.agent.fingerprint()))
     }
 
     async fn classify(&self, asked: &str, answer: &str, run: &Run) -> Result<Classification, ScoreError> {
