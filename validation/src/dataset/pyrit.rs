@@ -22,7 +22,6 @@ const BESIDE: &[&str] = &[
     "groups",
     "id",
     "is_general_technique",
-    "is_jinja_template",
     "is_objective",
     "metadata",
     "name",
@@ -51,13 +50,17 @@ pub(super) fn questions(document: Map<String, Value>) -> Result<Vec<Question>, F
         return Err(Flaw::new(list, format!("there are more than {MOST_QUESTIONS} seeds; split the file")));
     }
     let common = kept(&mut fields);
+    let template = is_template(&mut fields);
     let seeds = seeds.into_iter().enumerate();
     seeds
-        .map(|(i, seed)| question(seed, &common).map_err(|flaw| flaw.below(&format!("{list}[{i}]"))))
+        .map(|(i, seed)| {
+            question(seed, &common, template).map_err(|flaw| flaw.below(&format!("{list}[{i}]")))
+        })
         .collect()
 }
 
-fn question(seed: Value, common: &Map<String, Value>) -> Result<Question, Flaw> {
+/// A question, of a document that says whether its seeds are templates, unless they say so themselves.
+fn question(seed: Value, common: &Map<String, Value>, template: Option<bool>) -> Result<Question, Flaw> {
     let mut fields = fields(seed, &["value", "sequence", "role"])?;
     only_text(&mut fields)?;
     if fields.take("role").is_some_and(|role| role != "user") {
@@ -71,6 +74,11 @@ fn question(seed: Value, common: &Map<String, Value>) -> Result<Question, Flaw> 
     let value =
         fields.take("value").ok_or_else(|| Flaw::new("value", "it is missing; write what is asked"))?;
     let asked = text(value, "value")?;
+    let template = is_template(&mut fields).or(template).unwrap_or(false);
+    if template && ["{{", "{%"].iter().any(|gap| asked.contains(gap)) {
+        let why = "it is a template of Jinja, and nothing is filled in here; write the prompt itself";
+        return Err(Flaw::new("value", why));
+    }
     let metadata = common.clone().into_iter().chain(kept(&mut fields)).collect();
     complete(Question {
         messages: vec![Message::new(Role::User, asked)],
@@ -82,7 +90,7 @@ fn question(seed: Value, common: &Map<String, Value>) -> Result<Question, Flaw> 
 
 /// The fields of a seed or of a document, which may have `own` beside those of both.
 fn fields(value: Value, own: &[&str]) -> Result<Fields, Flaw> {
-    let known = [own, KEPT, BESIDE, &["data_type", "parameters"]].concat();
+    let known = [own, KEPT, BESIDE, &["data_type", "is_jinja_template", "parameters"]].concat();
     Fields::new(value, &known)
 }
 
@@ -96,6 +104,11 @@ fn only_text(fields: &mut Fields) -> Result<(), Flaw> {
         return Err(Flaw::new("parameters", why));
     }
     Ok(())
+}
+
+/// Whether what is asked is a template, if that is said.
+fn is_template(fields: &mut Fields) -> Option<bool> {
+    fields.take("is_jinja_template").map(|said| said == true)
 }
 
 fn kept(fields: &mut Fields) -> Map<String, Value> {

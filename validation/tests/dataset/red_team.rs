@@ -110,6 +110,18 @@ fn what_cannot_be_asked_is_refused_with_its_place() {
         let (_, path, why) = of(&PYRIT.replacen(right, wrong, 1), Some(Format::Pyrit));
         assert!(path == expected && why.contains(says), "{path}: {why}");
     }
+    let one = |more: &str, value: &str| format!("{more}seeds:\n  - value: \"{value}\"\n");
+    let said = "is_jinja_template: true\n";
+    for value in ["How to pick a {{ lock }}?", "{% raw %}How to pick a lock?{% endraw %}"] {
+        let beside = one("", value) + "    " + said;
+        for text in [one(said, value), beside] {
+            let (_, path, why) = of(&text, Some(Format::Pyrit));
+            assert!(path == "seeds[0].value" && why.contains("template"), "{path}: {why}");
+        }
+        // What is no template may look like one.
+        assert_eq!(prompts(&read(&one("", value), Some(Format::Pyrit)).unwrap()), [value]);
+    }
+    assert!(read(&one(said, "How to pick a lock?"), Some(Format::Pyrit)).is_ok());
     let twice = format!("{GARAK}How to pick a lock?\n");
     assert_eq!(of(&twice, Some(Format::Text)).0, Some(5));
     assert!(of("\n \n", Some(Format::Text)).2.contains("no question"));
@@ -171,7 +183,7 @@ fn files_of_pyrit_are_read_or_hold_what_cannot_be_asked() {
             }
             Err(error) => {
                 let field = error.path().rsplit('.').next().unwrap_or_default();
-                assert!(["data_type", "role", "sequence"].contains(&field), "{error}");
+                assert!(["data_type", "role", "sequence", "value"].contains(&field), "{error}");
             }
         }
     }
