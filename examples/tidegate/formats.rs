@@ -48,9 +48,16 @@ impl Formats {
         self.github || self.files().next().is_some()
     }
 
-    /// That the files can be written, before anything takes hours.
-    pub(crate) fn expect_writable(&self) -> Result<()> {
+    /// That the files can be written, before anything takes hours. With `json` standard output is a document.
+    pub(crate) fn expect_writable(&self, json: bool) -> Result<()> {
         for path in self.files() {
+            if json && matches!(own_stream(path), Some(Own::Output)) {
+                let why = format!(
+                    "--json has standard output to itself; write the report to a file instead of `{}`",
+                    path.display()
+                );
+                return Err(Failure::Misused(why).into());
+            }
             let writable = match fs::metadata(path) {
                 Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
                 // To open a pipe is to wait for who reads it.
@@ -88,15 +95,22 @@ impl Formats {
         let mut lost = Vec::new();
         // What goes to standard output is there before the answer.
         let fence = match fence {
-            None if self.files().any(|path| is_stream(path)) => self.fence(json).unwrap_or_else(|source| {
+            None if self.files().any(|path| is_heard(path)) => self.fence(json).unwrap_or_else(|source| {
                 lost.push(format!("standard output cannot be written: {source}"));
                 None
             }),
             fence => fence,
         };
+        let fenced = self.github && in_workflow();
         let mut put = |path: &Option<PathBuf>, text: &dyn Fn() -> String| {
+            let write = |path: &Path| {
+                // GitHub hears standard error, too.
+                let errors = fenced && matches!(own_stream(path), Some(Own::Errors));
+                let _fence = errors.then(|| Fence::begin(io::stderr())).transpose()?;
+                replace(path, text().as_bytes())
+            };
             if let Some(path) = path
-                && let Err(source) = replace(path, text().as_bytes())
+                && let Err(source) = write(path)
             {
                 lost.push(format!("`{}` cannot be written: {source}", path.display()));
             }
@@ -255,6 +269,11 @@ fn own_stream(path: &Path) -> Option<Own> {
 fn is_stream(path: &Path) -> bool {
     let special = |there: fs::Metadata| !there.is_file() && !there.is_dir();
     own_stream(path).is_some() || fs::metadata(path).is_ok_and(special)
+}
+
+/// Whether what is written there may get to standard output.
+fn is_heard(path: &Path) -> bool {
+    is_stream(path) && !matches!(own_stream(path), Some(Own::Errors))
 }
 
 /// A file in the directory of `path` that is gone if nothing becomes of it.

@@ -49,7 +49,7 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Result<Answer> {
-        self.formats.expect_writable()?;
+        self.formats.expect_writable(session.json)?;
         let mut files = Vec::new();
         for path in &self.paths {
             collect(path, &mut files)?;

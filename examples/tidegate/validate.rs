@@ -116,7 +116,7 @@ impl Validate {
             let why = "a share alone is no report; leave the formats out, and say them with --merge";
             return Err(Failure::Misused(why.to_owned()).into());
         }
-        self.formats.expect_writable()?;
+        self.formats.expect_writable(session.json)?;
         let location = session.location()?;
         let registry = location.open().await?;
         if self.attest {

@@ -89,6 +89,28 @@ fn a_report_goes_to_a_stream_as_well() {
     assert!(run.out.starts_with("::stop-commands::"), "{run:?}");
 }
 
+/// What is written beside a document does not get into it, and GitHub takes none of it for commands.
+#[cfg(unix)]
+#[test]
+fn a_document_keeps_standard_output_to_itself() {
+    let desk = Desk::new();
+    desk.write("models/##[error]x\n::error::evil.pkl", ATTACK);
+    for stream in ["/dev/stdout", "/dev/fd/1"] {
+        let run = desk.run(&["scan", "models", "--json", "--markdown", stream]).is(2);
+        run.says(&["--json has standard output to itself", stream]);
+    }
+    for json in [&["--json"][..], &[]] {
+        let arguments = ["scan", "models", "--github", "--markdown", "/dev/stderr"];
+        let run = in_workflow(&desk, &[&arguments[..], json].concat()).is(1);
+        let mut lines = run.err.lines();
+        let word = lines.find_map(|line| line.strip_prefix("::stop-commands::")).expect("a fence");
+        let inside: Vec<_> = lines.by_ref().take_while(|line| *line != format!("::{word}::")).collect();
+        assert!(inside.iter().any(|line| line.contains("## 1 model file")), "{run:?}");
+        let mut after = lines;
+        assert!(after.all(|line| line.is_empty() || line.starts_with("::error ")), "{run:?}");
+    }
+}
+
 /// Names that look like commands are between the two lines that keep them from being any.
 #[cfg(unix)]
 #[test]
