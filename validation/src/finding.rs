@@ -145,8 +145,12 @@ impl Finding {
 
     /// Of a check whose agent gave no answer at all, for this reason: in the words of [`Error::Agent`].
     pub(crate) fn unanswered(check: &str, why: &Reason) -> Self {
-        let what = format!("{}: {why}", Error::no_answer(check));
-        Self::not_made(check, Reason::Infra { what: excerpt(&what, Reason::LONGEST) })
+        let what = excerpt(&format!("{}: {why}", Error::no_answer(check)), Reason::LONGEST);
+        let reason = match why {
+            Reason::Refused { .. } => Reason::Refused { what },
+            _ => Reason::Infra { what },
+        };
+        Self::not_made(check, reason)
     }
 
     fn not_made(check: &str, reason: Reason) -> Self {

@@ -23,7 +23,7 @@ pub(crate) use self::{
 /// not written to its end is dropped. A check that asks and keeps no trials, such as `latency`, is made anew unless what
 /// it found is there and decided, with the same settings, instruments, concurrency and timeout of a call. It must then be the same run: same version, suite, agent and seed, and
 /// the same questions and settings of each check. What the agent gave no answer to is asked again, and so is what
-/// could not be scored because a judge or an embedder did not answer. What was spent stays spent: the run has what was
+/// could not be scored because a judge or an embedder did not answer, unless they refused it for good. What was spent stays spent: the run has what was
 /// left of its budget, and reports all. Of a process that was killed, calls that it had begun after the last line are
 /// not known.
 ///
@@ -48,22 +48,33 @@ pub enum Keep {
     Whole,
 }
 
-/// What a record lacks that a run which goes on from it asks again.
+/// What a record lacks that a run which goes on from it asks again. A question that the agent will not answer, however
+/// often it is asked, is no gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gaps {
     /// Trials of which nothing is known: the agent gave no answer, or what scores it was not to be had.
     pub lost: u64,
-    /// Checks of datasets that did not ask everything, by their names: there was too little time or budget, or no use
-    /// in it.
+    /// Checks of datasets that did not ask everything, by their names, for the budget was used up.
+    pub short: Vec<String>,
+    /// Checks of datasets that did not ask everything, by their names: there was too little time, or no use in it.
     pub unasked: Vec<String>,
+    /// Trials that were answered and could not be scored, for the budget was used up.
+    pub unscored: u64,
 }
 
 impl Gaps {
     /// Whether nothing is lacking.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lost == 0 && self.unasked.is_empty()
+        *self == Self::default()
+    }
+
+    /// Whether the same run may fill some of it if it is made again. What the budget did not suffice for takes a greater
+    /// one.
+    #[must_use]
+    pub fn may_be_filled(&self) -> bool {
+        self.lost > 0 || !self.unasked.is_empty()
     }
 }
 

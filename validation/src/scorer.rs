@@ -147,7 +147,11 @@ impl ScoreError {
 
     /// Whether it says nothing about the answer: the same answer may be scored another time.
     pub(crate) const fn is_of_the_instruments(&self) -> bool {
-        !matches!(self, Self::Unscorable { .. })
+        match self {
+            Self::Unscorable { .. } => false,
+            Self::Agent(error) | Self::Embedder(error) => !error.is_final(),
+            _ => true,
+        }
     }
 
     pub(crate) fn unscorable(why: impl Into<String>) -> Self {

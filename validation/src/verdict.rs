@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, iter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Shortage, excerpt::excerpt};
+use crate::{AgentError, Shortage, excerpt::excerpt};
 
 /// What a check says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,11 @@ pub enum Reason {
     /// A file was not read to its end.
     ParseLimit {
         /// What stopped it.
+        what: String,
+    },
+    /// The agent, or what judges its answers, will not answer what it was asked, however often it is asked.
+    Refused {
+        /// What it said.
         what: String,
     },
     /// Answers were empty, so nothing of them could be measured.
@@ -126,12 +131,17 @@ impl Reason {
     /// Most characters of what an error says.
     pub(crate) const LONGEST: usize = 500;
 
-    /// An error with everything below it, in one line.
+    /// An error with everything below it, in one line: [`Refused`](Self::Refused) if below it is an agent that says the
+    /// same however often it is asked, and [`Infra`](Self::Infra) otherwise.
     #[must_use]
     pub fn infra(error: &(dyn StdError + 'static)) -> Self {
-        let chain: Vec<_> =
-            iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
-        Self::Infra { what: excerpt(&chain.join(": "), Self::LONGEST) }
+        let chain = || iter::successors(Some(error), |&error| error.source());
+        let what = excerpt(&chain().map(ToString::to_string).collect::<Vec<_>>().join(": "), Self::LONGEST);
+        let mut agents = chain().filter_map(|error| error.downcast_ref::<AgentError>());
+        match agents.any(AgentError::is_final) {
+            true => Self::Refused { what },
+            false => Self::Infra { what },
+        }
     }
 }
 
@@ -142,7 +152,7 @@ impl fmt::Display for Reason {
             Self::CutOff => f.write_str(
                 "answers were cut off before they said anything; raise max_tokens, of which thinking takes its part",
             ),
-            Self::Infra { what } => f.write_str(what),
+            Self::Infra { what } | Self::Refused { what } => f.write_str(what),
             Self::MayBeChance => {
                 f.write_str("it is more than is allowed, but may be chance; compare more rows")
             }

@@ -111,6 +111,16 @@ impl AgentError {
         )
     }
 
+    /// Whether the agent says the same however often it is asked this, and may answer other questions: this one is too
+    /// long, or against what may be asked.
+    pub(crate) const fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { status: 407 | 408 | 425, .. } => false,
+            Self::Refused { status: 400..=499, .. } => !self.is_hopeless(),
+            _ => false,
+        }
+    }
+
     /// Whether it says something about the agent, and not only about this call.
     pub(crate) const fn is_of_the_agent(&self) -> bool {
         match self {

@@ -198,7 +198,7 @@ impl Cases {
                 }
                 (past, Some(reply))
             }
-            Answer::Lost(error) => (Past::lost(reason(error), &error.to_string()), None),
+            Answer::Lost(error) => (Past::unanswered(error), None),
             Answer::NotAsked(shortage) => return Ok(Made::NotAsked(shortage.clone())),
         };
         if let Some(record) = record {
@@ -243,6 +243,7 @@ impl Cases {
                 why: excerpt(&score.why, crate::Case::SHOWN),
                 reason: None,
                 lost: false,
+                unanswered: false,
                 cut_off: reply.is_cut_off(),
                 remembered: reply.remembered,
             },
@@ -309,7 +310,7 @@ impl Made {
     /// Whether nothing is known of the answer, and asking for another to compare it with is in vain.
     pub(super) fn is_given_up(&self) -> bool {
         match self {
-            Self::Known(past) => past.lost,
+            Self::Known(past) => past.lost || past.unanswered,
             Self::Lost(..) | Self::NotAsked(_) => true,
         }
     }

@@ -163,7 +163,7 @@ impl Asking<'_> {
         let answer = self.put(&request, trial, Freshness::Any, luck).await;
         let (past, reply) = match &answer {
             Answer::Given(reply) => (judged(reply, |reply| judge(at, reply)), Some(reply)),
-            Answer::Lost(error) => (Past::lost(Reason::infra(error), &error.to_string()), None),
+            Answer::Lost(error) => (Past::unanswered(error), None),
             Answer::NotAsked(shortage) => return Ok(Made::NotAsked(shortage.clone())),
         };
         if let Some(record) = record {
@@ -214,6 +214,7 @@ fn judged(reply: &Reply, judge: impl FnOnce(&Reply) -> Judged) -> Past {
         why: excerpt(&detail, Case::SHOWN),
         reason,
         lost: false,
+        unanswered: false,
         cut_off: counts && reply.is_cut_off(),
         remembered: counts && reply.remembered,
     }

@@ -114,10 +114,13 @@ pub(crate) struct Past {
     /// Why there is no score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<Reason>,
-    /// Whether nothing is known about the answer, for there is none or what scores it was not to be had. A run that
-    /// goes on asks again.
+    /// Whether nothing is known about the answer, for none came or what scores it was not to be had. A run that goes on
+    /// asks again.
     #[serde(default)]
     pub(crate) lost: bool,
+    /// Whether the agent gave no answer: the line then has no reply.
+    #[serde(skip)]
+    pub(crate) unanswered: bool,
     #[serde(default)]
     pub(crate) cut_off: bool,
     #[serde(default)]

@@ -1,11 +1,6 @@
 //! Records, read line by line.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs::File,
-    io::BufReader,
-    path::Path,
-};
+use std::{collections::HashMap, fs::File, io::BufReader, path::Path};
 
 use serde::de::DeserializeOwned;
 use tidegate_registry::Digest;
@@ -45,8 +40,6 @@ pub(super) struct Old {
     pub(super) begun: HashMap<String, Begin>,
     pub(super) ended: HashMap<String, Ended>,
     pub(super) past: HashMap<[u8; 16], Past>,
-    /// Those of them to which the agent gave no answer, where they are of interest.
-    pub(super) unanswered: HashSet<[u8; 16]>,
     /// What the run took, as it was said last.
     pub(super) spent: Spending,
 }
@@ -121,12 +114,8 @@ impl<'a> Reader<'a> {
             } else {
                 *remembered += 1;
             }
-            let key = key(&trial.check, &trial.case, trial.trial);
-            match trial.past.lost && trial.reply.is_none() {
-                true => old.unanswered.insert(key),
-                false => old.unanswered.remove(&key),
-            };
-            old.past.insert(key, trial.past);
+            trial.past.unanswered = trial.reply.is_none();
+            old.past.insert(key(&trial.check, &trial.case, trial.trial), trial.past);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The records of all shares of one run, read once it is over.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs::{File, TryLockError},
     path::PathBuf,
 };
@@ -11,7 +11,7 @@ use super::{
     line::{Begin, Ended, Header, Past},
     reader::{Old, Reader, key},
 };
-use crate::{Spending, dataset::Shard};
+use crate::{Reason, Shortage, Spending, dataset::Shard};
 
 /// What one share of a run has written down.
 #[derive(Debug)]
@@ -22,7 +22,6 @@ pub(crate) struct Share {
     begun: HashMap<String, Begin>,
     ended: HashMap<String, Ended>,
     past: HashMap<[u8; 16], Past>,
-    unanswered: HashSet<[u8; 16]>,
 }
 
 /// Every share of a run, by its number.
@@ -45,12 +44,12 @@ impl Share {
         let read = Reader::of_past(path).read(&file, |_| Ok(()));
         // As when a record is written: the lock is not to outlive this.
         drop(file.unlock());
-        let Old { header, begun, ended, past, unanswered, spent, .. } = read?;
+        let Old { header, begun, ended, past, spent, .. } = read?;
         let Some(header) = header else {
             let why = "it is empty, as of a run that was killed at once".to_owned();
             return Err(RecordError::Malformed { path: path.clone(), line: 1, why });
         };
-        Ok(Self { path: path.clone(), header, spent, begun, ended, past, unanswered })
+        Ok(Self { path: path.clone(), header, spent, begun, ended, past })
     }
 
     /// How `check` began, if it did.
@@ -68,19 +67,23 @@ impl Share {
         self.past.get(&key(check, case, trial))
     }
 
-    /// Whether a trial was made to which the agent gave no answer.
-    pub(crate) fn is_unanswered(&self, check: &str, case: &str, trial: u32) -> bool {
-        self.unanswered.contains(&key(check, case, trial))
-    }
-
     /// What it lacks.
     pub(super) fn gaps(&self) -> Gaps {
-        let lost = self.past.values().filter(|past| past.lost).count() as u64;
-        let ended = self.ended.iter();
-        let unasked = ended.filter(|(_, ended)| matches!(ended, Ended::Asked { unasked: Some(_) }));
-        let mut unasked: Vec<_> = unasked.map(|(check, _)| check.clone()).collect();
-        unasked.sort_unstable();
-        Gaps { lost, unasked }
+        let mut gaps = Gaps::default();
+        for past in self.past.values().filter(|past| past.lost) {
+            match past.reason.as_ref().is_some_and(is_spent) {
+                true => gaps.unscored += 1,
+                false => gaps.lost += 1,
+            }
+        }
+        for (check, ended) in &self.ended {
+            let Ended::Asked { unasked: Some(reason) } = ended else { continue };
+            let checks = if is_spent(reason) { &mut gaps.short } else { &mut gaps.unasked };
+            checks.push(check.clone());
+        }
+        gaps.short.sort_unstable();
+        gaps.unasked.sort_unstable();
+        gaps
     }
 
     pub(crate) const fn shard(&self) -> Shard {
@@ -119,5 +122,13 @@ impl Shares {
     /// The share that was to ask the question of this id.
     pub(crate) fn of(&self, case: &str) -> Option<&Share> {
         self.shares.get(&Shard::of(case, self.count).index())
+    }
+}
+
+/// Whether the budget was used up, and not only the time, which another run has anew.
+const fn is_spent(reason: &Reason) -> bool {
+    match reason {
+        Reason::Budget(shortage) => !matches!(shortage, Shortage::Time),
+        _ => false,
     }
 }

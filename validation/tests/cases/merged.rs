@@ -237,10 +237,10 @@ async fn a_record_knows_what_it_lacks() {
     let directory = tempfile::tempdir().unwrap();
     let record = || Record::at(directory.path().join("record.jsonl"));
     let partly = FnAgent::new("counting", |request| async move {
+        let agent = AgentId::new("counting");
         match request.prompt() {
-            "5" | "6" => {
-                Err(AgentError::Refused { agent: AgentId::new("counting"), status: 400, why: "no".into() })
-            }
+            "5" => Err(AgentError::Refused { agent, status: 413, why: "too long".into() }),
+            "6" => Err(AgentError::Refused { agent, status: 503, why: "busy".into() }),
             prompt => Ok(answer(prompt)),
         }
     });
@@ -248,14 +248,21 @@ async fn a_record_knows_what_it_lacks() {
     let first = report(&whole, &partly, &Run::new(7).record(record())).await;
     assert!(first.accepted(), "enough are right without them: {first}");
     let gaps = record().gaps().unwrap();
-    assert_eq!((gaps.lost, gaps.unasked.as_slice(), gaps.is_empty()), (2, &[][..], false));
-    drop(report(&whole, &counting(&Arc::default()), &Run::new(7).record(record())).await);
+    assert_eq!((gaps.lost, gaps.unasked.as_slice(), gaps.is_empty()), (1, &[][..], false));
+    assert!(gaps.may_be_filled());
+    let asked = Arc::default();
+    let second = report(&whole, &counting(&asked), &Run::new(7).record(record())).await;
     assert!(record().gaps().unwrap().is_empty());
+    // What is refused for good is neither asked again nor known.
+    assert_eq!(*asked.lock().unwrap(), ["6"]);
+    assert_eq!(second.findings[0].evidence[0].unknown, 1, "{second}");
 
     let other = || Record::at(directory.path().join("other.jsonl"));
     let run = Run::new(7).budget(Budget::default().calls(5)).record(other());
     drop(report(&whole, &counting(&Arc::default()), &run).await);
-    assert_eq!(other().gaps().unwrap().unasked, ["numbers"]);
+    let gaps = other().gaps().unwrap();
+    assert_eq!((gaps.short.as_slice(), gaps.unasked.len()), (&["numbers".to_owned()][..], 0));
+    assert!(!gaps.is_empty() && !gaps.may_be_filled(), "{gaps:?}");
     assert!(Record::at(directory.path().join("none")).gaps().is_err());
 }
 

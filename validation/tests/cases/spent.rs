@@ -106,12 +106,44 @@ async fn what_was_not_asked_is_no_answer() {
 async fn a_judge_without_budget_ends_what_nobody_could_judge() {
     let asked = Arc::default();
     let cases = Cases { assertions: vec![rubric(1).into()], ..check(numbers(100)) };
-    let run = one_by_one().judge(judge()).max_calls(11);
+    let directory = tempfile::tempdir().unwrap();
+    let record = Record::at(directory.path().join("record"));
+    let run = one_by_one().judge(judge()).max_calls(11).record(record.clone());
     let report = report(&Suite::new("s").with(cases), &counting(&asked), &run).await;
     assert_eq!(asked.lock().unwrap().len(), 6);
     let finding = &report.findings[0];
     assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::Budget(Shortage::Calls { limit: 11 })));
     assert_eq!((finding.evidence[0].n, finding.evidence[0].unknown), (5, 95));
+    let gaps = record.gaps().unwrap();
+    assert_eq!(
+        (gaps.unscored, gaps.lost, gaps.short.len(), gaps.may_be_filled()),
+        (1, 0, 1, false),
+        "{gaps:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_judge_that_refuses_an_answer_for_good_is_not_asked_about_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = Arc::new(AtomicU64::new(0));
+    let strict = || {
+        let asked = Arc::clone(&asked);
+        Judge::new(FnAgent::new("judge", move |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let agent = AgentId::new("judge");
+            async move { Err(AgentError::Refused { agent, status: 400, why: "content policy".into() }) }
+        }))
+    };
+    let suite = Suite::new("s").with(Cases { assertions: vec![rubric(1).into()], ..check(numbers(3)) });
+    for _ in 0..2 {
+        let record = Record::at(directory.path().join("record"));
+        let run = one_by_one().judge(strict()).record(record.clone());
+        let report = report(&suite, &counting(&Arc::default()), &run).await;
+        let verdict = &report.findings[0].verdict;
+        assert!(matches!(verdict, Verdict::Inconclusive(Reason::Refused { .. })), "{report}");
+        assert!(record.gaps().unwrap().is_empty());
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
@@ -343,9 +375,7 @@ async fn what_was_found_in_another_way_does_not_stand_in_for_what_cannot_be_paid
     let verdicts = [first, again, other].map(|report| of(&report.findings[0].verdict));
     assert_eq!(verdicts, ["pass", "pass", "short"]);
 
-    let line = |n: u32| {
-        json!({"id": n.to_string(), "input": n.to_string(), "assert": [{"kind": "contains", "value": "It is"}]})
-    };
+    let line = |n: u32| json!({"id": n.to_string(), "input": n.to_string(), "assert": [{"kind": "contains", "value": "It is"}]});
     let lines: String = (0..40).filter(|n| n % 7 != 3).map(|n| format!("{}\n", line(n))).collect();
     std::fs::write(directory.path().join("lines.jsonl"), lines).unwrap();
     let suite = opened(directory.path(), "kind = \"compare\"\ndataset = \"lines.jsonl\"\nmargin = 0.9");

@@ -147,7 +147,7 @@ async fn a_pair_that_is_given_up_on_one_side_is_not_asked_on_the_other() {
     of_old.lock().unwrap().sort_unstable();
     assert_eq!(*of_old.lock().unwrap(), (0..40).filter(|n| n % 2 == 1).collect::<Vec<_>>());
     assert!(
-        matches!(&half.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("new")),
+        matches!(&half.verdict, Verdict::Inconclusive(Reason::Refused { what }) if what.contains("new")),
         "{half:?}"
     );
 
@@ -157,7 +157,7 @@ async fn a_pair_that_is_given_up_on_one_side_is_not_asked_on_the_other() {
     let late = finding(Compare::new(numbers(40)), &new, &old, &one_by_one()).await;
     assert_eq!((late.evidence[0].n, late.evidence[0].unknown), (10, 30), "{late:?}");
     assert!(
-        matches!(&late.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("old")),
+        matches!(&late.verdict, Verdict::Inconclusive(Reason::Refused { what }) if what.contains("old")),
         "{late:?}"
     );
     assert_eq!(of_new.lock().unwrap().len(), 1 + 10, "the baseline is asked first while it gives no answer");

@@ -158,7 +158,7 @@ async fn what_nobody_can_compare_is_not_asked() {
         let run = one_by_one(judged(false).0);
         let unmade = finding(Preference::new(questions(20), prefer()), &new, &old, &run).await;
         assert!(
-            matches!(&unmade.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("400")),
+            matches!(&unmade.verdict, Verdict::Inconclusive(Reason::Refused { what }) if what.contains("400")),
             "{unmade:?}"
         );
         assert_eq!([*of_new.lock().unwrap(), *of_old.lock().unwrap()], expected);

@@ -42,9 +42,6 @@ impl Cases {
             return Err(MergeError::Missing { shards: shares.missing().take(1).collect() });
         };
         match (share.past(check, case, trial), share.ended(check)) {
-            (Some(past), _) if share.is_unanswered(check, case, trial) => {
-                outcomes.add_unanswered(question, past.clone());
-            }
             (Some(past), _) => outcomes.add(question, Made::Known(past.clone())),
             (None, Some(Ended::Asked { unasked: Some(reason) })) => {
                 let shortage = match reason {

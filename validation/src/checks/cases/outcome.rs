@@ -65,6 +65,10 @@ impl Outcomes {
 
     pub(super) fn add(&mut self, question: &Question, made: Made) {
         let past = match made {
+            Made::Known(past) if past.unanswered => {
+                self.unanswered = past.reason.clone();
+                past
+            }
             Made::Known(past) => {
                 self.answered += 1;
                 past
@@ -80,12 +84,6 @@ impl Outcomes {
                 past
             }
         };
-        self.count(question, past);
-    }
-
-    /// Adds a trial of a record to which the agent gave no answer.
-    pub(super) fn add_unanswered(&mut self, question: &Question, past: Past) {
-        self.unanswered = past.reason.clone();
         self.count(question, past);
     }
 
@@ -291,9 +289,16 @@ impl Past {
             why: crate::excerpt::excerpt(why, Case::SHOWN),
             reason: Some(reason),
             lost: false,
+            unanswered: false,
             cut_off: false,
             remembered: false,
         }
+    }
+
+    /// A trial to which the agent gave no answer. One that it will never answer is not asked again.
+    pub(in crate::checks) fn unanswered(error: &AgentError) -> Self {
+        let unknown = Self::unknown(reason(error), &error.to_string());
+        Self { lost: !error.is_final(), unanswered: true, ..unknown }
     }
 
     /// A trial without a result, for a reason that says nothing about the answer.

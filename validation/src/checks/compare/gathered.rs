@@ -48,7 +48,7 @@ impl Fate {
         };
         match made {
             Made::Known(past) => {
-                self.answered += u64::from(!past.lost);
+                self.answered += u64::from(!past.lost && !past.unanswered);
                 past
             }
             Made::Lost(past, error) => {

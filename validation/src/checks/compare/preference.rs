@@ -184,6 +184,7 @@ impl Preference {
                 why: excerpt(&why, crate::Case::SHOWN),
                 reason: None,
                 lost: false,
+                unanswered: false,
                 cut_off: candidate.is_cut_off() || baseline.is_cut_off(),
                 remembered: candidate.remembered && baseline.remembered,
             },
@@ -203,7 +204,7 @@ impl Preference {
 fn unanswered(answer: Answer) -> Option<Made> {
     match answer {
         Answer::Given(_) => None,
-        Answer::Lost(error) => Some(Made::Lost(Past::lost(Reason::infra(&error), &error.to_string()), error)),
+        Answer::Lost(error) => Some(Made::Lost(Past::unanswered(&error), error)),
         Answer::NotAsked(shortage) => Some(Made::NotAsked(shortage)),
     }
 }
