@@ -42,16 +42,17 @@ impl Resume {
     /// The same, with a journal for what is moved from or to `location`: in the user's state directory,
     /// `~/.local/state/tidegate` on Linux. Without a home nothing is kept.
     pub(crate) fn or_not(&self, transfers: Transfers, location: &Location) -> Transfers {
-        match journals().filter(|_| !self.no_resume) {
+        match kept("transfers").filter(|_| !self.no_resume) {
             Some(journals) => transfers.journal(journals.join(&Digest::of(location.identity()).hex()[..16])),
             None => transfers,
         }
     }
 }
 
-fn journals() -> Option<PathBuf> {
+/// Where what is called so is kept to go on with: in the user's state directory, if there is a home.
+pub(crate) fn kept(what: &str) -> Option<PathBuf> {
     let base = etcetera::choose_base_strategy().ok()?;
-    Some(base.state_dir().unwrap_or_else(|| base.cache_dir()).join("tidegate").join("transfers"))
+    Some(base.state_dir().unwrap_or_else(|| base.cache_dir()).join("tidegate").join(what))
 }
 
 fn parts(text: &str) -> Result<NonZeroUsize, String> {

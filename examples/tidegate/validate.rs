@@ -1,5 +1,6 @@
 //! `tidegate validate --suite FILE SELECTOR --endpoint URL`
 
+mod ashore;
 mod frame;
 mod instruments;
 mod place;
@@ -19,7 +20,8 @@ use serde_json::json;
 use tidegate::{
     registry::{Manifest, ModelStore as _, Selector},
     validation::{
-        Agent as _, Gaps, OpenAi, Reason, Report, Run, Sources, Subject, Suite, Verdict, dataset::Shard,
+        Agent as _, Gaps, OpenAi, Reason, Record, Report, Run, Shortage, Sources, Subject, Suite, Verdict,
+        dataset::Shard,
     },
 };
 
@@ -104,8 +106,11 @@ with --json. `tidegate suite-schema` says what a suite may hold.
 Shards run anywhere, and meet in a bucket or a directory; examples/kubernetes/validate-job.yaml has a Job of them.
 Merged, they give the verdict that one run would have given.
 
-Exit status: 0 accepted, or the share is recorded; 1 a check failed; 3 undecided, or the share is not recorded whole, as
-where trials were lost: run it again; 4 the record could not be uploaded: it is kept on this machine, and it is said where.";
+Exit status: 0 accepted, or the share is recorded, be it for lack of budget not complete: it is said, and run again as it is
+it would ask no more; 1 a check failed, whatever else went wrong; 3 undecided, or the share is not recorded whole, as where
+trials were lost: run it again; 4 the record could not be uploaded: it is kept on this machine, and it is said where. The
+same command goes on from what is kept. A question that is refused for good, as one that is too long, is not known, and not
+asked again.";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -207,10 +212,13 @@ impl Validate {
         let asked = watched.until(suite.run(&subject, &run));
         let Some(kept) = kept else { return Ok(Ran::without_record(asked.await)) };
         let report = kept.until(asked).await;
-        let record = kept.record();
-        let gaps = tokio::task::spawn_blocking(move || record.gaps()).await?;
+        let gaps = match self.shard {
+            Some(_) => gaps(kept.record()).await.map(Some),
+            None => Ok(None),
+        };
+        // Whatever the record lacks, and whether or not that can be told, it belongs where it was to be.
         let stranded = kept.finish(&report).await;
-        Ok(Ran { report, gaps: gaps.map(Some).map_err(anyhow::Error::from), stranded })
+        Ok(Ran { report, gaps, stranded })
     }
 }
 
@@ -228,6 +236,11 @@ impl Ran {
     }
 }
 
+/// What a record lacks.
+async fn gaps(record: Record) -> Result<Gaps> {
+    Ok(tokio::task::spawn_blocking(move || record.gaps()).await??)
+}
+
 /// What there is to say of one share: what it shows alone is no verdict.
 fn recorded(
     shard: Shard,
@@ -236,20 +249,25 @@ fn recorded(
     gaps: Result<Option<Gaps>>,
     stranded: bool,
 ) -> Answer {
-    // Another try may get answers to these; to others it has none that differ.
+    // Another try may get answers to these; to others it has none that differ, and no budget that is greater.
     let again = |verdict: &Verdict| {
-        matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. } | Reason::Budget(_)))
+        matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. } | Reason::Budget(Shortage::Time)))
     };
     let undecided = report.findings.iter().any(|finding| again(&finding.verdict));
+    let short = report.findings.iter().any(|finding| {
+        matches!(finding.verdict, Verdict::Inconclusive(Reason::Budget(_))) && !again(&finding.verdict)
+    });
     // Enough trials may decide a share without those that were lost; the whole has a right to all of them.
     let (lost, unread) = match gaps {
         Ok(gaps) => (gaps.unwrap_or_default(), None),
         Err(error) => (Gaps::default(), Some(error)),
     };
-    let complete = !undecided && lost.is_empty() && unread.is_none();
-    let what = match (stranded, complete) {
-        (true, _) => "was asked, and its record is not where it belongs",
-        (_, true) => "is recorded",
+    let settled = !undecided && !lost.may_be_filled() && unread.is_none();
+    let complete = settled && !short && lost.is_empty();
+    let what = match (stranded, complete, settled) {
+        (true, ..) => "was asked, and its record is not where it belongs",
+        (_, true, _) => "is recorded",
+        (.., true) => "is recorded, not complete for lack of budget",
         _ => "is not recorded whole; run it again",
     };
     let mut text = format!("share {shard} of {} by suite `{}` {what}: {place}", report.model, report.suite);
@@ -263,6 +281,23 @@ fn recorded(
     if !lost.unasked.is_empty() {
         text.push_str(&format!("\n  not asked to the end: {}", plain(&lost.unasked.join(", "))));
     }
+    if lost.unscored > 0 {
+        text.push_str(&format!(
+            "\n  trials that were answered and not scored for lack of budget: {}",
+            lost.unscored
+        ));
+    }
+    if !lost.short.is_empty() {
+        text.push_str(&format!(
+            "\n  not asked to the end for lack of budget: {}",
+            plain(&lost.short.join(", "))
+        ));
+    }
+    if short || !lost.short.is_empty() || lost.unscored > 0 {
+        text.push_str(
+            "\n  merged, they count as not known; the same command with a greater budget asks them",
+        );
+    }
     if let Some(error) = unread {
         text.push_str(&format!("\n  the record cannot be read: {}", plain(&format!("{error:#}"))));
     }
@@ -271,9 +306,11 @@ fn recorded(
         "record": place.to_string(),
         "complete": complete && !stranded,
         "lost": lost.lost,
+        "unscored": lost.unscored,
         "report": report,
     });
-    Answer { text, json, status: if complete { Status::Done } else { Status::Inconclusive } }
+    // What a greater budget alone would mend is not to be tried again as it is.
+    Answer { text, json, status: if settled { Status::Done } else { Status::Inconclusive } }
 }
 
 fn answer(report: &Report) -> Answer {
@@ -301,7 +338,15 @@ fn say_recorded(answer: &mut Answer, recorded: Result<()>) {
     let (status, problem) = failure::describe(&error);
     answer.text.push_str(&format!("\nnot recorded in the registry: {error:#}"));
     answer.json["attestError"] = problem;
-    answer.status = status;
+    raise(answer, status);
+}
+
+/// Lets the status say that something else went wrong, unless a check failed: who tries again for its sake may not get
+/// past that.
+fn raise(answer: &mut Answer, status: Status) {
+    if matches!(answer.status, Status::Done | Status::Inconclusive) {
+        answer.status = status;
+    }
 }
 
 fn read_suite(path: &Path, shard: Shard) -> Result<Suite> {

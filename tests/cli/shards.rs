@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -268,18 +268,30 @@ async fn the_job_of_the_examples_runs() {
     .await;
 }
 
-/// A server of a model that says `yes` to everything but `what`, which it refuses.
-async fn agreeing(what: &'static str) -> String {
+/// What becomes of a question that gets no answer.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// What comes back is no reply.
+    Garbled,
+    /// It is refused for good.
+    Refused,
+}
+
+/// A server of a model that says `yes` to everything but `what`. It is asked in `asked` how often.
+async fn agreeing(what: &'static str, fate: Fate, asked: &Arc<AtomicUsize>) -> String {
+    let asked = Arc::clone(asked);
     let answer = move |Json(request): Json<Value>| async move {
+        asked.fetch_add(1, Ordering::Relaxed);
         let said = request["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
-        if said == what {
-            return (StatusCode::BAD_REQUEST, Json(json!({ "error": { "message": "too long" } })));
-        }
         let reply = json!({
             "choices": [{ "message": { "content": "yes" }, "finish_reason": "stop" }],
             "usage": { "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12 },
         });
-        (StatusCode::OK, Json(reply))
+        match fate {
+            _ if said != what => (StatusCode::OK, Json(reply)),
+            Fate::Garbled => (StatusCode::OK, Json(json!({ "choices": [] }))),
+            Fate::Refused => (StatusCode::BAD_REQUEST, Json(json!({ "error": { "message": "too long" } }))),
+        }
     };
     listen(Router::new().route("/v1/chat/completions", post(answer))).await + "/v1"
 }
@@ -312,7 +324,7 @@ fn yes() -> Desk {
 /// The others decide without it, and yet the share is not what it should be.
 #[tokio::test]
 async fn a_share_that_lost_a_trial_is_not_recorded_whole() {
-    let endpoint = agreeing("7").await;
+    let endpoint = agreeing("7", Fate::Garbled, &Arc::default()).await;
     beside(move || {
         let desk = yes();
         let ask = |more: &[&str]| {
@@ -343,13 +355,58 @@ async fn a_share_that_lost_a_trial_is_not_recorded_whole() {
     .await;
 }
 
-/// A store that has nothing, and takes nothing.
-async fn closed() -> String {
-    let answer = |method: Method| async move {
-        match method {
+/// What no other try changes is no reason for one.
+#[tokio::test]
+async fn a_share_is_recorded_though_a_question_is_refused_for_good_or_its_budget_is_used_up() {
+    let asked = Arc::default();
+    let endpoint = agreeing("7", Fate::Refused, &asked).await;
+    beside(move || {
+        let desk = yes();
+        let ask = |record: &str, more: &[&str]| {
+            let each = ["validate", "m@1.0.0", "--suite", "yes.toml", "--endpoint", &endpoint];
+            let run = desk.run(&[&each[..], &["--shard", "0/1", "--record", record], more].concat());
+            (run, asked.swap(0, Ordering::Relaxed))
+        };
+        let complete = |run: Run| {
+            let json: Value = serde_json::from_str(&run.is(0).out).unwrap();
+            (json["complete"].clone(), json["lost"].clone())
+        };
+        let (run, calls) = ask("refused.jsonl", &[]);
+        assert!(run.is(0).out.contains("is recorded:"));
+        assert_eq!(calls, 20);
+        let (run, calls) = ask("refused.jsonl", &["--json"]);
+        assert_eq!((complete(run), calls), ((json!(true), json!(0)), 0));
+        let merged =
+            desk.run(&["validate", "m@1.0.0", "--suite", "yes.toml", "--merge", "refused.jsonl", "--json"]);
+        let merged = findings(merged, 0);
+        let evidence = &merged[0]["evidence"][0];
+        assert_eq!((&evidence["n"], &evidence["unknown"]), (&json!(19), &json!(1)), "{evidence}");
+
+        for _ in 0..2 {
+            let (run, _) = ask("short.jsonl", &["--max-calls", "3"]);
+            let run = run.is(0);
+            assert!(run.out.contains("is recorded, not complete for lack of budget: "), "{run:?}");
+            assert!(run.out.contains("not asked to the end for lack of budget: yes"), "{run:?}");
+        }
+        let (run, _) = ask("short.jsonl", &["--max-calls", "3", "--json"]);
+        assert_eq!(complete(run), (json!(false), json!(0)));
+        let (run, calls) = ask("short.jsonl", &["--json"]);
+        assert_eq!((complete(run), calls), ((json!(true), json!(0)), 17), "a greater budget goes on");
+    })
+    .await;
+}
+
+/// A store that has nothing, and takes nothing until it is `open`.
+async fn closed(open: &Arc<AtomicBool>) -> String {
+    let open = Arc::clone(open);
+    let answer = move |method: Method| async move {
+        let tag = [("ETag", "\"1\"")];
+        let (status, said) = match method {
+            Method::PUT if open.load(Ordering::Relaxed) => (StatusCode::OK, ""),
             Method::PUT => (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>"),
             _ => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>"),
-        }
+        };
+        (status, tag, said)
     };
     listen(Router::new().fallback(any(answer))).await
 }
@@ -357,19 +414,19 @@ async fn closed() -> String {
 /// What was asked is neither lost nor asked again because a store is closed at the end.
 #[tokio::test]
 async fn a_record_that_cannot_be_uploaded_is_kept() {
-    let (endpoint, store) = (agreeing("nothing").await, closed().await);
+    let (asked, open) = (Arc::default(), Arc::default());
+    let (endpoint, store) = (agreeing("nothing", Fate::Refused, &asked).await, closed(&open).await);
     beside(move || {
         let desk = yes();
         fs::create_dir_all(desk.path("tmp")).unwrap();
         let run = |more: &[&str]| {
-            let mut command =
-                desk.command(&[&["validate", "m@1.0.0", "--suite", "yes.toml"][..], more].concat());
+            let mut command = desk.command(&[&["validate", "m@1.0.0", "--suite"], more].concat());
             command.env("TMPDIR", desk.path("tmp"));
             command.envs(s3::options(&store).into_iter().map(|(name, value)| (name.to_uppercase(), value)));
             Run::of(&command.output().unwrap())
         };
         let url = "s3://models/runs/0.jsonl";
-        let ask = ["--endpoint", &endpoint, "--record", url];
+        let ask = ["yes.toml", "--endpoint", &endpoint, "--record", url];
         let said = run(&ask).is(4);
         for words in [
             "by suite `suite`",
@@ -389,12 +446,25 @@ async fn a_record_that_cannot_be_uploaded_is_kept() {
         let report: Value = serde_json::from_slice(&fs::read(kept("report")).unwrap()).unwrap();
         assert_eq!(report, json["report"]);
         assert_eq!(kept("upload"), format!("aws s3 cp '{}' '{url}'", kept("record")));
-        let merged = run(&["--merge", &kept("record"), "--json"]).is(0);
+        let merged = run(&["yes.toml", "--merge", &kept("record"), "--json"]).is(0);
         assert_eq!(findings(merged, 0), json["report"]["findings"]);
 
         let share = run(&[&ask[..], &["--shard", "0/1"]].concat()).is(4);
         assert!(share.out.contains("its record is not where it belongs"), "{share:?}");
         assert!(share.out.contains("it is kept here: "), "{share:?}");
+
+        // Whoever tries again for the sake of the store does not get past a check that failed.
+        desk.write("no.toml", YES.replace("value = \"yes\"", "value = \"no\"").as_bytes());
+        let failed =
+            run(&["no.toml", "--endpoint", &endpoint, "--record", "s3://models/runs/no.jsonl"]).is(1);
+        assert!(failed.out.contains("it is kept here: "), "{failed:?}");
+
+        // The same command went on from what was kept, each time, and does so when the store is open again.
+        assert_eq!(asked.swap(0, Ordering::Relaxed), 40, "20 for each record");
+        open.store(true, Ordering::Relaxed);
+        let whole = run(&ask).is(0);
+        assert!(whole.err.contains("goes on from ") && !Path::new(&kept("record")).exists(), "{whole:?}");
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
     })
     .await;
 }

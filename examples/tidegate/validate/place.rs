@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 use tidegate::validation::{Record, Report};
 use tokio::io::AsyncWriteExt as _;
 
+use super::{ashore::Ashore, raise};
 use crate::{
     answer::{Answer, Status},
     bucket::Bucket,
@@ -85,6 +87,14 @@ impl Place {
             Ok(()) | Err(Lost::Store(StoreError::NotFound { .. })) => {}
             Err(lost) => return Err(lost.told(&bucket)),
         }
+        if let Some(ashore) = Ashore::of(&bucket) {
+            let kept =
+                ashore.go_on(&path).context("the record that an earlier run kept here cannot be read")?;
+            if let Some(kept) = kept {
+                let kept = plain(&kept.display().to_string());
+                let _ = writeln!(io::stderr(), "goes on from {kept}, which could not be uploaded");
+            }
+        }
         Ok(Kept { path, copy: Some(Copy { bucket, url, store, object, directory }) })
     }
 }
@@ -108,12 +118,24 @@ impl Kept {
     /// fails: the record stays on this machine, and `report` with it.
     pub(super) async fn finish(self, report: &Report) -> Option<Stranded> {
         let copy = self.copy?;
-        let error = copy.put(&self.path).await.err()?;
-        let directory = copy.directory.keep();
-        let path = directory.join("report.json");
+        let ashore = Ashore::of(&copy.bucket);
+        let Err(error) = copy.put(&self.path).await else {
+            if let Some(ashore) = ashore {
+                ashore.clear();
+            }
+            return None;
+        };
+        // Where it is found again; if there is no such place, where it is.
+        let (record, path) = match ashore.and_then(|ashore| ashore.keep(&self.path).ok()) {
+            Some(kept) => kept,
+            None => {
+                let directory = copy.directory.keep();
+                (self.path, directory.join("report.json"))
+            }
+        };
         let written = serde_json::to_vec_pretty(report).map_err(anyhow::Error::from);
         let written = written.and_then(|text| Ok(std::fs::write(&path, text)?));
-        Some(Stranded { error, url: copy.url, record: self.path, report: written.map(|()| path) })
+        Some(Stranded { error, url: copy.url, record, report: written.map(|()| path) })
     }
 }
 
@@ -142,8 +164,8 @@ impl Stranded {
             "report": self.report.as_ref().ok(),
             "upload": self.command(),
         });
-        // Whatever the checks say: what was asked for is not there.
-        answer.status = Status::Unavailable;
+        // What was asked for is not there.
+        raise(answer, Status::Unavailable);
     }
 
     /// How the store's own program uploads it.
@@ -251,7 +273,7 @@ async fn download(url: &Url, directory: &Path) -> Result<Vec<Record>> {
 /// Why an object is not in a file.
 enum Lost {
     Store(StoreError),
-    Local(std::io::Error),
+    Local(io::Error),
 }
 
 impl Lost {
