@@ -85,7 +85,10 @@ impl Picture {
             }
             let shown = value.clamp(from, to);
             match steps.last_mut() {
-                Some(last) if shown - last.0 < (to - from) / STEPS as f64 => *last = (last.0, sums.0, sums.1),
+                // Where nearly all is one number, there is no width, and all far-off ones are shown at that one.
+                Some(last) if shown - last.0 <= (to - from) / STEPS as f64 => {
+                    *last = (last.0, sums.0, sums.1)
+                }
                 _ => steps.push((shown, sums.0, sums.1)),
             }
         }

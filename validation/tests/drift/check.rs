@@ -148,6 +148,30 @@ async fn a_report_shows_what_drifted_most() {
     assert!(!attested.contains("\"figures\""));
 }
 
+/// Amounts of which nearly all are 0, and the others no two alike.
+#[tokio::test]
+async fn a_report_of_what_is_nearly_always_one_number_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let amounts = |shift: u32| -> String {
+        let amount = |row: u32| if row % 600 == 0 { row + shift } else { 0 };
+        format!("amount\n{}", (0..300_000).map(|row| format!("{}\n", amount(row))).collect::<String>())
+    };
+    fs::write(directory.path().join("a.csv"), amounts(1)).unwrap();
+    fs::write(directory.path().join("b.csv"), amounts(2)).unwrap();
+    let check = Drift {
+        reference: vec![directory.path().join("a.csv")],
+        current: vec![directory.path().join("b.csv")],
+        columns: [("amount".to_owned(), Some(Kind::Numeric))].into(),
+        ..Drift::default()
+    };
+    let (store, manifest) = published().await;
+    let report = Suite::new("drift").with(check).run(&Subject::new(&manifest, &store), &Run::new(7)).await;
+    assert_eq!(report.findings[0].figures.len(), 1, "{:?}", report.findings[0]);
+    let again: tidegate_validation::Report =
+        serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again, report);
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let desk = tempfile::tempdir().unwrap();
