@@ -3,6 +3,7 @@
 mod allowance;
 mod checked;
 mod footer;
+mod known;
 mod pages;
 mod thrift;
 

@@ -6,6 +6,7 @@
 use super::{
     super::LONGEST_NAME,
     Wrong, damaged,
+    known::{ELEMENT, FOOTER},
     thrift::{BINARY, INT32, LIST, STRUCT, Walker},
 };
 use crate::drift::Summary;
@@ -13,14 +14,15 @@ use crate::drift::Summary;
 /// How deep groups of columns are.
 const DEEPEST: usize = 32;
 /// Columns, and groups of them.
-const MOST: u64 = 16 * Summary::MOST_COLUMNS as u64;
+pub(super) const MOST: u64 = 16 * Summary::MOST_COLUMNS as u64;
 
 pub(super) fn expect_bounded(footer: &[u8]) -> Result<(), Wrong> {
     let mut walker = Walker::new(footer, "its footer is no footer");
+    let mut is_known = false;
     walker.fields(&mut |walker, id, kind| match (id, kind) {
-        (2, LIST) => schema(walker),
+        (2, LIST) if !std::mem::replace(&mut is_known, true) => schema(walker),
         (2, _) => walker.malformed(),
-        _ => walker.pass(kind),
+        _ => walker.field(id, kind, FOOTER),
     })
 }
 
@@ -51,7 +53,7 @@ fn schema(walker: &mut Walker<&[u8]>) -> Result<(), Wrong> {
                 }
                 (5, INT32) => children = walker.zigzag()?,
                 (4 | 5, _) => return walker.malformed(),
-                _ => walker.pass(kind)?,
+                _ => walker.field(id, kind, ELEMENT)?,
             }
             Ok(())
         })?;

@@ -12,6 +12,7 @@ use ::parquet::file::metadata::ColumnChunkMetaData;
 
 use super::{
     Wrong, damaged,
+    known::PAGE,
     thrift::{INT32, Walker},
 };
 
@@ -28,8 +29,8 @@ pub(super) fn expect_bounded(file: &File, column: &ColumnChunkMetaData) -> Resul
     let end = at.checked_add(length).filter(|end| file.metadata().is_ok_and(|file| *end <= file.len()));
     let end = end.ok_or_else(|| damaged("a column ends after the file"))?;
     let mut input = BufReader::new(file.try_clone()?);
+    input.seek(SeekFrom::Start(at))?;
     while at < end {
-        input.seek(SeekFrom::Start(at))?;
         let mut header =
             Walker::new((&mut input).take(LONGEST_HEADER.min(end - at)), "the header of a page is no header");
         let (mut decompressed, mut compressed) = (None, None);
@@ -39,7 +40,7 @@ pub(super) fn expect_bounded(file: &File, column: &ColumnChunkMetaData) -> Resul
                 (3, INT32) => compressed = Some(header.zigzag()?),
                 // The decoder reads numbers of any size there.
                 (2 | 3, _) => return header.malformed(),
-                _ => header.pass(kind)?,
+                _ => header.field(id, kind, PAGE)?,
             }
             Ok(())
         })?;
@@ -52,6 +53,8 @@ pub(super) fn expect_bounded(file: &File, column: &ColumnChunkMetaData) -> Resul
             return Err(damaged("a page says it is longer than 128 MiB"));
         }
         at += header.read() + compressed as u64;
+        // What is there already is not read once more.
+        input.seek_relative(compressed)?;
     }
     Ok(())
 }

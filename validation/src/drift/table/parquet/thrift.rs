@@ -4,14 +4,36 @@ use std::io::Read;
 
 use super::{Wrong, damaged};
 
+/// A number of 8 bits.
+pub(super) const INT8: u8 = 3;
+/// A number of 16 bits.
+pub(super) const INT16: u8 = 4;
 /// A number of 32 bits.
 pub(super) const INT32: u8 = 5;
+/// A number of 64 bits.
+pub(super) const INT64: u8 = 6;
+/// A floating-point number.
+pub(super) const DOUBLE: u8 = 7;
 /// Bytes or a text.
 pub(super) const BINARY: u8 = 8;
 /// A list.
 pub(super) const LIST: u8 = 9;
 /// A struct.
 pub(super) const STRUCT: u8 = 12;
+
+/// What is known to be in a field, a list or a struct.
+///
+/// The decoder goes by the numbers of fields and reads what it knows to be there, whatever kind the field says it is
+/// of. A field of another kind would be other bytes to it, with whatever it likes in them, so it is an error here.
+pub(super) enum Shape {
+    Boolean,
+    /// A value of this kind.
+    Of(u8),
+    /// So many at most of what it holds, and what those are called: the decoder makes room for all before it reads one.
+    List(&'static Shape, u64, &'static str),
+    /// By number; what is of another is passed over by the decoder as well.
+    Struct(&'static [(i64, Shape)]),
+}
 
 /// How deep structs and lists in what is passed over are.
 const DEEPEST: u32 = 8;
@@ -63,6 +85,35 @@ impl<R: Read> Walker<R> {
         }
     }
 
+    /// Goes over a value of this kind that is to be of this shape.
+    pub(super) fn expect(&mut self, kind: u8, shape: &Shape) -> Result<(), Wrong> {
+        match (shape, kind) {
+            (Shape::Boolean, 1 | 2) => Ok(()),
+            (Shape::Of(expected), kind) if kind == *expected => self.pass(kind),
+            (Shape::List(held, most, named), LIST) => {
+                let (kind, count) = self.list()?;
+                if count > *most {
+                    let why =
+                        format!("it says it has {count} {named}, more than {most}; write it with fewer");
+                    return Err(Wrong::new("", why));
+                }
+                (0..count).try_for_each(|_| self.expect(kind, held))
+            }
+            (Shape::Struct(known), STRUCT) => {
+                self.fields(&mut |walker, id, kind| walker.field(id, kind, known))
+            }
+            _ => self.malformed(),
+        }
+    }
+
+    /// Goes over a field, of which these are known.
+    pub(super) fn field(&mut self, id: i64, kind: u8, known: &[(i64, Shape)]) -> Result<(), Wrong> {
+        match known.iter().find(|(known, _)| *known == id) {
+            Some((_, shape)) => self.expect(kind, shape),
+            None => self.pass(kind),
+        }
+    }
+
     /// The kind and the number of what a list holds.
     pub(super) fn list(&mut self) -> Result<(u8, u64), Wrong> {
         let head = self.byte()?;
@@ -89,12 +140,13 @@ impl<R: Read> Walker<R> {
             LIST | 10 => {
                 let (kind, count) = self.list()?;
                 let deep = deeper()?;
+                // The decoder takes them for no bytes at all, and others for one each.
+                if matches!(kind, 1 | 2) && count > 0 {
+                    return self.malformed();
+                }
                 // Each takes a byte at least, so that it ends with the input.
                 for _ in 0..count {
-                    match kind {
-                        1 | 2 => _ = self.byte()?,
-                        kind => self.pass_within(kind, deep)?,
-                    }
+                    self.pass_within(kind, deep)?;
                 }
             }
             STRUCT => {
