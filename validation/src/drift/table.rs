@@ -38,6 +38,15 @@ impl Reading {
 
     /// How many rows the kinds of columns are told from.
     pub const SAMPLE: usize = 2_000;
+
+    /// Whether a column is to be summarised, and it is not said of what kind it is.
+    #[cfg(feature = "parquet")]
+    fn asks_kind_of(&self, name: &str) -> bool {
+        match self.columns.get(name) {
+            Some(kind) => kind.is_none(),
+            None => self.columns.is_empty(),
+        }
+    }
 }
 
 impl Default for Reading {
@@ -69,21 +78,33 @@ impl Summary {
     /// [`InvalidTable`] says what of the file cannot be read, in which line, and what would be right.
     pub fn open(path: impl AsRef<Path>, reading: &Reading) -> Result<Self, InvalidTable> {
         let path = path.as_ref();
-        opened(path, reading).map_err(|wrong| wrong.of(path))
+        let opened = opened(path, reading).map_err(|wrong| wrong.of(path))?;
+        opened.ok_or_else(|| without_rows().of(path))
     }
 
-    /// Summarises a table of several files, the partitions of it; the first says what columns there are. Blocking.
+    /// Summarises a table of several files, the partitions of it; the first that has rows says what columns there are,
+    /// and of what kinds. Blocking.
     ///
     /// # Errors
     ///
     /// [`InvalidTable`] as of [`open`](Self::open); of no files as well.
     pub fn open_all(paths: &[impl AsRef<Path>], reading: &Reading) -> Result<Self, InvalidTable> {
-        let Some((first, others)) = paths.split_first() else {
+        let Some(first) = paths.first() else {
             return Err(Wrong::new("", "there is no file of it; name one").of(Path::new("without files")));
         };
-        let mut summary = Self::open(first, reading)?;
-        others.iter().try_for_each(|path| summary.read(path))?;
-        Ok(summary)
+        let mut summary: Option<Self> = None;
+        for path in paths {
+            match &mut summary {
+                Some(summary) if summary.rows() > 0 => summary.read(path)?,
+                // Nothing is known of the columns of a table without rows but their names.
+                summary => {
+                    let path = path.as_ref();
+                    let opened = opened(path, reading).map_err(|wrong| wrong.of(path))?;
+                    *summary = opened.or(summary.take());
+                }
+            }
+        }
+        summary.ok_or_else(|| without_rows().of(first.as_ref()))
     }
 
     /// Takes the rows of another file as well, or a summary of them; blocking. They are read as those that are here:
@@ -192,22 +213,27 @@ fn is_summary(begin: &[u8]) -> bool {
     begin.starts_with(b"{\"summary\":\"tidegate:drift-summary/")
 }
 
-fn opened(path: &Path, reading: &Reading) -> Result<Summary, Wrong> {
+fn without_rows() -> Wrong {
+    Wrong::new("", "it has no rows, so that nothing is known of its columns; name a file with rows")
+}
+
+/// The summary of a file; `None` if it has no rows and does not say itself of what kinds its columns are.
+fn opened(path: &Path, reading: &Reading) -> Result<Option<Summary>, Wrong> {
     let mut rows = match recognised(path)? {
         Content::Csv(rows) => Rows::Csv(rows),
         Content::Lines(rows) => Rows::Lines(rows),
         #[cfg(feature = "parquet")]
         Content::Parquet(table) => {
-            let mut summary = planned(table.sampled()?, reading)?;
+            let mut summary = planned(table.sampled(reading)?, reading)?;
             table.read(&mut summary)?;
-            return Ok(summary);
+            return Ok(Some(summary));
         }
-        Content::Summary(summary) if reading.columns.is_empty() => return Ok(summary),
+        Content::Summary(summary) if reading.columns.is_empty() => return Ok(Some(summary)),
         Content::Summary(summary) => {
             let known: Vec<String> = summary.columns().map(|(name, _)| name.to_owned()).collect();
             let (summary, lacking) = summary.narrowed(reading.columns.keys().map(String::as_str));
             expect_none_lacking(&lacking, known.iter().map(String::as_str))?;
-            return Ok(summary);
+            return Ok(Some(summary));
         }
     };
     let mut sample = Vec::new();
@@ -224,6 +250,9 @@ fn opened(path: &Path, reading: &Reading) -> Result<Summary, Wrong> {
             break;
         }
         sample.push(row);
+    }
+    if sample.is_empty() {
+        return Ok(None);
     }
     let mut columns = Sample::default();
     for row in &sample {
@@ -243,7 +272,7 @@ fn opened(path: &Path, reading: &Reading) -> Result<Summary, Wrong> {
     if !is_over {
         stream(rows, &mut summary)?;
     }
-    Ok(summary)
+    Ok(Some(summary))
 }
 
 fn read(summary: &mut Summary, path: &Path) -> Result<(), Wrong> {

@@ -49,7 +49,11 @@ fn fields(fields: impl IntoIterator<Item = (u8, Thrift)>) -> Vec<u8> {
             }
             Struct(value) => (12, value),
         };
-        bytes.push((id - last) << 4 | kind);
+        // One that is not greater than the last is written out.
+        match id.checked_sub(last).filter(|step| *step > 0) {
+            Some(step) => bytes.push(step << 4 | kind),
+            None => bytes.extend([vec![kind], zigzag(id.into())].concat()),
+        }
         bytes.extend(value);
         last = id;
     }
@@ -117,26 +121,35 @@ impl Parquet {
 
     /// So many groups of the same bytes.
     fn repeated(&self, groups: usize) -> Vec<u8> {
-        let first = self.dictionary.clone().unwrap_or_default();
-        let length = (first.len() + self.pages.len()) as i64;
-        let leaf = [(1, I32(self.kind)), (3, I32(self.optional.into())), (4, Text(b"word".to_vec()))];
+        table(&self.content(), &vec![vec![("word", self, 4)]; groups])
+    }
+
+    fn content(&self) -> Vec<u8> {
+        [self.dictionary.clone().unwrap_or_default(), self.pages.clone()].concat()
+    }
+
+    fn leaf(&self, name: &str) -> Vec<u8> {
+        let leaf = [(1, I32(self.kind)), (3, I32(self.optional.into())), (4, Text(name.into()))];
         // UTF-8.
-        let leaf = leaf.into_iter().chain((self.kind == BYTE_ARRAY).then_some((6, I32(0))));
+        fields(leaf.into_iter().chain((self.kind == BYTE_ARRAY).then_some((6, I32(0)))))
+    }
+
+    /// What a group says of this column, whose bytes begin there.
+    fn chunk(&self, name: &str, start: i64) -> Vec<u8> {
+        let length = self.content().len() as i64;
+        let before = self.dictionary.as_ref().map_or(0, Vec::len) as i64;
         let mut about = vec![
             (1, I32(self.kind)),
             (2, List(5, self.encodings.iter().map(|encoding| zigzag(*encoding)).collect())),
-            (3, List(8, vec![text(b"word")])),
+            (3, List(8, vec![text(name.as_bytes())])),
             (4, I32(0)),
             (5, I64(self.rows)),
             (6, I64(length)),
             (7, I64(length)),
-            (9, I64(4 + first.len() as i64)),
+            (9, I64(start + before)),
         ];
-        about.extend(self.dictionary.is_some().then_some((11, I64(4))));
-        let chunk = fields([(2, I64(4)), (3, Struct(fields(about)))]);
-        let group = fields([(1, List(12, vec![chunk])), (2, I64(length)), (3, I64(self.rows))]);
-        let schema = vec![root(1), fields(leaf)];
-        finished(&[first, self.pages.clone()].concat(), schema, self.rows, vec![group; groups])
+        about.extend(self.dictionary.is_some().then_some((11, I64(start))));
+        fields([(2, I64(start)), (3, Struct(fields(about)))])
     }
 
     fn open(&self) -> Result<Summary, String> {
@@ -151,17 +164,38 @@ impl Parquet {
     }
 }
 
+/// Of groups of columns, each with its name and where its bytes begin.
+fn table(content: &[u8], groups: &[Vec<(&str, &Parquet, i64)>]) -> Vec<u8> {
+    let leaves = groups[0].iter().map(|(name, column, _)| column.leaf(name));
+    let schema = [root(groups[0].len() as i64)].into_iter().chain(leaves).collect();
+    let group = |columns: &Vec<(&str, &Parquet, i64)>| {
+        let chunks = columns.iter().map(|(name, column, start)| column.chunk(name, *start)).collect();
+        let rows = columns[0].1.rows;
+        fields([(1, List(12, chunks)), (2, I64(content.len() as i64)), (3, I64(rows))])
+    };
+    let rows = groups.iter().map(|columns| columns[0].1.rows).sum();
+    finished(content, schema, rows, groups.iter().map(group).collect())
+}
+
 fn finished(pages: &[u8], schema: Vec<Vec<u8>>, rows: i64, groups: Vec<Vec<u8>>) -> Vec<u8> {
-    let footer = fields([(1, I32(1)), (2, List(12, schema)), (3, I64(rows)), (4, List(12, groups))]);
+    ended(pages, [(1, I32(1)), (2, List(12, schema)), (3, I64(rows)), (4, List(12, groups))])
+}
+
+fn ended(pages: &[u8], footer: impl IntoIterator<Item = (u8, Thrift)>) -> Vec<u8> {
+    let footer = fields(footer);
     let length = (footer.len() as u32).to_le_bytes();
     [b"PAR1", pages, &footer, &length, b"PAR1"].concat()
 }
 
 fn opened(bytes: Vec<u8>) -> Result<Summary, String> {
+    opened_as(bytes, &Reading::default())
+}
+
+fn opened_as(bytes: Vec<u8>, reading: &Reading) -> Result<Summary, String> {
     let desk: TempDir = tempfile::tempdir().unwrap();
     let path: PathBuf = desk.path().join("table.parquet");
     std::fs::write(&path, bytes).unwrap();
-    Summary::open(&path, &Reading::default()).map_err(|error| error.to_string())
+    Summary::open(&path, reading).map_err(|error| error.to_string())
 }
 
 fn categories(table: &Summary) -> Vec<(String, u64)> {
@@ -198,12 +232,15 @@ fn sound_files_of_the_same_make_are_read() {
     let levels = [(levels.len() as u32).to_le_bytes().to_vec(), levels].concat();
     let nothing =
         Parquet { kind: INT32, optional: true, ..Parquet::texts(rows, PLAIN, page(rows, PLAIN, &levels)) };
-    assert_eq!(nothing.open().unwrap().column("word").unwrap().missing(), 1 << 20);
+    let nothing = nothing.open().unwrap();
+    let column = nothing.column("word").unwrap();
+    assert_eq!((column.missing(), column.kind()), (1 << 20, "numeric"), "as its type says");
 }
 
 #[test]
 fn a_dictionary_has_no_more_values_than_its_bytes_hold() {
-    for claimed in [3, 1 << 24] {
+    // Of no bytes each there could be three.
+    for claimed in [4, 1 << 24] {
         let why = with_dictionary(claimed, &plain(&[b"de", b"fr"]), 90, &[(90, 0)]).refused();
         let expected = format!("column `word`: a dictionary says it has {claimed} values, and its 12 bytes");
         assert!(why.contains(&expected), "{why}");
@@ -301,4 +338,121 @@ fn a_page_says_its_length_in_one_way() {
     let again = [&sound[..at], &[0x06], &zigzag(2)[..], &zigzag(1 << 30)[..], &sound[at..]].concat();
     let why = Parquet::texts(3, PLAIN, again).refused();
     assert!(why.contains("column `word`") && why.contains("the header of a page is no header"), "{why}");
+}
+
+/// The decoder goes by the numbers of fields, so what is of another kind would be other bytes to it.
+#[test]
+fn fields_are_of_the_kinds_that_the_decoder_takes_them_for() {
+    let leaf = || fields([(1, I32(INT32)), (3, I32(0)), (4, Text(b"leaf".to_vec()))]);
+    let sound = || [(2, List(12, vec![root(1), leaf()])), (3, I64(0)), (4, List(12, Vec::new()))];
+    let refused = |fields: Vec<(u8, Thrift)>| {
+        let why = opened(ended(&[], fields)).unwrap_err();
+        assert!(why.contains("its footer is no footer"), "{why}");
+    };
+    // A version that is bytes: a number to the decoder, behind which a schema begins that nobody looked at.
+    let hidden = fields([(2, List(12, vec![root(1), leaf()]))]);
+    refused([(1, Text(hidden[..hidden.len() - 1].to_vec()))].into_iter().chain(sound()).collect());
+    refused(
+        [(1, I32(1)), (2, List(12, vec![root(1), leaf()]))]
+            .into_iter()
+            .chain([(2, List(12, vec![leaf()]))])
+            .collect(),
+    );
+    // Flags that are a byte each to some and nothing to others.
+    let flags = (15, List(2, vec![vec![1], vec![1]]));
+    refused([(1, I32(1))].into_iter().chain(sound()).chain([flags]).collect());
+    for odd in [
+        (1, Text(vec![0])),
+        (9, I64(0)),
+        (10, Text(vec![0])),
+        (10, Struct(fields([(5, Struct(fields([(1, Text(vec![0]))])))]))),
+    ] {
+        let element = match odd.0 {
+            1 => fields([odd, (3, I32(0)), (4, Text(b"leaf".to_vec()))]),
+            _ => fields([(1, I32(INT32)), (3, I32(0)), (4, Text(b"leaf".to_vec())), odd]),
+        };
+        refused(vec![(1, I32(1)), (2, List(12, vec![root(1), element]))]);
+    }
+    let group = fields([(1, List(12, vec![fields([(2, Text(vec![0]))])]))]);
+    let [schema, rows, _] = sound();
+    refused(vec![(1, I32(1)), schema, rows, (4, List(12, vec![group]))]);
+    // A checksum that is bytes, with another length in them.
+    let (bytes, about) =
+        (plain(&[b"de"]), fields([(1, I32(1)), (2, I32(PLAIN)), (3, I32(RLE)), (4, I32(RLE))]));
+    let length = bytes.len() as i64;
+    let header = |crc: Thrift| {
+        let header = [(1, I32(0)), (2, I32(length)), (3, I32(length)), (4, crc), (5, Struct(about.clone()))];
+        Parquet::texts(1, PLAIN, [fields(header), bytes.clone()].concat())
+    };
+    assert_eq!(categories(&header(I32(7)).open().unwrap()), [("de".to_owned(), 1)]);
+    let why = header(Text(fields([(2, I32(1 << 30))]))).refused();
+    assert!(why.contains("column `word`") && why.contains("the header of a page is no header"), "{why}");
+}
+
+/// The decoder makes room for all that a list is said to hold, up to a hundred bytes for each of the file.
+#[test]
+fn lists_of_a_footer_are_as_long_as_can_be_borne() {
+    let leaf = fields([(1, I32(INT32)), (3, I32(0)), (4, Text(b"leaf".to_vec()))]);
+    for (id, most, named) in
+        [(4, 1 << 18, "groups of rows"), (5, 1 << 16, "key-value pairs"), (7, 16_384, "orders of columns")]
+    {
+        let fields = [(1, I32(1)), (2, List(12, vec![root(1), leaf.clone()])), (3, I64(0))];
+        let long = (id, List(12, vec![vec![0]; most + 1]));
+        let why = opened(ended(&[], fields.into_iter().chain([long]))).unwrap_err();
+        assert!(
+            why.contains(&format!("{} {named}, more than {most}; write it with fewer", most + 1)),
+            "{why}"
+        );
+    }
+}
+
+/// Columns of identifiers, which are looked at and never read to their end.
+#[test]
+fn what_is_only_looked_at_is_not_read_over_and_over_either() {
+    let users: Vec<String> = (0..300).map(|row| format!("user-{row}")).collect();
+    let users: Vec<&[u8]> = users.iter().map(|user| user.as_bytes()).collect();
+    let column = Parquet::texts(300, PLAIN, page(300, PLAIN, &plain(&users)));
+    let names: Vec<String> = (0..200).map(|column| format!("c{column}")).collect();
+    let columns = names.iter().map(|name| (name.as_str(), &column, 4)).collect();
+    let why = opened(table(&column.content(), &[columns])).unwrap_err();
+    assert!(why.contains("its columns say they are longer than the file; write it again"), "{why}");
+}
+
+#[test]
+fn columns_that_nobody_asked_for_are_not_looked_at() {
+    let sound = Parquet::texts(3, PLAIN, page(3, PLAIN, &plain(&[b"de", b"fr", b"de"])));
+    let long = vec![b'x'; (4 << 20) + 1];
+    let other = Parquet::texts(3, PLAIN, page(3, PLAIN, &plain(&[&long, b"fr", b"de"])));
+    let content = [sound.content(), other.content()].concat();
+    let start = 4 + sound.content().len() as i64;
+    let bytes = table(&content, &[vec![("word", &sound, 4), ("long", &other, start)]]);
+    let why = opened(bytes.clone()).unwrap_err();
+    assert!(why.contains("column `long`") && why.contains("or name the other columns"), "{why}");
+    let only = |kind| Reading { columns: [("word".to_owned(), kind)].into(), ..Reading::default() };
+    assert_eq!(opened_as(bytes.clone(), &only(None)).unwrap().rows(), 3);
+    // Nor are those whose kind is said.
+    let texts = opened_as(bytes, &only(Some(Kind::Text))).unwrap();
+    assert_eq!(texts.column("word").unwrap().kind(), "text");
+}
+
+#[test]
+fn kinds_are_told_from_the_first_group_that_has_rows() {
+    let numbers: Vec<u8> = (0..200_i32).flat_map(i32::to_le_bytes).collect();
+    let full = Parquet { kind: INT32, ..Parquet::texts(200, PLAIN, page(200, PLAIN, &numbers)) };
+    let empty = Parquet { kind: INT32, ..Parquet::texts(0, PLAIN, Vec::new()) };
+    let bytes = table(&full.content(), &[vec![("word", &empty, 4)], vec![("word", &full, 4)]]);
+    let read = opened(bytes.clone()).unwrap();
+    let column = read.column("word").unwrap();
+    assert_eq!((column.kind(), column.count()), ("numeric", 200));
+    // Of no rows at all the type is known, and a table of several files is what those with rows are.
+    let nothing = table(&[], &[vec![("word", &empty, 4)]]);
+    assert_eq!(opened(nothing.clone()).unwrap().column("word").unwrap().kind(), "numeric");
+    let desk: TempDir = tempfile::tempdir().unwrap();
+    let paths = ["0.parquet", "1.parquet", "2.csv"].map(|name| desk.path().join(name));
+    std::fs::write(&paths[0], nothing).unwrap();
+    std::fs::write(&paths[1], with_dictionary(2, &plain(&[b"de", b"fr"]), 90, &[(60, 0), (30, 1)]).bytes())
+        .unwrap();
+    std::fs::write(&paths[2], "word\nit\n").unwrap();
+    let all = Summary::open_all(&paths, &Reading::default()).unwrap();
+    assert_eq!(categories(&all), [("de".to_owned(), 60), ("fr".to_owned(), 30), ("it".to_owned(), 1)]);
 }

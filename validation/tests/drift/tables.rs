@@ -270,3 +270,23 @@ fn a_column_that_is_asked_for_is_compared_or_refused() {
     }
     assert_eq!(asked("at", Some(Kind::Time)).unwrap().left_out().count(), 1);
 }
+
+#[test]
+fn the_first_file_with_rows_says_what_columns_are() {
+    let desk = Desk::new();
+    let (csv, _) = rows(0..300);
+    let header = csv.lines().next().unwrap();
+    let empty = desk.write("0.csv", format!("{header}\n"));
+    let paths = [empty.clone(), desk.write("1.csv", &csv), empty.clone()];
+    let whole = desk.open("whole.csv", &csv).unwrap();
+    assert_eq!(Summary::open_all(&paths, &Reading::default()).unwrap(), whole);
+    for why in [
+        Summary::open(&empty, &Reading::default()).unwrap_err(),
+        Summary::open_all(&[&empty, &empty], &Reading::default()).unwrap_err(),
+    ] {
+        assert!(
+            why.to_string().contains("it has no rows, so that nothing is known of its columns; name a"),
+            "{why}"
+        );
+    }
+}

@@ -11,6 +11,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -43,6 +44,7 @@ pub(super) struct Parquet {
 struct Leaf {
     name: String,
     holds: Holds,
+    physical: Type,
     /// The level at which there is a value.
     deepest: i16,
 }
@@ -93,32 +95,54 @@ impl Parquet {
         Ok(Self { file, reader, leaves, allowance: Allowance::of(length) })
     }
 
-    /// The columns, each with the kind that its first values are of.
-    pub(super) fn sampled(&self) -> Result<Sample, Wrong> {
+    /// The columns, each of those that are wanted with the kind that its first values are of if nobody says it.
+    pub(super) fn sampled(&self, reading: &Reading) -> Result<Sample, Wrong> {
         let mut sample = Sample::default();
-        for (at, leaf) in self.leaves.iter().enumerate() {
-            let kind = match leaf.holds {
-                Holds::Nothing(kind) => kind,
-                _ => self.kind(at)?,
-            };
-            sample.add(&leaf.name, Cell::Nested)?;
-            sample.said.insert(leaf.name.clone(), kind);
+        for Leaf { name, .. } in &self.leaves {
+            sample.add(name, Cell::Nested)?;
+        }
+        let mut untold = Vec::new();
+        for (at, Leaf { name, holds, .. }) in self.leaves.iter().enumerate() {
+            match holds {
+                Holds::Nothing(kind) => _ = sample.said.insert(name.clone(), *kind),
+                _ if reading.asks_kind_of(name) => untold.push(at),
+                _ => {}
+            }
+        }
+        // The first ones may have no rows.
+        let group =
+            (0..self.reader.num_row_groups()).find(|group| self.rows(*group).is_ok_and(|rows| rows > 0));
+        if let Some(group) = group {
+            self.expect_readable(group..group + 1, &untold)?;
+        }
+        for at in untold {
+            sample.said.insert(self.leaves[at].name.clone(), self.kind(group, at)?);
         }
         Ok(sample)
     }
 
-    /// Of what kind the first values of a column are, those that can be held at once.
-    fn kind(&self, leaf: usize) -> Result<Kind, Wrong> {
+    /// Of what kind the first values of a column are, those that can be held at once; without any, what its type says.
+    fn kind(&self, group: Option<usize>, leaf: usize) -> Result<Kind, Wrong> {
         let (mut cells, mut bytes) = (Vec::new(), 0);
-        if self.reader.num_row_groups() > 0 {
-            self.values(0, leaf, Reading::SAMPLE as u64, &mut |field| {
+        if let Some(group) = group {
+            self.values(group, leaf, Reading::SAMPLE as u64, &mut |field| {
                 bytes += if let Field::Text(text) = field { text.len() } else { 8 };
                 if bytes <= LONGEST_SAMPLE {
                     cells.push(Cell::from(field));
                 }
             })?;
         }
-        Ok(Kind::of(&cells))
+        if cells.iter().any(|cell| *cell != Cell::Missing) {
+            return Ok(Kind::of(&cells));
+        }
+        let leaf = &self.leaves[leaf];
+        Ok(match (leaf.holds, leaf.physical) {
+            (Holds::Decimal { .. }, _) | (_, Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE) => {
+                Kind::Numeric
+            }
+            (_, Type::BOOLEAN) => Kind::Boolean,
+            _ => Kind::of(&[]),
+        })
     }
 
     /// All rows.
@@ -126,7 +150,9 @@ impl Parquet {
         let positions: Vec<(usize, usize)> = (self.leaves.iter().enumerate())
             .filter_map(|(leaf, Leaf { name, .. })| Some((leaf, summary.find(name)?)))
             .collect();
-        self.expect_readable(&positions)?;
+        let decoded = |(leaf, _): &&(usize, usize)| !matches!(self.leaves[*leaf].holds, Holds::Nothing(_));
+        let leaves: Vec<usize> = positions.iter().filter(decoded).map(|(leaf, _)| *leaf).collect();
+        self.expect_readable(0..self.reader.num_row_groups(), &leaves)?;
         for group in 0..self.reader.num_row_groups() {
             let rows = self.rows(group)?;
             let mut seen = vec![false; summary.width()];
@@ -153,13 +179,11 @@ impl Parquet {
         Ok(())
     }
 
-    /// Whether it has not more values than a file of its size may have, and no bytes twice: groups without number could
-    /// say that they are the same ones.
-    fn expect_readable(&self, positions: &[(usize, usize)]) -> Result<(), Wrong> {
-        let decoded = |(leaf, _): &&(usize, usize)| !matches!(self.leaves[*leaf].holds, Holds::Nothing(_));
-        let leaves: Vec<usize> = positions.iter().filter(decoded).map(|(leaf, _)| *leaf).collect();
+    /// Whether these columns of these groups have not more values than a file of its size may have, and no bytes twice:
+    /// groups without number, and columns, could say that they are the same ones.
+    fn expect_readable(&self, groups: Range<usize>, leaves: &[usize]) -> Result<(), Wrong> {
         let (mut values, mut bytes) = (0_u64, 0_u64);
-        for group in 0..self.reader.num_row_groups() {
+        for group in groups {
             values = values.saturating_add(self.rows(group)?.saturating_mul(leaves.len() as u64));
             let columns = self.reader.metadata().row_group(group).columns();
             for chunk in leaves.iter().filter_map(|leaf| columns.get(*leaf)) {
@@ -185,7 +209,7 @@ impl Parquet {
         most: u64,
         take: &mut dyn FnMut(Field<'_>),
     ) -> Result<u64, Wrong> {
-        let Leaf { name, holds, deepest } = &self.leaves[leaf];
+        let Leaf { name, holds, deepest, .. } = &self.leaves[leaf];
         let rows = self.rows(group)?;
         let found = guarded(|| {
             let group = self.reader.get_row_group(group)?;
@@ -232,7 +256,8 @@ impl Leaf {
             (_, _, Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY) => Holds::Nothing(Kind::Nested),
             _ => Holds::Plain,
         };
-        Self { name: column.path().parts().join("."), holds, deepest: column.max_def_level() }
+        let (name, physical) = (column.path().parts().join("."), column.physical_type());
+        Self { name, holds, physical, deepest: column.max_def_level() }
     }
 }
 
