@@ -33,7 +33,8 @@ pub enum NumericEffect {
     Binned(Effect),
     /// [`Gaps::kolmogorov_smirnov`].
     KolmogorovSmirnov,
-    /// [`Gaps::wasserstein_normed`]; its chance is that of Kolmogorov and Smirnov.
+    /// [`Gaps::wasserstein_robust`], which one number that is far off does not make small; its chance is that of
+    /// Kolmogorov and Smirnov.
     Wasserstein,
 }
 

@@ -161,12 +161,12 @@ impl DriftGate {
             }
             // Where there is no deviation to measure by, as the reference does not vary or without measure, there is a
             // share that is elsewhere.
-            (Some(gaps), NumericEffect::Wasserstein) if gaps.wasserstein_normed.is_infinite() => {
+            (Some(gaps), NumericEffect::Wasserstein) if gaps.wasserstein_robust.is_infinite() => {
                 let (distance, p) = (gaps.kolmogorov_smirnov, gaps.kolmogorov_smirnov_p);
                 return ("Kolmogorov-Smirnov distance", distance, self.numeric_limit, p, by_ranks);
             }
             (Some(gaps), NumericEffect::Wasserstein) => {
-                let (distance, p) = (gaps.wasserstein_normed, gaps.kolmogorov_smirnov_p);
+                let (distance, p) = (gaps.wasserstein_robust, gaps.kolmogorov_smirnov_p);
                 return ("Wasserstein distance in deviations", distance, self.numeric_limit, p, by_ranks);
             }
             (Some(_), NumericEffect::Binned(effect)) => (effect, self.numeric_limit),

@@ -252,3 +252,28 @@ fn texts_that_are_counted_too_coarsely_are_no_pass() {
     let finding = judged(&texts(7), &texts(8));
     assert_eq!(finding.verdict, Verdict::Inconclusive(Reason::TooCoarse), "{finding:?}");
 }
+
+#[test]
+fn one_number_far_off_hides_no_drift() {
+    let ages = |from: i32| (from..from + 1_000).map(f64::from);
+    for outlier in [1e7, f64::MAX] {
+        let reference = || numbers(ages(0).chain([outlier]));
+        let finding = judged(&reference(), &numbers(ages(700)));
+        assert_eq!(finding.verdict, Verdict::Fail, "{finding:?}");
+        let outlier_now = judged(&reference(), &numbers(ages(0).chain([outlier])));
+        assert_eq!(outlier_now.verdict, Verdict::Pass, "{outlier_now:?}");
+    }
+    // The published one is what it was.
+    let column = |values: Vec<f64>| {
+        let mut column = NumericColumn::new();
+        column.extend(values);
+        column
+    };
+    let reference = column(ages(0).chain([1e7]).collect());
+    let gaps = Gaps::between(&reference, &column(ages(700).collect())).unwrap();
+    assert!(gaps.wasserstein_normed < 0.1 && gaps.wasserstein_robust > 1.0, "{gaps:?}");
+    // Where most are one number, the deviation is what there is.
+    let mostly = column((0..1_000).map(|row| if row < 900 { 0.0 } else { f64::from(row) }).collect());
+    let gaps = Gaps::between(&mostly, &column(ages(0).collect())).unwrap();
+    assert_eq!(gaps.wasserstein_robust, gaps.wasserstein_normed);
+}
