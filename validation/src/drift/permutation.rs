@@ -59,23 +59,26 @@ pub(super) fn shuffled(reference: &[u64], current: &[u64], rng: &mut Rng) -> (Ve
     .unzip()
 }
 
-/// How many steps [`shuffled`] takes, about.
+/// How many steps it takes to [shuffle](shuffled) counts, and to see how far apart they are, about.
 pub(super) fn steps(reference: &[u64], current: &[u64]) -> u64 {
     let to_deal: u64 = reference.iter().sum();
     let left = to_deal + current.iter().sum::<u64>();
     let each = |(one, other): (&u64, &u64)| {
         let count = one + other;
         let variance = variance(count, to_deal, left);
-        match count {
+        let dealing = match count {
             0..=FEW => count + 1,
             _ if variance > WIDE => 16,
             // Hardly ever further away.
             _ => 16 + (4.0 * variance.sqrt()) as u64,
-        }
+        };
+        dealing + STATISTIC
     };
     reference.iter().zip(current).map(each).fold(0, u64::saturating_add)
 }
 
+/// What a statistic takes of each count: logarithms and divisions.
+const STATISTIC: u64 = 20;
 /// Up to so many values are dealt one by one.
 const FEW: u64 = 16;
 /// Beyond this variance the law is the normal one to more digits than matter.
