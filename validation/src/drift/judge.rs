@@ -17,6 +17,24 @@ fn is_coarse(comparison: &Comparison) -> bool {
     comparison.gaps.is_some_and(|gaps| gaps.rank_error > COARSE)
 }
 
+/// Vectors have no near and far.
+fn alike(what: &str) -> Reason {
+    let what = format!(
+        "{what} of more than half of all pairs of texts are the same, so that there is nothing to compare them by; see \
+         what the texts are, and that the embedder tells any apart"
+    );
+    Reason::Infra { what }
+}
+
+/// One side has different texts and the other hardly any.
+fn few_texts((reference, current): (usize, usize)) -> Reason {
+    let what = format!(
+        "of the reference {reference} different texts are kept and of the current rows {current}, and it takes 20 of \
+         either to compare their words; see whether one text occurs over and over, or take the column for categories"
+    );
+    Reason::Infra { what }
+}
+
 impl DriftGate {
     /// What is measured of one feature, and with that much shuffling.
     pub(super) fn feature(&self, feature: Feature<'_>, effort: Effort) -> Unjudged {
@@ -32,16 +50,25 @@ impl DriftGate {
             Some(Reason::TooFewRows { have, need: self.least })
         } else if let (Column::Text(reference), Column::Text(current)) = (reference, current) {
             let bags = reference.some_bags(current, effort.vectors());
-            let words = bags.and_then(|bags| self.told_apart(name, "words", &bags, effort));
+            let words = bags.as_ref().and_then(|bags| self.told_apart(name, "words", bags, effort));
+            // What was asked for and cannot be measured is no pass.
+            let mut dropped = reference.lopsided(current).map(few_texts);
+            if words.is_none() && bags.is_some_and(|bags| bags.varies()) {
+                dropped = Some(alike("the words"));
+            }
             let (known, coarse): (Vec<_>, Vec<_>) =
                 comparison.parts.iter().partition(|(_, part)| !is_coarse(part));
             measured
                 .extend(known.into_iter().filter_map(|(part, comparison)| self.part(name, part, comparison)));
             measured.extend(words);
             if let Some(embedded) = embedded {
-                measured.extend(self.embedded(name, embedded, effort));
+                let meanings = self.embedded(name, embedded, effort);
+                if meanings.is_empty() {
+                    dropped = Some(alike(&format!("the vectors that {} made", embedded.by)));
+                }
+                measured.extend(meanings);
             }
-            (!coarse.is_empty()).then_some(Reason::TooCoarse)
+            if coarse.is_empty() { dropped } else { Some(Reason::TooCoarse) }
         } else {
             let exact = [reference, current].iter().all(|column| match column {
                 Column::Categorical(column) => column.is_exact(),

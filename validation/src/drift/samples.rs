@@ -122,6 +122,11 @@ impl Samples {
         Cow::Owned(Self { n, m, squares })
     }
 
+    /// Whether any two of them are apart.
+    pub(super) fn varies(&self) -> bool {
+        self.squares.iter().any(|square| *square > 0.0)
+    }
+
     pub(super) const fn sizes(&self) -> (usize, usize) {
         (self.n, self.m)
     }

@@ -46,6 +46,9 @@ impl TextColumn {
     /// How much of a text is kept, in bytes.
     pub const LONGEST: usize = 4 << 10;
 
+    /// The fewest different texts of a side whose words are compared.
+    const FEWEST: usize = 20;
+
     /// How many dimensions a text has as a [bag of words](Self::bags).
     const BUCKETS: usize = 256;
 
@@ -144,12 +147,19 @@ impl TextColumn {
         self.some_bags(current, Samples::MOST)
     }
 
+    /// How many different texts are kept of both where words are to be compared and one side alone has too few
+    /// of them for it.
+    pub(super) fn lopsided(&self, current: &Self) -> Option<(usize, usize)> {
+        let (n, m) = (self.kept.len(), current.kept.len());
+        let asked = self.keep.min(current.keep) >= Self::FEWEST;
+        (asked && n.min(m) < Self::FEWEST && n.max(m) >= Self::FEWEST).then_some((n, m))
+    }
+
     /// The same of so many texts of both sides together, those with the least digests.
     pub(super) fn some_bags(&self, current: &Self, most: usize) -> Option<Samples> {
-        const FEWEST: usize = 20;
         let (n, m) = samples::shared(self.kept.len(), current.kept.len(), most);
         let bags = |column: &Self, most: usize| column.texts().take(most).map(bag).collect::<Vec<_>>();
-        (n.min(m) >= FEWEST).then(|| Samples::new(&bags(self, n), &bags(current, m)))?
+        (n.min(m) >= Self::FEWEST).then(|| Samples::new(&bags(self, n), &bags(current, m)))?
     }
 
     fn keep(&mut self, digest: u64, text: &str) {

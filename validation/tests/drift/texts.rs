@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 use tidegate_validation::{
-    Verdict,
-    drift::{Column, Drift, DriftGate, Feature, TextColumn, Value},
+    AgentId, Reason, Verdict,
+    drift::{Column, Drift, DriftGate, Embedded, Feature, Samples, TextColumn, Value},
 };
 
 use crate::share;
@@ -123,4 +123,47 @@ fn the_same_texts_are_kept_however_rows_were_divided() {
     let kept: Vec<&str> = whole.texts().collect();
     let late = all[1_000..].iter().filter(|text| kept.contains(&text.as_str())).count();
     assert!((12..=38).contains(&late), "{late}");
+}
+
+#[test]
+fn an_embedder_that_tells_nothing_apart_is_no_pass() {
+    let mut random = Rng::with_seed(7);
+    let (reference, current) = (texts(&mut random, 300, &PARCELS), texts(&mut random, 300, &PARCELS));
+    let judged = |samples: Samples| {
+        let embedded = Embedded { by: AgentId::new("one-for-all"), samples };
+        let feature =
+            Feature { name: "prompt", reference: &reference, current: &current, embedded: Some(&embedded) };
+        DriftGate::default().compare([feature]).verdict()
+    };
+    let Verdict::Inconclusive(Reason::Infra { what }) =
+        judged(Samples::new(&[[1.0]; 80], &[[1.0]; 80]).unwrap())
+    else {
+        panic!("a constant was taken for an embedding")
+    };
+    assert!(what.contains("one-for-all") && what.contains("tells any apart"), "{what}");
+    let mut apart = || (0..80).map(|_| [random.f64()]).collect::<Vec<_>>();
+    assert_eq!(judged(Samples::new(&apart(), &apart()).unwrap()), Verdict::Pass);
+}
+
+#[test]
+fn words_that_cannot_be_compared_are_no_pass() {
+    let mut random = Rng::with_seed(7);
+    let reference = texts(&mut random, 300, &PARCELS);
+    let one = |keep| {
+        let mut column = TextColumn::with_limits(keep, 1_000);
+        (0..300).for_each(|_| column.push("where is my parcel, and who signed for it 100"));
+        Column::Text(column)
+    };
+    // Of lengths and of what else is counted nothing is asked.
+    let gate = DriftGate { text_limit: 1.0, ..DriftGate::default() };
+    let judged = |reference: &Column, current: &Column| {
+        gate.compare([Feature { name: "prompt", reference, current, embedded: None }]).verdict()
+    };
+    let Verdict::Inconclusive(Reason::Infra { what }) = judged(&reference, &one(80)) else {
+        panic!("one text was taken for as many as there were")
+    };
+    assert!(what.contains("80 different texts") && what.contains("current rows 1,"), "{what}");
+    // Where none are kept, or hardly any of either, words are not compared.
+    assert_eq!(judged(&reference, &one(0)), Verdict::Pass);
+    assert_eq!(judged(&one(80), &one(80)), Verdict::Pass);
 }
