@@ -33,7 +33,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// How many different numbers of all columns together are told apart at most, 16 bytes each.
+    /// How many different numbers of all columns together are told apart at most, 48 bytes each.
     pub const CELLS: usize = 1 << 22;
 
     /// How many rows the kinds of columns are told from.
@@ -59,8 +59,8 @@ impl Default for Reading {
 const LONGEST_ROW: usize = 4 << 20;
 /// Bytes of the rows that kinds are told from.
 const LONGEST_SAMPLE: usize = 32 << 20;
-/// Bytes of the longest summary.
-const LONGEST_SUMMARY: u64 = 256 << 20;
+/// Bytes of the longest summary: of as many [`CELLS`](Reading::CELLS) as there may be, written at their longest.
+const LONGEST_SUMMARY: u64 = 512 << 20;
 /// Bytes of the longest name of a column.
 const LONGEST_NAME: usize = 256;
 
@@ -193,7 +193,7 @@ fn recognised(path: &Path) -> Result<Content, Wrong> {
             let mut text = Vec::new();
             input.take(LONGEST_SUMMARY + 1).read_to_end(&mut text)?;
             if text.len() as u64 > LONGEST_SUMMARY {
-                return Err(Wrong::new("", "it is a summary of more than 256 MiB; make it of fewer columns"));
+                return Err(Wrong::new("", "it is a summary of more than 512 MiB; make it of fewer columns"));
             }
             let summary = serde_json::from_slice(&text)
                 .map_err(|error| Wrong::new("", format!("it is no summary of a table: {error}")))?;
@@ -406,5 +406,29 @@ fn expect_none_lacking<'a>(lacking: &[&str], known: impl Iterator<Item = &'a str
             let known: Vec<&str> = known.take(SHOWN).collect();
             Err(Flaw::unknown("", "column", name, &known).into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::Column;
+
+    /// The bytes of a cell at its longest: numbers of 20 digits, which are counted a hundred million times.
+    #[test]
+    fn the_longest_summary_can_be_read() {
+        const CELLS: usize = 1_000;
+        let mut column = NumericColumn::with_limit(CELLS);
+        let mut random = fastrand::Rng::with_seed(7);
+        // Close together and great, so that there are as many cells as may be, and keys at their longest.
+        column.extend((0..64 * CELLS).map(|_| (1.0 + random.f64()) * 1e300));
+        (0..26).for_each(|_| column.merge(&column.clone()));
+        let column = Column::Numeric(column);
+        let written = serde_json::to_string(&column).unwrap();
+        let Column::Numeric(_) = serde_json::from_str::<Column>(&written).unwrap() else { unreachable!() };
+        let cells = written.split("\"ends\":").nth(1).unwrap().matches('[').count() - 1;
+        let bytes = (written.len() / cells * Reading::CELLS) as u64;
+        assert!(cells > CELLS / 2 && bytes > LONGEST_SUMMARY / 2, "{bytes} by {cells}");
+        assert!(bytes < LONGEST_SUMMARY, "{bytes}");
     }
 }
