@@ -40,6 +40,34 @@ kinds = {
 }
 pq.write_table(pa.table(kinds), "kinds.parquet", compression="snappy", data_page_version="2.0")
 
+# Encodings without a dictionary, with values missing, in several pages of either version.
+def unless_missing(values):
+    return [None if row % 7 == 0 else value for row, value in enumerate(values)]
+
+
+deltas = {
+    "step": pa.array(unless_missing([row * 3 - 500 for row in range(600)]), pa.int64()),
+    "code": pa.array(unless_missing([["de", "fr", "it"][row % 3] for row in range(600)])),
+    "page": pa.array(unless_missing([f"shop/{'ab'[row % 2]}/page-{row % 5}" for row in range(600)])),
+    "ratio": pa.array(unless_missing([row / 8 for row in range(600)]), pa.float64()),
+}
+for version in ["1.0", "2.0"]:
+    pq.write_table(
+        pa.table(deltas),
+        f"deltas-{version[0]}.parquet",
+        compression="snappy",
+        data_page_version=version,
+        data_page_size=256,
+        write_batch_size=64,
+        use_dictionary=False,
+        column_encoding={
+            "step": "DELTA_BINARY_PACKED",
+            "code": "DELTA_LENGTH_BYTE_ARRAY",
+            "page": "DELTA_BYTE_ARRAY",
+            "ratio": "BYTE_STREAM_SPLIT",
+        },
+    )
+
 
 def shares(values, edges):
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(values)
