@@ -173,7 +173,7 @@ pub(crate) fn missing(measurement: &Measurement) -> Option<String> {
 mod tests {
     use std::{
         collections::BTreeMap,
-        time::{Duration, UNIX_EPOCH},
+        time::UNIX_EPOCH,
     };
 
     use tidegate_canary::{

@@ -100,7 +100,7 @@ impl Summary {
                 summary => {
                     let path = path.as_ref();
                     let opened = opened(path, reading).map_err(|wrong| wrong.of(path))?;
-                    *summary = opened.or(summary.take());
+                    *summary = opened.or_else(|| summary.take());
                 }
             }
         }

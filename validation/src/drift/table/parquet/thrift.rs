@@ -30,9 +30,9 @@ pub(super) enum Shape {
     /// A value of this kind.
     Of(u8),
     /// So many at most of what it holds, and what those are called: the decoder makes room for all before it reads one.
-    List(&'static Shape, u64, &'static str),
+    List(&'static Self, u64, &'static str),
     /// By number; what is of another is passed over by the decoder as well.
-    Struct(&'static [(i64, Shape)]),
+    Struct(&'static [(i64, Self)]),
 }
 
 /// How deep structs and lists in what is passed over are.
