@@ -145,7 +145,8 @@ impl Sweep {
             self.mean += away * (a / self.counts.0 as f64);
             self.spread += a * away * (value - self.mean);
             let share = self.counts.0 as f64 / self.n;
-            let reached = |quartile: Option<f64>, at: f64| quartile.or_else(|| (share >= at).then_some(value));
+            let reached =
+                |quartile: Option<f64>, at: f64| quartile.or_else(|| (share >= at).then_some(value));
             self.quartiles = (reached(self.quartiles.0, 0.25), reached(self.quartiles.1, 0.75));
         }
         if is_coarse {

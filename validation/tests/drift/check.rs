@@ -119,8 +119,9 @@ async fn a_report_shows_what_drifted_most() {
     let directory = tempfile::tempdir().unwrap();
     let table = |moved: bool| {
         let names: Vec<String> = (0..30).map(|column| format!("<c{column}>")).collect();
-        let value =
-            |row: u32, column: u32| row * 37 % 101 + if moved && column % 3 == 0 { column } else { 0 };
+        let value = |row: u32, column: u32| {
+            row * 37 % 101 + if moved && column.is_multiple_of(3) { column } else { 0 }
+        };
         let row =
             |row: u32| (0..30).map(|column| value(row, column).to_string()).collect::<Vec<_>>().join(",");
         let rows: Vec<String> = (0..500).map(row).collect();
@@ -153,7 +154,7 @@ async fn a_report_shows_what_drifted_most() {
 async fn a_report_of_what_is_nearly_always_one_number_is_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let amounts = |shift: u32| -> String {
-        let amount = |row: u32| if row % 600 == 0 { row + shift } else { 0 };
+        let amount = |row: u32| if row.is_multiple_of(600) { row + shift } else { 0 };
         format!("amount\n{}", (0..300_000).map(|row| format!("{}\n", amount(row))).collect::<String>())
     };
     fs::write(directory.path().join("a.csv"), amounts(1)).unwrap();

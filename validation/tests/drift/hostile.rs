@@ -221,7 +221,7 @@ fn sound_files_of_the_same_make_are_read() {
     assert_eq!(categories(&texts.open().unwrap()), [("de".to_owned(), 2), ("fr".to_owned(), 1)]);
     // Three lengths of 2: the first in the header, and differences of 0 in parts without bits.
     let lengths = [varint(128), varint(4), varint(3), zigzag(2), zigzag(0), vec![0; 4]].concat();
-    let bytes = [lengths.clone(), b"defrde".to_vec()].concat();
+    let bytes = [lengths, b"defrde".to_vec()].concat();
     let texts = Parquet::texts(3, DELTA_LENGTH, page(3, DELTA_LENGTH, &bytes));
     assert_eq!(categories(&texts.open().unwrap()), [("de".to_owned(), 2), ("fr".to_owned(), 1)]);
     let shared = [varint(128), varint(4), varint(3), zigzag(0), zigzag(0), vec![0; 4]].concat();
@@ -441,7 +441,7 @@ fn kinds_are_told_from_the_first_group_that_has_rows() {
     let full = Parquet { kind: INT32, ..Parquet::texts(200, PLAIN, page(200, PLAIN, &numbers)) };
     let empty = Parquet { kind: INT32, ..Parquet::texts(0, PLAIN, Vec::new()) };
     let bytes = table(&full.content(), &[vec![("word", &empty, 4)], vec![("word", &full, 4)]]);
-    let read = opened(bytes.clone()).unwrap();
+    let read = opened(bytes).unwrap();
     let column = read.column("word").unwrap();
     assert_eq!((column.kind(), column.count()), ("numeric", 200));
     // Of no rows at all the type is known, and a table of several files is what those with rows are.
