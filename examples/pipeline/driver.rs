@@ -33,11 +33,13 @@ pub(crate) struct Course {
     pub(crate) errors: Vec<(String, anyhow::Error)>,
 }
 
+/// What is told of everything that is written, and of how far that leads.
+type Told<'g> = Box<dyn Fn(&Event, &Progress) + Send + Sync + 'g>;
+
 pub(crate) struct Driver<'g> {
     ground: &'g Ground,
     journal: Journal,
-    /// Told of everything that is written.
-    tell: Box<dyn Fn(&Event, &Progress) + Send + Sync + 'g>,
+    tell: Told<'g>,
 }
 
 impl<'g> Driver<'g> {

@@ -37,17 +37,9 @@ impl Oci {
             }
             _ => OciAuth::Anonymous,
         };
-        let registry = OciBacked::new(client(None)?, auth, &self.address, Arc::new(InMemory::new()))?;
+        let client = Client::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let client = client.context("cannot set up HTTP; are the system's certificates readable?")?;
+        let registry = OciBacked::new(client, auth, &self.address, Arc::new(InMemory::new()))?;
         Ok(registry.with_transfers(self.pace.transfers()))
     }
-}
-
-/// A client for OCI registries, whose whole answers may take so long; what is large may take any time.
-pub(crate) fn client(answer: Option<Duration>) -> Result<Client> {
-    let client = Client::builder().connect_timeout(CONNECT_TIMEOUT);
-    let client = match answer {
-        Some(answer) => client.timeout(answer),
-        None => client,
-    };
-    client.build().context("cannot set up HTTP; are the system's certificates readable?")
 }

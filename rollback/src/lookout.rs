@@ -171,10 +171,7 @@ pub(crate) fn missing(measurement: &Measurement) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeMap,
-        time::UNIX_EPOCH,
-    };
+    use std::{collections::BTreeMap, time::UNIX_EPOCH};
 
     use tidegate_canary::{
         Release,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use reqwest::Client;
 use serde::Deserialize;
 use tidegate::{
     canary::{Deployer, Pinned},
@@ -10,10 +11,13 @@ use tidegate::{
 };
 
 use super::sealed::Sealed;
-use crate::{failure::Failure, oci, registry::Registry};
+use crate::{failure::Failure, registry::Registry};
 
 /// How long a registry may take to say whether it has an image. Whoever wants to go back does not wait for longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What runs releases, and knows of their images.
+pub(super) type PinnedDeployer = Pinned<Arc<dyn Deployer>>;
 
 /// A registry, and who asks it.
 #[derive(Debug, Deserialize)]
@@ -32,7 +36,7 @@ pub(super) fn pinned(
     files: BTreeMap<String, ImagesFile>,
     deployer: &Arc<dyn Deployer>,
     registry: &Registry,
-) -> Result<Option<Arc<Pinned<Arc<dyn Deployer>>>>> {
+) -> Result<Option<Arc<PinnedDeployer>>> {
     if files.is_empty() {
         return Ok(None);
     }
@@ -53,7 +57,8 @@ impl ImagesFile {
                 return Err(Failure::Misused(why).into());
             }
         };
-        let client = oci::client(Some(ANSWER_TIMEOUT))?;
+        let client = Client::builder().connect_timeout(ANSWER_TIMEOUT).timeout(ANSWER_TIMEOUT).build();
+        let client = client.context("cannot set up HTTP; are the system's certificates readable?")?;
         OciImages::new(client, auth, &self.url).with_context(|| format!("images.{name}.url cannot be used"))
     }
 }

@@ -14,9 +14,7 @@ use anyhow::{Context as _, Result};
 use reqwest::Client;
 use serde::Deserialize;
 use tidegate::{
-    canary::{
-        ActuatorError, Deployer, Gatekeepers, Pinned, Release, RouteId, TrafficRouter, WallClock, World,
-    },
+    canary::{ActuatorError, Deployer, Gatekeepers, Release, RouteId, TrafficRouter, WallClock, World},
     metrics::{MetricsSource, Scrape},
 };
 
@@ -24,7 +22,7 @@ use self::{
     cluster::{Cluster, ClusterFile},
     deployer::DeployerFile,
     gates::GateFile,
-    images::ImagesFile,
+    images::{ImagesFile, PinnedDeployer},
     notify::{Couriers, NotifyFile},
     router::RouterFile,
 };
@@ -68,7 +66,7 @@ pub(crate) enum Taken {
 pub(crate) struct Environment {
     pub(crate) router: Arc<dyn TrafficRouter>,
     pub(crate) deployer: Arc<dyn Deployer>,
-    images: Option<Arc<Pinned<Arc<dyn Deployer>>>>,
+    images: Option<Arc<PinnedDeployer>>,
     metrics: Arc<dyn MetricsSource>,
     gates: Gatekeepers,
     couriers: Vec<Couriers>,
