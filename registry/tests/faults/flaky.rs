@@ -201,7 +201,7 @@ async fn nothing_is_lost_or_doubled_in_a_flaky_directory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: a flaky bucket with four hundred more seeds"]
-async fn nothing_is_lost_or_doubled_in_a_flaky_bucket_for_long() {
+#[ignore = "takes minutes (tests/run --soak): a flaky bucket with four hundred more seeds"]
+async fn soak_nothing_is_lost_or_doubled_in_a_flaky_bucket() {
     flaky(1000..1400, || Arc::new(Bucket::new())).await;
 }

@@ -274,15 +274,15 @@ async fn killed_at_any_moment_of_writing_to_s3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: two hundred publishers killed at any moment of writing to a directory"]
-async fn two_hundred_killed_at_any_moment_of_writing_to_a_directory() {
+#[ignore = "takes minutes (tests/run --soak): two hundred publishers killed at any moment of writing to a directory"]
+async fn soak_two_hundred_killed_at_any_moment_of_writing_to_a_directory() {
     let root = tempfile::tempdir().unwrap();
     moments(&Place::Directory(root.path().to_owned()), 3, 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: two hundred publishers killed at any moment of writing to S3"]
-async fn two_hundred_killed_at_any_moment_of_writing_to_s3() {
+#[ignore = "takes minutes (tests/run --soak): two hundred publishers killed at any moment of writing to S3"]
+async fn soak_two_hundred_killed_at_any_moment_of_writing_to_s3() {
     let server = S3::start(Writes::InTurn);
     moments(&Place::s3(&server, "a"), 4, 200).await;
     assert_eq!(server.unfinished(), 0);

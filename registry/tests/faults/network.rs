@@ -43,8 +43,8 @@ async fn nothing_is_lost_or_doubled_in_a_bad_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: a bad network with thirty more seeds"]
-async fn nothing_is_lost_or_doubled_in_a_bad_network_for_long() {
+#[ignore = "takes minutes (tests/run --soak): a bad network with thirty more seeds"]
+async fn soak_nothing_is_lost_or_doubled_in_a_bad_network() {
     weather(1000..1030).await;
 }
 
