@@ -97,7 +97,9 @@ fn a_document_keeps_standard_output_to_itself() {
     desk.write("models/##[error]x\n::error::evil.pkl", ATTACK);
     for stream in ["/dev/stdout", "/dev/fd/1"] {
         let run = desk.run(&["scan", "models", "--json", "--markdown", stream]).is(2);
-        run.says(&["--json has standard output to itself", stream]);
+        let told = ["--json has standard output to itself", stream];
+        assert!(told.iter().all(|words| run.err.contains(words)), "{run:?}");
+        assert!(serde_json::from_str::<Value>(&run.out).is_ok(), "{run:?}");
     }
     for json in [&["--json"][..], &[]] {
         let arguments = ["scan", "models", "--github", "--markdown", "/dev/stderr"];
