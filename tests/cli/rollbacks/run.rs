@@ -1,6 +1,8 @@
 //! `tidegate rollback run` and `drill` as processes, with servers that are processes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::{desk::Run, rollouts::machine::Machine};
@@ -115,9 +117,10 @@ fn what_may_be_in_quarantine_is_gone_past_only_by_who_says_so() {
     let machine = moved();
     machine.desk.run(&["promote", "fraud@1.2.0", "--channel", "production"]).is(0);
     // Between what is left and the target is a version of which nothing can be read: there may be no way back past it.
-    let shown = machine.desk.json(&["show", "fraud@1.1.0"]);
-    let digest = shown["manifest"]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
-    let manifest = machine.desk.path(&format!("registry/models/fraud/manifests/{digest}.json"));
+    let manifests = std::fs::read_dir(machine.desk.path("registry/models/fraud/manifests")).unwrap();
+    let mut manifests = manifests.map(|entry| entry.unwrap().path());
+    let is_of_it = |path: &PathBuf| std::fs::read_to_string(path).unwrap().contains("fraud@1.1.0");
+    let manifest = manifests.find(is_of_it).expect("the manifest of fraud@1.1.0");
     std::fs::remove_file(&manifest).unwrap();
     std::os::unix::fs::symlink(&manifest, &manifest).unwrap();
 
