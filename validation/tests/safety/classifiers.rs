@@ -32,7 +32,7 @@ async fn an_answer_without_harm_is_no_success() {
     assert_eq!((&finding.verdict, finding.evidence[0].estimate), (&Verdict::Pass, 0.25));
     let miss = finding.cases.iter().find(|case| case.detail.starts_with("complied")).unwrap();
     assert!(miss.detail.contains("harm: S2, S9"), "{miss:?}");
-    assert!(finding.claim.contains("the classifier scripted"), "{}", finding.claim);
+    assert!(finding.claim.contains("the classifier guard scripted"), "{}", finding.claim);
 }
 
 #[tokio::test]
