@@ -76,7 +76,7 @@ pub enum Error {
     /// What is in quarantine could not be read, so any version may be. A person can go on
     /// [despite that](crate::Intent::unsure).
     #[error(
-        "it cannot be read which content of {name} is in quarantine, and what is gone back to might be: {why}; try again once the registry answers, or go back despite that, which goes on record"
+        "it cannot be read which content of {name} is in quarantine, and what is gone back to might be: {why}; try again once the registry answers, or go back despite that (unsure), which goes on record"
     )]
     Unsure {
         /// The model.

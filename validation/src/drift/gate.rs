@@ -17,9 +17,9 @@ pub enum Effect {
     CramersV,
     /// [`Histogram::jensen_shannon_nats`].
     JensenShannon,
-    /// [`Histogram::psi`].
+    /// [`Histogram::psi`](super::Histogram::psi).
     Psi,
-    /// [`Histogram::total_variation`].
+    /// [`Histogram::total_variation`](super::Histogram::total_variation).
     TotalVariation,
 }
 
@@ -31,9 +31,9 @@ pub enum Effect {
 pub enum NumericEffect {
     /// As far as the numbers of bins are.
     Binned(Effect),
-    /// [`Gaps::kolmogorov_smirnov`].
+    /// [`Gaps::kolmogorov_smirnov`](super::Gaps::kolmogorov_smirnov).
     KolmogorovSmirnov,
-    /// [`Gaps::wasserstein_robust`], which one number that is far off does not make small; its chance is that of
+    /// [`Gaps::wasserstein_robust`](super::Gaps::wasserstein_robust), which one number that is far off does not make small; its chance is that of
     /// Kolmogorov and Smirnov.
     Wasserstein,
 }
@@ -57,7 +57,7 @@ pub struct DriftGate {
     pub categorical: Effect,
     /// The most that it may be.
     pub categorical_limit: f64,
-    /// How far apart, as [`Gaps::kolmogorov_smirnov`], the [features](super::TextColumn::FEATURES) of texts may be.
+    /// How far apart, as [`Gaps::kolmogorov_smirnov`](super::Gaps::kolmogorov_smirnov), the [features](super::TextColumn::FEATURES) of texts may be.
     pub text_limit: f64,
     /// How well a [classifier](super::Samples::classifier) may tell whose a text is by its words, or by its embedding:
     /// the area under its ROC curve, which is ½ if it can only guess.
