@@ -13,9 +13,9 @@ use crate::Finding;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Effect {
-    /// [`Histogram::cramers_v`].
+    /// [`Histogram::cramers_v`](super::Histogram::cramers_v).
     CramersV,
-    /// [`Histogram::jensen_shannon_nats`].
+    /// [`Histogram::jensen_shannon_nats`](super::Histogram::jensen_shannon_nats).
     JensenShannon,
     /// [`Histogram::psi`](super::Histogram::psi).
     Psi,
