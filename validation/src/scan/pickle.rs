@@ -53,8 +53,9 @@ pub(super) fn is_headless(section: &mut Section<'_>, walk: &mut Walk<'_>) -> Res
         at = match outcome.end {
             Ok(_) if !outcome.imports.is_empty() => return Ok(true),
             Ok(end) => end,
-            Err(Stop::Io(error)) => return Err(Stop::Io(error)),
-            Err(_) => return Ok(false),
+            // Nobody knows what comes behind a limit, so it may not be taken for something harmless.
+            Err(stop @ (Stop::Io(_) | Stop::Limit(_))) => return Err(stop),
+            Err(Stop::Malformed { .. }) => return Ok(false),
         };
     }
     Ok(at > 0)
