@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::desk::{Desk, Run};
+use crate::ports::free_port;
 
 pub(crate) const SUITE: &str = r#"
 name = "labels"
@@ -156,7 +157,7 @@ async fn a_key_that_is_refused_is_no_evidence() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_unavailable() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let (_, run) = validate(Desk::published(), SUITE, format!("http://{closed}/v1"), &[]).await;
     run.is(4).says(&["cannot be reached", &closed.to_string(), "caused by"]);
     let (_, run) = validate(Desk::published(), SUITE, "ftp://localhost".to_owned(), &[]).await;

@@ -4,6 +4,8 @@ mod asking;
 mod browser;
 mod doors;
 mod live;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod site;
 #[allow(clippy::unwrap_used, reason = "it is of the library's tests")]
 #[path = "../../canary/tests/stage/mod.rs"]

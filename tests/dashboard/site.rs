@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tidegate_canary::{Entry, RouteId, RouteJournal};
 use tidegate_registry::ObjectBacked;
 
-use crate::stories::Story;
+use crate::{ports::free_port, stories::Story};
 
 pub(crate) const TOKEN: &str = "mk4nZ0pqB7tQw1s9XyE3";
 
@@ -68,8 +68,7 @@ impl Site {
         let token = root.path().join("token");
         fs::write(&token, TOKEN).expect("a writable directory");
         close(&token);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let free = listener.expect("a free port").to_string();
+        let free = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(program());
         command.arg("--registry").arg(directory).arg("--token-file").arg(token).args(["--listen", &free]);
         for story in stories {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
@@ -13,7 +13,7 @@ use std::{
 use axum::{Router, routing::get};
 use tokio::task::JoinHandle;
 
-use crate::script::client;
+use crate::{ports::free_port, script::client};
 
 /// What a process has counted since it started.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Page {
     pub(crate) const TRAFFIC: u64 = 20;
 
     pub(crate) async fn serve(version: &'static str) -> Self {
-        let address = free().await;
+        let address = free();
         let page = Self {
             version,
             address,
@@ -150,7 +150,7 @@ impl Server {
         std::fs::write(path("prometheus.yml"), configuration).unwrap();
         std::fs::write(path("web.yml"), web).unwrap();
         let binary = from_environment("PROMETHEUS_BIN").unwrap_or_else(|| "prometheus".into());
-        let address = free().await;
+        let address = free();
         let child = tokio::process::Command::new(binary)
             .arg(format!("--config.file={}", path("prometheus.yml").display()))
             .arg(format!("--web.config.file={}", path("web.yml").display()))
@@ -174,8 +174,8 @@ impl Server {
 }
 
 /// An address that nobody listens on.
-pub(crate) async fn free() -> SocketAddr {
-    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+fn free() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {

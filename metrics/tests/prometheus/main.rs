@@ -5,6 +5,8 @@
 mod conformance;
 mod credentials;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 #[path = "../process/mod.rs"]
 mod process;
 mod readings;

@@ -5,6 +5,8 @@
 mod conformance;
 mod gaps;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 #[path = "../process/mod.rs"]
 mod process;
 #[path = "../script/mod.rs"]

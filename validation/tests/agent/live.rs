@@ -1,6 +1,11 @@
 //! Against a real LLM: SmolLM2-135M-Instruct in llama.cpp's server.
 
-use std::{ffi::OsString, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    process::Stdio,
+    time::Duration,
+};
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -9,6 +14,8 @@ use tidegate_validation::{
     Request, ResponseFormat, Role, Run, Tokenizer as _, Tool, ToolCall, ToolChoice, load, testkit,
 };
 use tokio::process::{Child, Command};
+
+use crate::ports::free_port;
 
 const LONG: Call = Call::new(Duration::from_secs(300));
 
@@ -32,7 +39,7 @@ impl Llm {
     }
 
     async fn with(arguments: &[&str]) -> Self {
-        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let child = Command::new(python())
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agent/live/serve.py"))
             .arg(free.port().to_string())

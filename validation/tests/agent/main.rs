@@ -11,6 +11,8 @@ mod live;
 mod moderation;
 mod openai;
 mod paid;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod protocol;
 mod recorded;
 mod server;

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     sync::{
         Arc, Mutex,
@@ -165,7 +165,7 @@ async fn connections_that_were_closed_are_made_anew() {
     let measured = plainly(&target, &plan(Arrivals::Constant, 100.0, 1)).await;
     assert_eq!((measured.counts.answered, measured.counts.failed), (100, 0), "{measured:?}");
 
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let nobody = plainly(&at(&format!("http://{free}/")).await, &plan(Arrivals::Constant, 50.0, 1)).await;
     assert_eq!((nobody.counts.answered, nobody.counts.failed), (0, 50), "{nobody:?}");
     assert!(nobody.failures.contains_key("unavailable: cannot connect"));

@@ -7,6 +7,8 @@ mod checked;
 mod frozen;
 mod http;
 mod limits;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod smoke;
 #[path = "../subject/mod.rs"]
 mod subject;

@@ -1,6 +1,14 @@
 //! A real LLM that refuses, beside damaged variants of it: each is told from the good one.
 
-use std::{env, ffi::OsString, num::NonZeroUsize, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    env,
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
 
 use reqwest::Client;
 use tempfile::TempDir;
@@ -10,7 +18,7 @@ use tidegate_validation::{
 };
 use tokio::process::{Child, Command};
 
-use crate::found;
+use crate::{found, ports::free_port};
 
 #[expect(clippy::disallowed_methods, reason = "a live test is told by its environment where its models are")]
 fn told(name: &str) -> OsString {
@@ -36,7 +44,7 @@ struct Served {
 }
 
 async fn serve(model: PathBuf) -> Served {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let child = Command::new(told("TIDEGATE_LLM_PYTHON"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/safety/live/serve.py"))
         .arg(free.port().to_string())

@@ -8,6 +8,8 @@ mod calibration;
 mod classifiers;
 mod labelled;
 mod live;
+#[path = "../../../tests/ports/mod.rs"]
+mod ports;
 mod shipped;
 #[path = "../subject/mod.rs"]
 mod subject;
