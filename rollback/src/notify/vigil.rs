@@ -152,7 +152,9 @@ fn policy(watch: &Watch) -> String {
     let patience = humantime::format_duration(watch.patience);
     match watch.on_blind {
         OnBlind::Hold => "it stays in service".to_owned(),
-        OnBlind::RollBack => format!("if that lasts for {patience}, it is left"),
+        OnBlind::RollBack => format!(
+            "it is left once nothing at all has been seen of it for {patience}, unless another release is in its place"
+        ),
     }
 }
 

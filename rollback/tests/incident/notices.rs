@@ -112,7 +112,7 @@ async fn a_way_back_that_nobody_saw_is_still_somebodys() {
     assert_eq!(
         watch[1..],
         [
-            "watch-blind error, Opens: nobody sees whether fraud 1.1.0 is well: no data; if that lasts for 5m, it is left",
+            "watch-blind error, Opens: nobody sees whether fraud 1.1.0 is well: no data; it is left once nothing at all has been seen of it for 5m, unless another release is in its place",
             "watch-alarmed error, Opens: something is wrong with fraud 1.1.0: nothing was seen for 5m: no data",
             "watch-returning error, Opens: fraud 1.1.0 is left for 1.0.0 by rollback watch-1/3",
             "watch-returned error, Opens: all traffic is on fraud 1.0.0: rollback watch-1/3 is done, but too little was seen to say whether it helped",

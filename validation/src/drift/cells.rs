@@ -37,6 +37,14 @@ impl Ends {
         Self { least: key, at_least: count, greatest: key, at_greatest: count }
     }
 
+    /// Of keys in order, at least one.
+    fn of(keys: &[u64]) -> Self {
+        let (least, greatest) = (keys[0], keys[keys.len() - 1]);
+        let at_least = keys.iter().take_while(|key| **key == least).count() as u64;
+        let at_greatest = keys.iter().rev().take_while(|key| **key == greatest).count() as u64;
+        Self { least, at_least, greatest, at_greatest }
+    }
+
     /// Of a cell of which nothing is known but where it lies.
     const fn unknown(key: u64, dropped: u32) -> Self {
         Self { least: key, at_least: 0, greatest: key | ((1 << dropped) - 1), at_greatest: 0 }
@@ -146,8 +154,12 @@ impl Cells {
     /// Takes keys in any order, which are left in order.
     pub(super) fn take(&mut self, keys: &mut [u64], limit: usize) {
         keys.sort_unstable();
-        let mut run = Self { dropped: self.dropped, ..Self::default() };
-        keys.iter().for_each(|key| run.append(1, Ends::one(*key, 1)));
+        // What is too much by itself would be too much together, too.
+        let dropped = fitting(keys, self.dropped, limit);
+        let mut run = Self { dropped, ..Self::default() };
+        for cell in keys.chunk_by(|one, other| one >> dropped == other >> dropped) {
+            run.append(cell.len() as u64, Ends::of(cell));
+        }
         self.merge(&run, limit);
     }
 
@@ -168,12 +180,8 @@ impl Cells {
 
     /// Drops bits until there are no more than `limit` cells.
     pub(super) fn shrink(&mut self, limit: usize) {
-        while self.keys.len() > limit.max(2) {
-            let mut dropped = self.dropped + 1;
-            // Each bit less is a pass, so those that change too little are counted and not made.
-            while distinct(&self.keys, dropped) > limit.max(2) {
-                dropped += 1;
-            }
+        let dropped = fitting(&self.keys, self.dropped, limit);
+        if dropped > self.dropped {
             *self = self.at(dropped).into_owned();
         }
     }
@@ -284,7 +292,20 @@ pub(super) const fn kept(key: u64, dropped: u32) -> u64 {
     (key >> dropped) << dropped
 }
 
-/// How many cells there are of keys in order with so many bits dropped.
-fn distinct(keys: &[u64], dropped: u32) -> usize {
-    1 + keys.windows(2).filter(|pair| pair[0] >> dropped != pair[1] >> dropped).count()
+/// How many bits of keys in order have to be dropped for them to be in at most `limit` cells, 2 at least, if `dropped`
+/// are.
+fn fitting(keys: &[u64], dropped: u32, limit: usize) -> u32 {
+    // Neighbours are in one cell once all bits are dropped in which they differ.
+    let mut apart = [0_usize; u64::BITS as usize + 1];
+    keys.windows(2).for_each(|pair| apart[(u64::BITS - (pair[0] ^ pair[1]).leading_zeros()) as usize] += 1);
+    let mut cells = 1;
+    let mut bits = u64::BITS;
+    while bits > dropped {
+        cells += apart[bits as usize];
+        if cells > limit.max(2) {
+            break;
+        }
+        bits -= 1;
+    }
+    bits
 }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use super::cells::Cells;
 
+/// How many keys wait for each cell that there may be: with fewer, most of the time goes into merging.
+const BATCH: usize = 4;
+
 /// [`Cells`] that take keys one by one: they wait until there are enough of them to be sorted at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counter {
@@ -13,7 +16,7 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn push(&mut self, key: u64, limit: usize) {
-        if self.waiting.len() >= limit.max(1 << 12) {
+        if self.waiting.len() >= (BATCH * limit).max(1 << 12) {
             self.settle(limit);
         }
         self.waiting.push(key);

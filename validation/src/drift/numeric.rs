@@ -15,7 +15,7 @@ use super::{
 /// their leading bits as one, and [`rank_error`](Self::rank_error) says what that costs: nothing up to the limit, and
 /// about the inverse of some thousands for a million measurements and the default limit. A number that occurs over and
 /// over, as 0 often does, is known exactly where it is the least or the greatest of those that it is counted with. It
-/// takes 48 bytes a number at most, and as much again while numbers come in.
+/// takes 48 bytes a number at most, and a few times that while numbers come in.
 ///
 /// Merging is associative and commutative, to the bit: however rows are divided and whatever is merged first, the
 /// summary is that of all rows at once, and so is each comparison made with it.
