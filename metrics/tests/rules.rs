@@ -470,6 +470,25 @@ mod burn_rates {
         assert!(over.explain().contains("The budget burns"), "{}", over.explain());
     }
 
+    /// Three hours with gaps, and a judge that is written down and read again on the way.
+    #[test]
+    fn what_lies_behind_the_long_window_counts_no_more() {
+        let criterion = by(Rule::BurnRate(BurnRate::fast(0.99)));
+        let mut judge = Judge::new(criterion.clone()).unwrap();
+        let minutes: Vec<_> = (0..180_u64).filter(|minute| minute % 17 < 13).collect();
+        let bad = |minute: u64| 1 + minute * 7 % 11;
+        for minute in &minutes {
+            assert!(judge.take(window(*minute), &Pair::new(counts(bad(*minute), 100).into(), None)));
+            if minute % 5 == 0 {
+                judge = Judge::from_bytes(criterion.clone(), &judge.to_bytes()).unwrap();
+            }
+            let recent: Vec<_> = minutes.iter().filter(|m| *m <= minute && **m + 60 > *minute).collect();
+            let burnt: u64 = recent.iter().map(|minute| bad(**minute)).sum();
+            let rate = burnt as f64 / (100 * recent.len()) as f64 / (1.0 - 0.99);
+            near(judge.judgement().effect.unwrap().estimate.unwrap(), rate);
+        }
+    }
+
     #[test]
     fn the_presets_are_those_of_the_workbook() {
         let presets = [BurnRate::fast(0.999), BurnRate::slow(0.999), BurnRate::steady(0.999)];

@@ -103,7 +103,8 @@ impl BurnRate {
     }
 
     pub(super) fn test(self) -> Box<dyn Test> {
-        Box::new(Burning { rule: self, windows: VecDeque::new(), all: Tally::default(), failed: None })
+        let (windows, long, all) = (VecDeque::new(), Sum::default(), Tally::default());
+        Box::new(Burning { rule: self, windows, long, all, failed: None })
     }
 
     /// The burn rate of so many bad requests.
@@ -121,20 +122,45 @@ struct Burning {
     rule: BurnRate,
     /// Bad requests of the windows that the long one reaches back to.
     windows: VecDeque<(SystemTime, Tally)>,
+    /// All of those together: with windows of hours, adding them up for each that comes takes longer than all else.
+    long: Sum,
     all: Tally,
     failed: Option<String>,
 }
 
+/// Wide enough that what leaves can be taken away again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    hits: u128,
+    trials: u128,
+}
+
+impl Sum {
+    fn of(tallies: impl Iterator<Item = Tally>) -> Self {
+        tallies.fold(Self::default(), Self::plus)
+    }
+
+    fn plus(self, tally: Tally) -> Self {
+        Self { hits: self.hits + u128::from(tally.hits), trials: self.trials + u128::from(tally.trials) }
+    }
+
+    fn minus(self, tally: Tally) -> Self {
+        Self { hits: self.hits - u128::from(tally.hits), trials: self.trials - u128::from(tally.trials) }
+    }
+
+    fn tally(self) -> Tally {
+        let most = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
+        Tally { hits: most(self.hits), trials: most(self.trials) }
+    }
+}
+
 impl Burning {
-    /// Bad requests in the last `length` before the end of the newest window.
-    fn within(&self, length: Duration) -> Tally {
+    /// Bad requests in the short window before the end of the newest.
+    fn short(&self) -> Tally {
         let newest = self.windows.back().map(|(end, _)| *end);
-        let since = newest.and_then(|newest| newest.checked_sub(length));
-        let recent = self.windows.iter().filter(|(end, _)| since.is_none_or(|since| *end > since));
-        recent.fold(Tally::default(), |mut sum, (_, tally)| {
-            sum.add(*tally);
-            sum
-        })
+        let since = newest.and_then(|newest| newest.checked_sub(self.rule.short));
+        let recent = self.windows.iter().rev().take_while(|(end, _)| since.is_none_or(|since| *end > since));
+        Sum::of(recent.map(|(_, tally)| *tally)).tally()
     }
 }
 
@@ -154,12 +180,17 @@ impl Test for Burning {
             Better::Lower => hits,
         };
         self.all.add(Tally { hits, trials });
-        self.windows.push_back((window.end(), Tally { hits: bad, trials }));
+        let burnt = Tally { hits: bad, trials };
+        self.windows.push_back((window.end(), burnt));
+        self.long = self.long.plus(burnt);
         let oldest = window.end().checked_sub(self.rule.long);
-        while self.windows.front().is_some_and(|(end, _)| oldest.is_some_and(|oldest| *end <= oldest)) {
+        while let Some((end, old)) = self.windows.front()
+            && oldest.is_some_and(|oldest| *end <= oldest)
+        {
+            self.long = self.long.minus(*old);
             self.windows.pop_front();
         }
-        let (long, short) = (self.within(self.rule.long), self.within(self.rule.short));
+        let (long, short) = (self.long.tally(), self.short());
         let rates = [long, short].map(|tally| self.rule.of(tally));
         if short.trials >= self.rule.min_samples && rates.iter().all(|rate| *rate >= self.rule.factor) {
             self.failed.get_or_insert_with(|| {
@@ -173,19 +204,17 @@ impl Test for Burning {
     }
 
     fn verdict(&self) -> Verdict {
-        decided(self.failed.is_some(), self.within(self.rule.short).trials >= self.rule.min_samples)
+        decided(self.failed.is_some(), self.short().trials >= self.rule.min_samples)
     }
 
     fn standing(&self) -> Standing {
         let verdict = self.verdict();
         let reason = match verdict {
             Verdict::Fail => self.failed.clone(),
-            Verdict::Inconclusive => {
-                Some(too_few(self.within(self.rule.short).trials, self.rule.min_samples))
-            }
+            Verdict::Inconclusive => Some(too_few(self.short().trials, self.rule.min_samples)),
             Verdict::Pass => None,
         };
-        let estimate = (!self.windows.is_empty()).then(|| self.rule.of(self.within(self.rule.long)));
+        let estimate = (!self.windows.is_empty()).then(|| self.rule.of(self.long.tally()));
         Standing {
             verdict,
             reason,
@@ -205,6 +234,7 @@ impl Test for Burning {
                 tape.tally(bad)
             },
         )?;
+        self.long = Sum::of(windows.iter().map(|(_, tally)| *tally));
         self.windows = windows.into();
         tape.tally(&mut self.all)?;
         tape.option(&mut self.failed, String::new, Tape::text)
