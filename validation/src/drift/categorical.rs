@@ -202,7 +202,7 @@ impl Histogram {
 impl Counts {
     fn hashed(&self, limit: usize) -> Cow<'_, Cells> {
         match self {
-            Self::Hashed(counter) => counter.settled(limit),
+            Self::Hashed(counter) => Cow::Borrowed(counter.settled(limit)),
             Self::Named(counts) => {
                 let mut by_digest = BTreeMap::<u64, u64>::new();
                 for (name, more) in counts {

@@ -1,6 +1,6 @@
 //! Counts keys one by one.
 
-use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use super::cells::Cells;
 
@@ -12,6 +12,8 @@ const BATCH: usize = 4;
 pub(super) struct Counter {
     cells: Cells,
     waiting: Vec<u64>,
+    /// Both together, once somebody has asked: a column is compared in more than one way.
+    settled: OnceLock<Cells>,
 }
 
 impl Counter {
@@ -19,6 +21,7 @@ impl Counter {
         if self.waiting.len() >= (BATCH * limit).max(1 << 12) {
             self.settle(limit);
         }
+        self.settled.take();
         self.waiting.push(key);
     }
 
@@ -32,11 +35,15 @@ impl Counter {
     }
 
     /// With nothing waiting.
-    pub(super) fn settled(&self, limit: usize) -> Cow<'_, Cells> {
+    pub(super) fn settled(&self, limit: usize) -> &Cells {
         if self.waiting.is_empty() {
-            return Cow::Borrowed(&self.cells);
+            return &self.cells;
         }
-        Cow::Owned(self.clone().into_cells(limit))
+        self.settled.get_or_init(|| {
+            let mut cells = self.cells.clone();
+            cells.take(&mut self.waiting.clone(), limit);
+            cells
+        })
     }
 
     pub(super) fn into_cells(mut self, limit: usize) -> Cells {
@@ -45,13 +52,16 @@ impl Counter {
     }
 
     fn settle(&mut self, limit: usize) {
-        self.cells.take(&mut self.waiting, limit);
+        match self.settled.take() {
+            Some(cells) => self.cells = cells,
+            None => self.cells.take(&mut self.waiting, limit),
+        }
         self.waiting.clear();
     }
 }
 
 impl From<Cells> for Counter {
     fn from(cells: Cells) -> Self {
-        Self { cells, waiting: Vec::new() }
+        Self { cells, ..Self::default() }
     }
 }

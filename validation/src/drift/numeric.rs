@@ -1,7 +1,5 @@
 //! A column of numbers, summarised.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -97,7 +95,7 @@ impl NumericColumn {
             }
             (one, another) => one.or(another),
         };
-        self.counter.merge(&other.settled(), self.limit);
+        self.counter.merge(other.settled(), self.limit);
     }
 
     /// How many numbers there are.
@@ -130,7 +128,7 @@ impl NumericColumn {
         }
     }
 
-    pub(super) fn settled(&self) -> Cow<'_, Cells> {
+    pub(super) fn settled(&self) -> &Cells {
         self.counter.settled(self.limit)
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Step {
 pub(super) fn steps(reference: &NumericColumn, current: &NumericColumn) -> Vec<Step> {
     let (first, second) = (reference.settled(), current.settled());
     let is_coarse = first.dropped().max(second.dropped()) > 0;
-    let mut both = Both::new(&first, &second);
+    let mut both = Both::new(first, second);
     let mut steps = Vec::with_capacity(first.keys().len().max(second.keys().len()));
     while let Some(cell) = both.next_cell() {
         if !is_coarse {
