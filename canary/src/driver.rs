@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt, num::NonZeroU64, sync::Arc, time::Duration
 use tidegate_metrics::MetricsSource;
 use tidegate_registry::{Log, ModelStore};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     Deployer, Entry, Error, Event, Gatekeepers, Plan, Record, Request, Rollout, RolloutId, State,
@@ -12,6 +13,7 @@ use crate::{
     doors::Doors,
     journal::{Keeping, Pen},
     perform::perform,
+    telemetry::Stage,
 };
 
 /// What a rollout acts on and is recorded in.
@@ -46,6 +48,8 @@ pub struct Driver {
     journal: Pen,
     requests: mpsc::Receiver<Asked>,
     listeners: Vec<Listener>,
+    /// What is told of where the rollout is, while it is driven.
+    stage: Option<Stage>,
 }
 
 /// Asks things of a rollout that is being driven. Clones ask the same one.
@@ -91,7 +95,8 @@ impl Driver {
         }
         let (sender, requests) = mpsc::channel(16);
         let (looks, snapshots) = (Self::LOOKS, Self::SNAPSHOTS);
-        let driver = Self { world, looks, snapshots, journal, requests, listeners: Vec::new() };
+        let world = world.traced();
+        let driver = Self { world, looks, snapshots, journal, requests, listeners: Vec::new(), stage: None };
         Ok((driver, Handle { requests: sender }))
     }
 
@@ -136,7 +141,22 @@ impl Driver {
     /// [`Error::Superseded`] when somebody else took the route; [`Error::Unattended`] when it waits for a
     /// person and every [`Handle`] is gone; otherwise the journal's errors. After any of them the rollout
     /// is where its journal says, and nothing is acted on any more.
-    pub async fn run(mut self) -> Result<State, Error> {
+    pub fn run(self) -> impl Future<Output = Result<State, Error>> + Send {
+        let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+        let plan = rollout.plan();
+        let span = tracing::info_span!(
+            "tidegate.rollout",
+            tidegate.rollout = %id,
+            tidegate.route = %plan.route,
+            tidegate.stable = %plan.stable,
+            tidegate.candidate = %plan.candidate,
+            tidegate.end = field::Empty
+        );
+        self.drive().instrument(span)
+    }
+
+    async fn drive(mut self) -> Result<State, Error> {
+        self.stage = Some(Stage::find(self.rollout(), self.world.clock.now()));
         let mut attended = true;
         let mut doors = Doors::default();
         let mut keeping = Keeping::default();
@@ -148,7 +168,8 @@ impl Driver {
             let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
             let fence = self.journal.fence().expect("a journal with an open rollout has a line");
             doors.tend(&self.world, id, rollout);
-            let owed = perform(&self.world, id, rollout, fence);
+            let step = self.stage.as_ref().map_or_else(Span::none, |stage| stage.span.clone());
+            let owed = perform(&self.world, id, rollout, fence).instrument(step);
             let season = season(self.world.clock, rollout);
             let overtaken = self.journal.overtaken(self.world.clock, self.looks);
             tokio::select! {
@@ -197,7 +218,8 @@ impl Driver {
             Err(Error::Superseded) => self.hear().await.map(|()| false),
             Err(error) => Err(error),
             Ok(()) => {
-                tell(&self.listeners, &entry, self.rollout());
+                let (_, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+                tell(&self.listeners, &mut self.stage, &entry, rollout);
                 Ok(true)
             }
         }
@@ -205,12 +227,15 @@ impl Driver {
 
     /// Takes in what others have asked.
     async fn hear(&mut self) -> Result<(), Error> {
-        let listeners = &self.listeners;
-        self.journal.hear(|entry, rollout| tell(listeners, entry, rollout)).await
+        let (listeners, stage) = (&self.listeners, &mut self.stage);
+        self.journal.hear(|entry, rollout| tell(listeners, stage, entry, rollout)).await
     }
 }
 
-fn tell(listeners: &[Listener], entry: &Entry, rollout: &Rollout) {
+fn tell(listeners: &[Listener], stage: &mut Option<Stage>, entry: &Entry, rollout: &Rollout) {
+    if let Some(stage) = stage {
+        stage.take(entry, rollout);
+    }
     tracing::info!(route = %rollout.plan().route, state = %rollout.state(), "rollout");
     for listener in listeners {
         listener(entry, rollout);

@@ -75,6 +75,7 @@
 //! | images that their registry has lost | `Pinned` (feature `oci`) |
 //! | telling people and machines | `notify` (feature `notify`; `sns` for Amazon SNS) |
 //! | one HTML page of what happened | `report` (feature `report`) |
+//! | what is told of its own work | [`World::traced`], `describe_metrics` (feature `telemetry`) |
 //! | conformance suites and fault injection | `testkit` (feature `testkit`) |
 //!
 //! A rollout that was promoted and baked is over. Going back from a promoted version is a rollback, which
@@ -127,6 +128,7 @@ mod rollout;
 mod rounding;
 mod router;
 mod side;
+mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod traffic;
@@ -149,6 +151,8 @@ pub use crate::nginx::Nginx;
 pub use crate::pinned::{IMAGE, Pinned};
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub use crate::process::LocalProcesses;
+#[cfg(feature = "telemetry")]
+pub use crate::telemetry::describe_metrics;
 pub use crate::{
     actuator::{Actuator, NotDone},
     clock::WallClock,

@@ -151,6 +151,8 @@ pub mod scrape;
 mod source;
 pub mod statistics;
 mod stratified;
+#[cfg(any(feature = "http", feature = "telemetry"))]
+mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod verdict;
@@ -190,5 +192,7 @@ pub use recorded::Recorded;
 pub use scrape::Scrape;
 pub use source::{Metric, MetricsSource, Selector};
 pub use stratified::Stratified;
+#[cfg(feature = "telemetry")]
+pub use telemetry::describe_metrics;
 pub use verdict::Verdict;
 pub use window::Window;

@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::{
     Channels, Error, Filter, Manifest, ModelName, ModelRef, ModelStore, Progress, Published, Result,
     Selector, Stamp,
+    telemetry::{Counted, Kind, observe, operation},
     transfer::{copy::copy, download::download, verify::verify},
 };
 
@@ -79,7 +80,9 @@ pub trait ModelStoreExt: ModelStore {
         directory: &Path,
         progress: &dyn Progress,
     ) -> impl Future<Output = Result<Manifest>> + Send {
-        download(self, model, directory, progress)
+        let span = operation!(INFO, "tidegate.registry.download", tidegate.model = %model);
+        let work = async move { download(self, model, directory, &Counted::new("download", progress)).await };
+        observe(Kind::Operation("download"), span, work)
     }
 
     /// Reads every stored byte of a version again and compares all its digests: of each part, of each
@@ -93,7 +96,9 @@ pub trait ModelStoreExt: ModelStore {
         model: &ModelRef,
         progress: &dyn Progress,
     ) -> impl Future<Output = Result<Manifest>> + Send {
-        verify(self, model, progress)
+        let span = operation!(INFO, "tidegate.registry.verify", tidegate.model = %model);
+        let work = async move { verify(self, model, &Counted::new("verify", progress)).await };
+        observe(Kind::Operation("verify"), span, work)
     }
 
     /// Publishes a version in another store, with the same content and card; `stamp` says who copies it.
@@ -116,7 +121,8 @@ pub trait ModelStoreExt: ModelStore {
     where
         Self: Clone + Sized,
     {
-        copy(self, model, to, stamp, progress)
+        let span = operation!(INFO, "tidegate.registry.copy", tidegate.model = %model);
+        observe(Kind::Operation("copy"), span, copy(self, model, to, stamp, progress))
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     Error, Invalid, Log, LogKey, Result, Seq,
     catalogue::{corrupt, what},
+    telemetry::{Kind, observe, operation},
 };
 
 /// One writer's view of a log whose records are `T`.
@@ -97,7 +98,8 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
     ///
     /// As [`open`](Self::open); the journal then still stands where it stood.
     pub async fn catch_up(&mut self) -> Result<Vec<T>> {
-        let raw = self.log.read(&self.key, self.next).await?;
+        let span = operation!(DEBUG, "tidegate.journal.read", tidegate.journal = %self.key);
+        let raw = observe(Kind::Journal("read"), span, self.log.read(&self.key, self.next)).await?;
         let records = raw
             .iter()
             .enumerate()
@@ -126,7 +128,8 @@ impl<T: Serialize + DeserializeOwned + Sync> Journal<T> {
         let seq = self.next;
         let envelope = Envelope { v: FORMAT, txn: Uuid::now_v7(), record };
         let bytes = serde_json::to_vec(&envelope).map_err(|error| unwritable(&self.key, &error))?;
-        self.log.append(&self.key, seq, bytes.into()).await?;
+        let span = operation!(DEBUG, "tidegate.journal.append", tidegate.journal = %self.key, tidegate.seq = seq.get());
+        observe(Kind::Journal("append"), span, self.log.append(&self.key, seq, bytes.into())).await?;
         self.next = seq.next();
         Ok(seq)
     }

@@ -130,6 +130,7 @@ pub mod signing;
 mod stamp;
 mod statement;
 mod store;
+mod telemetry;
 mod test_result;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
@@ -163,6 +164,9 @@ pub use crate::{
     test_result::{TestOutcome, TestResult},
     transfer::options::Transfers,
 };
+
+#[cfg(feature = "telemetry")]
+pub use crate::telemetry::{DURATION_BUCKETS, describe_metrics};
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]

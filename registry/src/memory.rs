@@ -14,6 +14,7 @@ use crate::{
     ByteStream, Content, Digest, Draft, Error, FilePath, Filter, Invalid, Log, LogKey, Manifest, ModelName,
     ModelRef, ModelStore, OpenOptions, Phase, Profile, Progress, Published, Result, Seq, Snapshot, Transfer,
     catalogue::{Catalogues, Publish},
+    telemetry::{Counted, Kind, observe, operation},
     transfer::{
         hashing::{Hashed, hash},
         source::Source,
@@ -57,12 +58,8 @@ impl InMemory {
         let stored = self.state().manifests.get(&digest).map(Arc::clone);
         Ok(stored.expect("a manifest is stored before its record"))
     }
-}
 
-#[async_trait]
-impl ModelStore for InMemory {
-    async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
-        draft.check()?;
+    async fn put(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
         let sources = content.sources().await?;
         let catalogue = self.catalogues.fold(self, draft.model.name()).await?;
         if catalogue.equal_precedence(&draft.model)?.is_none() {
@@ -110,6 +107,16 @@ impl ModelStore for InMemory {
         }
         committed?;
         self.manifest(model).await
+    }
+}
+
+#[async_trait]
+impl ModelStore for InMemory {
+    async fn publish(&self, draft: Draft, content: Content, progress: &dyn Progress) -> Result<Manifest> {
+        draft.check()?;
+        let span = operation!(INFO, "tidegate.registry.publish", tidegate.model = %draft.model);
+        let work = async move { self.put(draft, content, &Counted::new("publish", progress)).await };
+        observe(Kind::Operation("publish"), span, work).await
     }
 
     async fn manifest(&self, model: &ModelRef) -> Result<Manifest> {

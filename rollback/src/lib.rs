@@ -58,11 +58,14 @@ mod search;
 mod span;
 mod survey;
 mod target;
+mod telemetry;
 mod undo;
 mod vigil;
 mod vigilance;
 mod watch;
 
+#[cfg(feature = "telemetry")]
+pub use crate::telemetry::describe_metrics;
 pub use crate::{
     brakes::{Braked, Brakes},
     drill::{Part, Rehearsal, Step, drill},

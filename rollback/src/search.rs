@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tidegate_canary::{Patience, Release, RolloutId, RouteId, RouteJournal, State, World};
 use tidegate_registry::{Channel, Channels, ModelName, ModelRef, Move, Seq};
+use tracing::{Instrument as _, field};
 
-use crate::{Choice, Error, Ledger, Survey, Target, Undo};
+use crate::{Choice, Error, Ledger, Survey, Target, Undo, telemetry};
 
 /// How many versions are looked at for one to go back to.
 const SURVEYED: usize = 50;
@@ -66,6 +67,25 @@ pub(crate) enum Reading {
 impl Search<'_> {
     /// What is to be left, where to go, and why there. What is `damaged` is not gone to; what is found to be is added.
     pub(crate) async fn run(&self, damaged: &mut Damaged) -> Result<Found, Error> {
+        let name = match self.leaving {
+            Leaving::This(release) => release.model.name(),
+            Leaving::WhatIs(name) => name,
+        };
+        let span = tracing::info_span!(
+            "tidegate.rollback.search",
+            tidegate.route = %self.route,
+            tidegate.model = %name,
+            tidegate.channel = %self.channel,
+            tidegate.target = field::Empty,
+            tidegate.outcome = field::Empty,
+            error.message = field::Empty
+        );
+        let found = self.find(damaged).instrument(span.clone()).await;
+        telemetry::searched(&span, &found);
+        found
+    }
+
+    async fn find(&self, damaged: &mut Damaged) -> Result<Found, Error> {
         let Self { world, route, leaving, channel, target, .. } = *self;
         let name = match leaving {
             Leaving::This(release) => release.model.name(),

@@ -81,6 +81,22 @@ impl Vigilance {
         matches!(self, Self::Kept { .. } | Self::Moved { .. } | Self::Returned { .. } | Self::Stopped { .. })
     }
 
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Alarmed { .. } => "alarmed",
+            Self::Blind { .. } => "blind",
+            Self::Held { .. } => "held",
+            Self::Kept { .. } => "kept",
+            Self::Moved { .. } => "moved",
+            Self::Returned { .. } => "returned",
+            Self::Returning { .. } => "returning",
+            Self::Stopped { .. } => "stopped",
+            Self::Watching => "watching",
+        }
+    }
+
     /// What a person must do now, if anything is to be done.
     #[must_use]
     pub const fn remedy(&self) -> Option<&'static str> {

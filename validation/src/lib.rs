@@ -114,6 +114,7 @@ pub mod scan;
 pub mod scorer;
 pub mod statistics;
 mod suite;
+mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod tokens;
@@ -122,6 +123,8 @@ mod verdict;
 
 #[cfg(feature = "embeddings")]
 pub use crate::embedding::{MiniLm, OpenModelError};
+#[cfg(feature = "telemetry")]
+pub use crate::telemetry::describe_metrics;
 #[cfg(feature = "testkit")]
 pub use crate::{
     agent::MockAgent, embedding::MockEmbedder, safety::MockClassifier, scorer::MockScorer,

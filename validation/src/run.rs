@@ -18,6 +18,7 @@ use crate::{
     record::{Header, Recording},
     safety::Classifier,
     scorer::Judge,
+    telemetry::called,
 };
 
 /// The terms under which a suite runs: how long, for how much, how many calls at once, with what instruments, and who
@@ -258,9 +259,13 @@ impl Run {
         reserved: impl Future<Output = Result<Arc<Reservation>, Refused>> + Send,
         terms: impl FnOnce(Call) -> Call + Send,
     ) -> Result<Reply, Unanswered> {
-        let (reservation, call) = self.call(&agent.fingerprint(), reserved).await?;
+        let id = agent.fingerprint();
+        let (reservation, call) = self.call(&id, reserved).await?;
         let call = terms(call);
-        let outcome = within(&reservation, agent.respond(request, &call)).await;
+        let answer = called(&id, "chat", agent.respond(request, &call), |reply| {
+            reply.usage.filter(|_| !reply.remembered)
+        });
+        let outcome = within(&reservation, answer).await;
         reservation.settle(&outcome);
         outcome.map_err(Unanswered::Lost)
     }
@@ -276,8 +281,10 @@ impl Run {
         texts: &[String],
     ) -> Result<Vec<Embedding>, Unanswered> {
         let reserved = self.purse.reserve_vectors(embedder.fingerprint(), texts);
-        let (reservation, call) = self.call(&embedder.fingerprint(), reserved).await?;
-        let outcome = within(&reservation, embedder.embed(texts, &call)).await;
+        let id = embedder.fingerprint();
+        let (reservation, call) = self.call(&id, reserved).await?;
+        let answer = called(&id, "embeddings", embedder.embed(texts, &call), |_| None);
+        let outcome = within(&reservation, answer).await;
         reservation.settle_vectors(&outcome);
         outcome.map_err(Unanswered::Lost)
     }

@@ -12,6 +12,7 @@ mod sources;
 use std::{any::Any, collections::BTreeSet, ops::Add as _, sync::Arc, time::Duration};
 
 use tidegate_registry::Digest;
+use tracing::{Instrument as _, field};
 
 pub use self::{invalid::InvalidSuite, merge::MergeError, sources::Sources};
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     checks::{Calibration, Cases, Compare, OverRefusal, Preference, Safety, Smoke, listed, unlisted},
     dataset::{Dataset, Shard},
     record::{Begin, Header},
+    telemetry::checked,
 };
 
 /// Several checks that make one decision about a version.
@@ -166,6 +168,18 @@ impl Suite {
     /// and is inconclusive where they do not. Of a suite with a [`flaw`](Self::flaw) no check is made, and none is
     /// waived.
     pub async fn run(&self, subject: &Subject<'_>, run: &Run) -> Report {
+        let span = tracing::info_span!(
+            "tidegate.validation",
+            tidegate.model = %subject.manifest.model,
+            tidegate.suite = self.name,
+            tidegate.accepted = field::Empty
+        );
+        let report = self.run_checks(subject, run).instrument(span.clone()).await;
+        span.record("tidegate.accepted", report.accepted());
+        report
+    }
+
+    async fn run_checks(&self, subject: &Subject<'_>, run: &Run) -> Report {
         if let Some(flaw) = self.flaw() {
             let findings = self.checks().map(|check| Finding::unmade(check, &flaw)).collect();
             return Report { allow_inconclusive: BTreeSet::new(), ..self.report(subject, run, findings) };
@@ -182,13 +196,19 @@ impl Suite {
             let cost = validator.estimate(subject);
             let cost = run.judge.as_ref().map_or(cost, |judge| cost.judged_by(judge));
             run.tell(Event::Started { check: validator.name(), cost });
+            let span = tracing::info_span!(
+                "tidegate.validation.check",
+                tidegate.check = validator.name(),
+                tidegate.verdict = field::Empty
+            );
             let finding = match recalled(validator, &run) {
                 Some(known) => {
                     run.tell(Event::Recalled { check: validator.name(), calls: cost.calls });
                     known
                 }
-                None => self.finding(validator, subject, &run).await,
+                None => checked(&span, self.finding(validator, subject, &run)).await,
             };
+            span.record("tidegate.verdict", finding.verdict.word());
             tracing::info!(
                 check = finding.check,
                 verdict = finding.verdict.word(),

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tidegate_registry::{self as registry, Seq};
+use tracing::Instrument as _;
 
 use super::{
     Notice, Undelivered,
@@ -11,7 +12,7 @@ use super::{
     cursor::{Cursor, Delivery, decode},
     narrate::Narrate,
 };
-use crate::{Error, patience::chain};
+use crate::{Error, patience::chain, telemetry::noticed};
 
 /// How long a recipient may take for one notice.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -132,9 +133,16 @@ impl<'a, N: Narrate> Round<'a, N> {
             if seq < self.due {
                 return Ok(Course::Holds);
             }
-            let sent = tokio::time::timeout(ANSWER_WITHIN, courier.recipient.deliver(notice)).await;
+            let span = tracing::debug_span!(
+                "tidegate.notice.deliver",
+                tidegate.notice = notice.id,
+                tidegate.recipient = courier.key.id()
+            );
+            let delivered = courier.recipient.deliver(notice).instrument(span);
+            let sent = tokio::time::timeout(ANSWER_WITHIN, delivered).await;
             let error = match sent {
                 Ok(Ok(())) => {
+                    noticed("delivered");
                     *self.trouble = Trouble::default();
                     return self.note(Delivery::Delivered { seq, opened }).await;
                 }
@@ -152,10 +160,12 @@ impl<'a, N: Narrate> Round<'a, N> {
             } else if !(aged(since) && aged(notice.at)) {
                 let pause = self.trouble.pause(&error);
                 tracing::warn!(id = notice.id, recipient = courier.key.id(), ?pause, why, "a notice waits");
+                noticed("waits");
                 tokio::time::sleep(pause).await;
                 continue;
             }
             tracing::error!(id = notice.id, recipient = courier.key.id(), why, "a notice is given up");
+            noticed("given_up");
             return self.note(Delivery::GaveUp { seq, opened, why }).await;
         }
     }

@@ -253,6 +253,38 @@ impl State {
         matches!(self, Self::Bake { .. } | Self::Settle { .. } | Self::Promoted | Self::Unsettled { .. })
     }
 
+    /// Its name, as it is written in a journal.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Analyse { .. } => "analyse",
+            Self::Bake { .. } => "bake",
+            Self::Compared { .. } => "compared",
+            Self::Drain { .. } => "drain",
+            Self::Ebb { .. } => "ebb",
+            Self::Gate { .. } => "gate",
+            Self::Preflight => "preflight",
+            Self::Promoted => "promoted",
+            Self::Provision { .. } => "provision",
+            Self::Record { .. } => "record",
+            Self::Renew { .. } => "renew",
+            Self::Restore { .. } => "restore",
+            Self::Retire { .. } => "retire",
+            Self::Retreat { .. } => "retreat",
+            Self::Return { .. } => "return",
+            Self::RolledBack { .. } => "rolledBack",
+            Self::Rush { .. } => "rush",
+            Self::Seized { .. } => "seized",
+            Self::Settle { .. } => "settle",
+            Self::Shift { .. } => "shift",
+            Self::Stuck { .. } => "stuck",
+            Self::Unsettled { .. } => "unsettled",
+            Self::Verify { .. } => "verify",
+            Self::Warm { .. } => "warm",
+            Self::Withdraw { .. } => "withdraw",
+        }
+    }
+
     /// What it is doing, as the rest of a sentence that begins "the rollout is".
     #[must_use]
     pub const fn doing(&self) -> &'static str {

@@ -15,8 +15,9 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
-use crate::query::Failure;
+use crate::{query::Failure, telemetry};
 
 /// How a source asks a server: a client that the caller has configured (TLS, credentials in its default
 /// headers, proxy), and the bounds of every question.
@@ -112,6 +113,8 @@ impl Http {
         request: impl Fn(&Client) -> RequestBuilder + Send + Sync,
     ) -> Result<Answer, Failure> {
         let deadline = tokio::time::Instant::now() + self.timeout;
+        let mut observed = telemetry::Request::begin();
+        let span = observed.span.clone();
         let tries = async {
             let mut tried = 0;
             loop {
@@ -130,11 +133,15 @@ impl Http {
                 };
                 tried += 1;
                 tokio::time::sleep(pause).await;
+                observed.retry();
             }
         };
-        tokio::time::timeout(self.timeout, tries).await.unwrap_or_else(|_| {
+        let answered = tokio::time::timeout(self.timeout, tries.instrument(span)).await;
+        let answered = answered.unwrap_or_else(|_| {
             Err(Failure::Unavailable(format!("it did not answer within {:?}", self.timeout).into()))
-        })
+        });
+        observed.end(&answered);
+        answered
     }
 
     /// Puts the question and reads the answer as JSON. Any status but 200 is a failure with the beginning of

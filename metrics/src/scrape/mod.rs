@@ -22,11 +22,13 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
+use tracing::Instrument as _;
 
 use crate::{
     Error, Http, Measurement, Metric, MetricsSource, Missing, Selector, Window,
     prometheus::{Labels, Query, Sample, Span, Template, Unread, millis, millis_since_1970},
     query::Failure,
+    telemetry,
 };
 
 /// How far ahead of the caller's clock a page's own times may be, in milliseconds.
@@ -207,12 +209,26 @@ impl Scrape {
     ///
     /// If it is cancelled, targets that have not answered by then have no scrape at that time.
     pub async fn scrape(&self, at: SystemTime) -> Vec<Error> {
+        let failed = tracing::field::Empty;
+        let targets = self.targets.len();
+        let span = tracing::debug_span!(
+            "tidegate.source.scrape",
+            tidegate.targets = targets,
+            tidegate.failed = failed
+        );
+        let errors = self.scrape_all(at).instrument(span.clone()).await;
+        span.record("tidegate.failed", errors.len());
+        errors
+    }
+
+    async fn scrape_all(&self, at: SystemTime) -> Vec<Error> {
         let at = millis_since_1970(at);
         let series = self.lock().bounds().series;
         let mut pages = JoinSet::new();
         for (i, target) in self.targets.iter().enumerate() {
             let (http, target, names) = (self.http.clone(), Arc::clone(target), Arc::clone(&self.names));
-            pages.spawn(async move { (i, page(&http, &target, &names, at, series).await) });
+            let page = async move { (i, page(&http, &target, &names, at, series).await) };
+            pages.spawn(page.in_current_span());
         }
         let mut errors = Vec::new();
         while let Some(page) = pages.join_next().await {
@@ -225,7 +241,10 @@ impl Scrape {
             let failed = page.err().or_else(|| kept.err().map(|problem| error(Failure::malformed(problem))));
             if let Some(failed) = failed {
                 tracing::warn!(target = %self.targets[i], error = %Missing::from(&failed), "a scrape failed");
+                telemetry::scrape_failed();
                 errors.push(failed);
+            } else {
+                telemetry::scraped();
             }
         }
         errors

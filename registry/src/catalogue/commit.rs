@@ -9,7 +9,7 @@ use super::{
     Catalogue,
     record::{Fact, what},
 };
-use crate::{BoxError, Error, Invalid, Log, LogKey, ModelName, Result, Seq, Stamp};
+use crate::{BoxError, Error, Invalid, Log, LogKey, ModelName, Result, Seq, Stamp, telemetry};
 
 /// How often a commit starts over because others were faster. Each loss means that somebody else made
 /// progress, so this is reached only beside that many other writers at once.
@@ -71,6 +71,7 @@ impl Catalogues {
                 }
                 Err(Error::SeqTaken { .. }) => {
                     tracing::debug!(key = %catalogue.key(), %seq, "another writer was first, deciding again");
+                    telemetry::conflicted();
                     catch_up(log, &mut catalogue).await?;
                 }
                 Err(error) => return Err(error),

@@ -16,6 +16,7 @@ pub use self::{
 use crate::{
     Channel, Error, Log, ModelName, ModelRef, Result, Seq, Stamp,
     catalogue::{Catalogue, Catalogues, Fact},
+    telemetry::{Kind, observe, operation},
 };
 
 /// The channels of every model in a log: promotion with compare-and-set, policies, and history.
@@ -82,7 +83,9 @@ impl Channels {
                 cause: cause.clone(),
             }])
         });
-        let (catalogue, _) = commit.await?;
+        let span =
+            operation!(INFO, "tidegate.registry.promote", tidegate.model = %to, tidegate.channel = %channel);
+        let (catalogue, _) = observe(Kind::Operation("promote"), span, commit).await?;
         let made = before.or_else(|| catalogue.history(channel).last().cloned());
         Ok(made.expect("a commit that wrote a move has it in its state"))
     }
@@ -132,7 +135,9 @@ impl Channels {
             };
             Ok(current.map(end).into_iter().collect())
         });
-        let (catalogue, _) = commit.await?;
+        let span =
+            operation!(INFO, "tidegate.registry.demote", tidegate.model = %name, tidegate.channel = %channel);
+        let (catalogue, _) = observe(Kind::Operation("demote"), span, commit).await?;
         Ok(catalogue.history(channel).last().cloned())
     }
 
@@ -189,7 +194,9 @@ impl Channels {
             let fact = || Fact::Settle { channel: channel.clone(), seq };
             Ok(if made.settled.is_some() { Vec::new() } else { vec![fact()] })
         });
-        let (catalogue, _) = commit.await?;
+        let span =
+            operation!(INFO, "tidegate.registry.settle", tidegate.model = %name, tidegate.channel = %channel);
+        let (catalogue, _) = observe(Kind::Operation("settle"), span, commit).await?;
         find(catalogue.history(channel))
     }
 

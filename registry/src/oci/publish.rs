@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Digest, Draft, Invalid, Manifest, ModelRef, Profile, Progress, Result, Transfer,
+    telemetry::{Counted, Kind, observe, operation},
     transfer::{
         hashing::{Hashed, hash},
         source::Source,
@@ -34,6 +35,18 @@ pub(super) async fn publish(
     progress: &dyn Progress,
 ) -> Result<Manifest> {
     draft.check()?;
+    let span = operation!(INFO, "tidegate.registry.publish", tidegate.model = %draft.model);
+    let work = async move { put(store, draft, sources, known, &Counted::new("publish", progress)).await };
+    observe(Kind::Operation("publish"), span, work).await
+}
+
+async fn put(
+    store: &OciBacked,
+    draft: Draft,
+    sources: Vec<Source>,
+    known: Option<Manifest>,
+    progress: &dyn Progress,
+) -> Result<Manifest> {
     let Draft { model, stamp, card, .. } = draft.clone();
     let repository = &store.place.repository(model.name())?;
     let tag = tag(model.version())?;

@@ -9,7 +9,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    Digest, File, Progress, Result, Transfer,
+    Digest, File, Progress, Result, Transfer, telemetry,
     transfer::{
         block::{BLOCK, Blocks},
         hashing::{Digests, Hashed},
@@ -132,6 +132,7 @@ impl OciBacked {
             match self.wire.chunk(repository, session, rest).await {
                 Err(failed) if !failed.is_refusal() => {
                     tracing::warn!(store = %self, error = %failed, "a chunk broke off, sending what is missing");
+                    telemetry::retried("up");
                 }
                 done => return done.map_err(failure(self, "write a blob")),
             }

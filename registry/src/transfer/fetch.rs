@@ -20,7 +20,9 @@ use super::{
     staging::Notes,
     verify::wrong_length,
 };
-use crate::{Digest, Error, File, Hasher, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer};
+use crate::{
+    Digest, Error, File, Hasher, ModelRef, ModelStore, OpenOptions, Progress, Result, Transfer, telemetry,
+};
 
 /// How often in a row a part is asked for in vain while the store answers that it is unavailable. Its client
 /// has retried each request by then; this is for connections that break, or are too slow for the client's
@@ -100,6 +102,7 @@ impl<S: ModelStore + ?Sized> Fetch<'_, S> {
                         return Err(error);
                     }
                     tracing::warn!(model = %self.model, file = %file.path, %error, "a part broke off, going on with it");
+                    telemetry::retried("down");
                 }
                 Err(error) => return Err(error),
             }

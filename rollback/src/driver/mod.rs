@@ -16,10 +16,12 @@ use tidegate_canary::{
     World, metrics::Window,
 };
 use tidegate_registry::{BoxError, Cause, Channels, Expect, Lifecycle, Seq, Stamp};
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     Duty, Error, Event, Order, Record, State, Undo,
     ledger::{Ledger, Line, Machine},
+    telemetry::UndoStage,
 };
 
 /// Runs one rollback to its end.
@@ -36,6 +38,8 @@ pub struct Rollback {
     opened: SystemTime,
     looks: Duration,
     listeners: Vec<Listener>,
+    /// What is told of where it is, while it is driven.
+    stage: Option<UndoStage>,
 }
 
 type Listener = Box<dyn Fn(&Line<Undo>, &Undo) + Send + Sync>;
@@ -54,6 +58,11 @@ impl Rollback {
     /// when `id` was opened with another order, [`Error::IdUsed`] when others have followed it since;
     /// [`Error::Superseded`] when another rollback was opened at this moment; otherwise the journals' errors.
     pub async fn open(world: World, id: RolloutId, order: Order) -> Result<Self, Error> {
+        Self::begin(world.traced(), id, order).await
+    }
+
+    /// In a world that is traced already.
+    pub(crate) async fn begin(world: World, id: RolloutId, order: Order) -> Result<Self, Error> {
         order.check()?;
         let mut ledger = Ledger::<Undo>::open(Arc::clone(&world.log), &order.route).await?;
         match ledger.latest() {
@@ -86,7 +95,7 @@ impl Rollback {
         let ledger = Ledger::<Undo>::open(Arc::clone(&world.log), route).await?;
         match ledger.latest() {
             Some((open, undo)) if open == id && !undo.state().is_end() => {
-                Self::take(world, id.clone(), ledger).await.map(Some)
+                Self::take(world.traced(), id.clone(), ledger).await.map(Some)
             }
             _ => Ok(None),
         }
@@ -103,6 +112,7 @@ impl Rollback {
             opened,
             looks: Self::LOOKS,
             listeners: Vec::new(),
+            stage: None,
         };
         let (log, route) = (Arc::clone(&this.world.log), this.undo().order().route.clone());
         if this.undo().state().is_end() {
@@ -156,12 +166,27 @@ impl Rollback {
     ///
     /// [`Error::Superseded`] when somebody else took the route; otherwise the journal's errors. After
     /// any of them the rollback is where its journal says, and nothing is acted on any more.
-    pub async fn run(mut self) -> Result<State, Error> {
+    pub fn run(self) -> impl Future<Output = Result<State, Error>> + Send {
+        let order = self.undo().order();
+        let span = tracing::info_span!(
+            "tidegate.rollback",
+            tidegate.rollback = %self.id,
+            tidegate.route = %order.route,
+            tidegate.from = %order.from,
+            tidegate.to = %order.to,
+            tidegate.end = field::Empty
+        );
+        self.drive().instrument(span)
+    }
+
+    async fn drive(mut self) -> Result<State, Error> {
+        self.stage = Some(UndoStage::find(self.undo(), self.world.clock.now()));
         while !self.undo().state().is_end() {
+            let step = self.stage.as_ref().map_or_else(Span::none, |stage| stage.span.clone());
             let performed = tokio::select! {
                 biased;
                 () = self.overtaken() => None,
-                performed = self.perform() => Some(performed),
+                performed = self.perform().instrument(step) => Some(performed),
             };
             let event = match performed {
                 None => {
@@ -174,7 +199,10 @@ impl Rollback {
             };
             let line = Entry { at: self.world.clock.now(), record: Record::Happen(event) };
             match self.ledger.write(line.clone()).await {
-                Ok(()) => tell(&self.id, &self.listeners, &line, self.undo()),
+                Ok(()) => {
+                    let (_, undo) = self.ledger.latest().expect("a driver has opened its rollback");
+                    tell(&self.id, &self.listeners, &mut self.stage, &line, undo);
+                }
                 // Perhaps it was called off at this moment.
                 Err(Error::Superseded) => self.hear().await?,
                 Err(error) => return Err(error),
@@ -198,11 +226,11 @@ impl Rollback {
 
     /// Takes in that somebody calls it off. Whoever writes anything else has taken it over.
     async fn hear(&mut self) -> Result<(), Error> {
-        let (id, listeners) = (&self.id, &self.listeners);
+        let (id, listeners, stage) = (&self.id, &self.listeners, &mut self.stage);
         self.ledger
             .take_news(|line, undo| match &line.record {
                 Record::Happen(Event::Aborted { .. } | Event::Took(_)) => {
-                    tell(id, listeners, line, undo);
+                    tell(id, listeners, stage, line, undo);
                     Ok(())
                 }
                 _ => Err(Error::Superseded),
@@ -339,7 +367,16 @@ fn brief(reason: &str) -> &str {
     &reason[..end]
 }
 
-fn tell(id: &RolloutId, listeners: &[Listener], line: &Line<Undo>, undo: &Undo) {
+fn tell(
+    id: &RolloutId,
+    listeners: &[Listener],
+    stage: &mut Option<UndoStage>,
+    line: &Line<Undo>,
+    undo: &Undo,
+) {
+    if let Some(stage) = stage {
+        stage.take(line.at, undo);
+    }
     let Order { route, to, reason, .. } = undo.order();
     tracing::warn!(rollback = %id, %route, %to, %reason, state = %undo.state(), "rollback");
     for listener in listeners {

@@ -13,12 +13,14 @@ use std::{
 };
 
 use tidegate_canary::{Entry, RolloutId, World, metrics::Verdict};
+use tracing::{Instrument as _, Span, field};
 
 use self::ahead::{Ahead, Looking};
 use crate::{
     Error, InvalidWatch, OnBlind, Order, Rollback, Undo, Vigil, VigilEvent, Vigilance, Watch,
     ledger::{Ledger, Line, Record},
     lookout::{Look, Lookout, Sight},
+    telemetry::{self, WatchStage},
     vigil::{overtaken, returned},
 };
 
@@ -42,6 +44,8 @@ pub struct Guard {
     kept: Option<SystemTime>,
     listeners: Vec<Listener>,
     onlookers: Vec<Onlooker>,
+    /// What is told of how things are, while it is kept.
+    stage: Option<WatchStage>,
 }
 
 type Listener = Box<dyn Fn(&Entry<Record<Watch, VigilEvent>>, &Vigil) + Send + Sync>;
@@ -96,7 +100,7 @@ impl Guard {
         }
         let mut this = Self {
             opened: world.clock.now(),
-            world,
+            world: world.traced(),
             id,
             ledger,
             lookout: Lookout::default(),
@@ -105,6 +109,7 @@ impl Guard {
             kept: None,
             listeners: Vec::new(),
             onlookers: Vec::new(),
+            stage: None,
         };
         this.remember().await;
         Ok(this)
@@ -148,7 +153,20 @@ impl Guard {
     ///
     /// [`Error::Superseded`] when another guard keeps the route; otherwise the journal's errors, and those of
     /// [`Rollback`]. After any of them the watch is where its journal says.
-    pub async fn run(mut self) -> Result<Vigilance, Error> {
+    pub fn run(self) -> impl Future<Output = Result<Vigilance, Error>> + Send {
+        let watch = self.vigil().watch();
+        let span = tracing::info_span!(
+            "tidegate.watch",
+            tidegate.watch = %self.id,
+            tidegate.route = %watch.route,
+            tidegate.release = %watch.release,
+            tidegate.end = field::Empty
+        );
+        self.keep_watch().instrument(span)
+    }
+
+    async fn keep_watch(mut self) -> Result<Vigilance, Error> {
+        self.stage = Some(WatchStage::find(self.vigil()));
         let mut looking: Option<Looking> = None;
         while !self.vigil().state().is_end() {
             let may_look_ahead = self.look_ahead(&mut looking);
@@ -194,7 +212,15 @@ impl Guard {
                 Done::Happened(self.decide(why, by.as_deref(), *blind).await?)
             }
             Vigilance::Returning { id, order } => Done::Happened(self.go_back(id, order).await?),
-            _ => Done::Looked(self.see().await),
+            _ => {
+                let span = tracing::debug_span!(
+                    "tidegate.watch.look",
+                    tidegate.route = %vigil.watch().route,
+                    tidegate.verdict = field::Empty,
+                    tidegate.blind = field::Empty
+                );
+                Done::Looked(self.see().instrument(span).await)
+            }
         })
     }
 
@@ -207,7 +233,7 @@ impl Guard {
             return Ok(overtaken());
         }
         let went = async {
-            let rollback = Rollback::open(self.world.clone(), id.clone(), order.clone()).await?;
+            let rollback = Rollback::begin(self.world.clone(), id.clone(), order.clone()).await?;
             rollback.since(self.opened).looking_every(self.looks).run().await
         };
         match went.await {
@@ -226,10 +252,11 @@ impl Guard {
     }
 
     /// What follows from a look.
-    async fn look(&mut self, Seen { look, alarm, deaf, displaced }: Seen) -> Result<(), Error> {
+    async fn look(&mut self, Seen { look, alarm, deaf, displaced, span }: Seen) -> Result<(), Error> {
         let watch = self.vigil().watch().clone();
         let end = look.window.end();
         let sight = self.lookout.take(&watch, look, self.opened, displaced.clone().or(deaf));
+        telemetry::looked(&span, &watch.route, sight.verdict, sight.blind.as_deref());
         if !self.onlookers.is_empty() {
             let looks = self.lookout.looks();
             self.onlookers.iter().for_each(|onlooker| onlooker(&looks));
@@ -296,7 +323,8 @@ impl Guard {
             Err(Error::Superseded) => self.hear().await,
             Err(error) => Err(error),
             Ok(()) => {
-                tell(&self.listeners, &line, self.vigil());
+                let (_, vigil) = self.ledger.latest().expect("a guard has opened its watch");
+                tell(&self.listeners, &mut self.stage, &line, vigil);
                 Ok(())
             }
         }
@@ -304,8 +332,8 @@ impl Guard {
 
     /// Takes in what others have asked.
     async fn hear(&mut self) -> Result<(), Error> {
-        let listeners = &self.listeners;
-        hear(&mut self.ledger, |line, vigil| tell(listeners, line, vigil)).await
+        let (listeners, stage) = (&self.listeners, &mut self.stage);
+        hear(&mut self.ledger, |line, vigil| tell(listeners, stage, line, vigil)).await
     }
 }
 
@@ -322,6 +350,8 @@ struct Seen {
     deaf: Option<String>,
     /// Why what is seen is of another release.
     displaced: Option<String>,
+    /// In which it was seen.
+    span: Span,
 }
 
 /// What can follow from a look.
@@ -383,7 +413,10 @@ async fn hear(ledger: &mut Ledger<Vigil>, mut each: impl FnMut(&Line<Vigil>, &Vi
         .await
 }
 
-fn tell(listeners: &[Listener], line: &Line<Vigil>, vigil: &Vigil) {
+fn tell(listeners: &[Listener], stage: &mut Option<WatchStage>, line: &Line<Vigil>, vigil: &Vigil) {
+    if let Some(stage) = stage {
+        stage.take(vigil);
+    }
     let watch = vigil.watch();
     match vigil.state() {
         Vigilance::Watching | Vigilance::Kept { .. } => {

@@ -7,6 +7,7 @@ use tidegate_canary::{
     Answer, Question,
     metrics::{Criterion, Window},
 };
+use tracing::Span;
 
 use super::{Guard, Seen};
 use crate::{
@@ -50,7 +51,7 @@ impl Guard {
                 Err(why) => deaf = deaf.or(Some(why)),
             }
         }
-        Seen { look: Look { window, seen }, alarm, deaf, displaced }
+        Seen { look: Look { window, seen }, alarm, deaf, displaced, span: Span::current() }
     }
 
     /// Why what is seen is not of the release: another one runs in its place, where releases replace each other in place. A

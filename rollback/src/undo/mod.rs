@@ -25,6 +25,7 @@ use crate::{Helped, Order, Recovery};
 pub struct Undo {
     order: Order,
     state: State,
+    begun: SystemTime,
     since: SystemTime,
     /// What it has taken the route from.
     took: Option<Took>,
@@ -59,6 +60,7 @@ impl Undo {
         Self {
             order,
             state: State::Verify,
+            begun: at,
             since: at,
             took: None,
             routed: false,
@@ -68,6 +70,16 @@ impl Undo {
             evidence: vec![Evidence::default(); criteria],
             omitted: Vec::new(),
         }
+    }
+
+    /// When it was ordered.
+    pub(crate) const fn begun(&self) -> SystemTime {
+        self.begun
+    }
+
+    /// Whether it has moved traffic.
+    pub(crate) const fn has_moved_traffic(&self) -> bool {
+        self.routed
     }
 
     /// Takes in what happened, at `at`.

@@ -91,6 +91,46 @@ impl State {
         matches!(self, Self::Aborted { .. } | Self::Done { .. } | Self::Stuck { .. })
     }
 
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Aborted { .. } => "aborted",
+            Self::Clear => "clear",
+            Self::Condemn { .. } => "condemn",
+            Self::Done { .. } => "done",
+            Self::Drain { .. } => "drain",
+            Self::Ebb => "ebb",
+            Self::Prove { .. } => "prove",
+            Self::Reassert { .. } => "reassert",
+            Self::Record => "record",
+            Self::Replace => "replace",
+            Self::Restore => "restore",
+            Self::Retire { .. } => "retire",
+            Self::Return => "return",
+            Self::Shift => "shift",
+            Self::Stage => "stage",
+            Self::Still => "still",
+            Self::Stuck { .. } => "stuck",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// Whether users may still be on the version to be left, since no traffic has come to the target on purpose.
+    pub(crate) const fn is_before_recovery(&self) -> bool {
+        matches!(
+            self,
+            Self::Clear
+                | Self::Ebb
+                | Self::Replace
+                | Self::Restore
+                | Self::Return
+                | Self::Shift
+                | Self::Stage
+                | Self::Verify
+        )
+    }
+
     /// What it is doing, as the rest of a sentence that begins "the rollback is".
     #[must_use]
     pub const fn doing(&self) -> &'static str {

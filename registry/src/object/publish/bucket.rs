@@ -22,6 +22,7 @@ use crate::{
         failure::{failure, is_refusal, ours},
         keys,
     },
+    telemetry,
     transfer::{
         block::{BLOCK, Block},
         hashing::{Digests, Hashed},
@@ -336,6 +337,7 @@ impl Uploads<'_> {
                     break;
                 }
                 tracing::warn!(%file, part = at, %error, "a part was not sent, sending it again");
+                telemetry::retried("up");
                 let _alone = self.again.lock().await;
                 done = put().await;
             }

@@ -15,6 +15,7 @@ use crate::{
     Content, Draft, Error, Invalid, Manifest, Phase, Progress, Result, Transfer,
     catalogue::{Catalogue, Fact},
     object::ObjectBacked,
+    telemetry::{Counted, Kind, observe, operation},
     transfer::{
         hashing::{Hashed, hash},
         source::Source,
@@ -41,6 +42,17 @@ pub(in crate::object) async fn publish(
     progress: &dyn Progress,
 ) -> Result<Vec<Manifest>> {
     check(&drafts)?;
+    let model = &drafts[0].0.model.clone();
+    let span = operation!(INFO, "tidegate.registry.publish", tidegate.model = %model);
+    let work = async move { put(registry, drafts, &Counted::new("publish", progress)).await };
+    observe(Kind::Operation("publish"), span, work).await
+}
+
+async fn put(
+    registry: &ObjectBacked,
+    drafts: Vec<(Draft, Content)>,
+    progress: &dyn Progress,
+) -> Result<Vec<Manifest>> {
     let (drafts, mut contents): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
     for _ in 1..ATTEMPTS {
         // A directory can be read again; a stream is read once.

@@ -19,7 +19,9 @@ use super::{
     bearer::Bearer,
     retry::{Backoff, asked_wait},
 };
-use crate::{AgentError, AgentId, Attempts, Call, Experience, Limiter, Permit, budget, excerpt::excerpt};
+use crate::{
+    AgentError, AgentId, Attempts, Call, Experience, Limiter, Permit, budget, excerpt::excerpt, telemetry,
+};
 
 /// What is said over an [`Endpoint`], and how its answers are read.
 #[async_trait]
@@ -178,7 +180,10 @@ impl Endpoint {
             if let Some(next) = next.filter(|&next| next < left()) {
                 tokio::time::sleep(next).await;
                 match tokio::time::timeout(left(), budget::again()).await {
-                    Ok(Ok(())) => continue,
+                    Ok(Ok(())) => {
+                        telemetry::retried();
+                        continue;
+                    }
                     Ok(Err(shortage)) => why.push_str(&format!(", and for another attempt {shortage}")),
                     Err(_) => why.push_str(", and the budget left no room for another attempt in time"),
                 }
