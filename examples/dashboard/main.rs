@@ -16,6 +16,7 @@ mod rollout;
 mod session;
 mod shield;
 mod sign_in;
+mod telemetry;
 mod token;
 mod tries;
 mod waits;
@@ -89,6 +90,9 @@ struct Arguments {
     /// The URL under which a proxy with TLS makes this known, such as https://rollouts.example.org
     #[arg(long, value_name = "URL")]
     origin: Option<Origin>,
+    /// Where Prometheus finds at /metrics what this program counts of its own work, without a token; nowhere at first
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
     /// How long people stay signed in
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = humantime::parse_duration)]
     session: Duration,
@@ -123,7 +127,7 @@ async fn main() -> Result<()> {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(std::io::stderr)
         .init();
-    let Arguments { registry, routes, token_file, listen, origin, session } = Arguments::parse();
+    let Arguments { registry, routes, token_file, listen, origin, metrics, session } = Arguments::parse();
     ensure!(
         listen.ip().is_loopback() || origin.is_some(),
         "{listen} can be reached from other machines, and this program speaks no TLS; listen on 127.0.0.1, or put a \
@@ -135,6 +139,10 @@ async fn main() -> Result<()> {
     let address = listener.local_addr()?;
 
     let (close, closing) = watch::channel(false);
+    let metrics = match metrics {
+        Some(metrics) => Some(telemetry::begin(metrics, closing.clone()).await?),
+        None => None,
+    };
     let clock = WallClock::system();
     let origins = Origins::new(address, origin);
     let dashboard = Dashboard {
@@ -147,7 +155,9 @@ async fn main() -> Result<()> {
         clock,
         closing: closing.clone(),
     };
-    writeln!(std::io::stdout(), "{}", dashboard.origins.advertised())?;
+    // In one piece, for a reader that is content with the first line.
+    let metrics = metrics.map(|metrics| format!("http://{metrics}/metrics\n")).unwrap_or_default();
+    write!(std::io::stdout(), "{}\n{metrics}", dashboard.origins.advertised())?;
     tokio::spawn(async move {
         // Without a way to hear of Ctrl-C the program ends by it all the same, only less gently.
         if listen::asked_to_end().await.is_ok() {

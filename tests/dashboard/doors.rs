@@ -3,13 +3,15 @@
 use reqwest::{
     StatusCode,
     header::{
-        CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+        SET_COOKIE,
     },
 };
 use std::{process::Command, time::Duration};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
+    ports::free_port,
     site::{Site, TOKEN, field, link, program},
     stories,
 };
@@ -263,3 +265,26 @@ fn permit(file: &std::path::Path, mode: u32) {
 
 #[cfg(not(unix))]
 fn permit(_file: &std::path::Path, _mode: u32) {}
+
+/// Prometheus has no token, so what it reads is elsewhere, and only if somebody wants that.
+#[tokio::test]
+async fn metrics_are_on_a_listener_of_their_own() {
+    let story = stories::waiting().await;
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let site = Site::with(std::slice::from_ref(&story), &["--metrics", &metrics]).await;
+    let stranger = site.get("/metrics").send().await.expect("an answer");
+    assert_eq!(stranger.status(), StatusCode::NOT_FOUND);
+
+    site.sign_in("alice").await.rollout(&story.route).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("http://{metrics}/metrics")).send().await.expect("an answer");
+    assert_eq!(answer.headers()[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
+    let text = answer.text().await.expect("text");
+    let read = r#"tidegate_registry_journal_seconds_count{operation="read",outcome="ok"}"#;
+    assert!(text.contains(read), "{text}");
+    for secret in [TOKEN, "alice", story.route.as_str()] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    let elsewhere = client.get(format!("http://{metrics}/")).send().await.expect("an answer");
+    assert_eq!(elsewhere.status(), StatusCode::NOT_FOUND);
+}

@@ -13,11 +13,13 @@ mod resource;
 mod schema;
 mod setting;
 mod status;
+mod telemetry;
 mod tidings;
 mod versions;
 
 use std::{
     io::{self, Write as _},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -89,6 +91,10 @@ struct Run {
     /// How often a release is looked at that nothing happens to
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     look_every: Duration,
+    /// Where Prometheus finds at /metrics what this replica counts of its own work, for example 0.0.0.0:9464;
+    /// nowhere at first
+    #[arg(long, value_name = "ADDRESS", env = "TIDEGATE_METRICS")]
+    metrics: Option<SocketAddr>,
 }
 
 #[tokio::main]
@@ -111,6 +117,9 @@ impl Run {
     async fn run(self) -> Result<()> {
         let terms = Terms { duration: self.lease, renew_within: self.renew_within, retry: self.retry };
         let terms = terms.check().map_err(|why| anyhow!("--lease, --renew-within and --retry: {why}"))?;
+        if let Some(address) = self.metrics {
+            telemetry::begin(address).await?;
+        }
         let client = Client::try_default().await.context("there is no cluster to reach")?;
         let registry = registry::open(&self.registry).await?;
         let clock = WallClock::system();
