@@ -29,4 +29,7 @@ mod book {
 
     #[doc = include_str!("../docs/src/crates/rollback.md")]
     mod rollback {}
+
+    #[doc = include_str!("../docs/src/observability.md")]
+    mod observability {}
 }
