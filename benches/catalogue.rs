@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+mod figures;
+
 use std::{
     fs,
     io::Write as _,
@@ -21,6 +23,8 @@ use tidegate::registry::{
     ModelStore as _, ModelStoreExt as _, ObjectBacked, Published, Seq, Stamp,
 };
 use tokio::runtime::Runtime;
+
+use self::figures::{Figure, Sheet};
 
 /// Versions that one record publishes, as a bulk import does.
 const AT_ONCE: usize = 1000;
@@ -51,7 +55,9 @@ fn main() -> Result<()> {
     };
     let report = |what: &str, wanted: &str, mut times: Vec<Duration>| {
         times.sort_unstable();
-        println!("| {what} | {:.2} | {wanted} |", times[times.len() / 2].as_secs_f64() * 1e3);
+        let median = times[times.len() / 2].as_secs_f64();
+        println!("| {what} | {:.2} | {wanted} |", median * 1e3);
+        median
     };
     let (mut latest, mut caret, mut first, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -60,10 +66,10 @@ fn main() -> Result<()> {
         first.push(timed(&runtime, async || page(50).await)?);
         all.push(timed(&runtime, async || page(usize::MAX).await)?);
     }
-    report("cold `latest`", "≤ 20", latest);
-    report("cold `^1`", "≤ 20", caret);
-    report("cold first page of 50", "≤ 20", first);
-    report("cold list of all", "", all);
+    let newest = report("cold `latest`", "≤ 20", latest);
+    let caret = report("cold `^1`", "≤ 20", caret);
+    let first = report("cold first page of 50", "≤ 20", first);
+    let all = report("cold list of all", "", all);
 
     let start = Instant::now();
     runtime.block_on(promote(scratch.path(), commits))?;
@@ -74,7 +80,21 @@ fn main() -> Result<()> {
     let disk = rate(start);
     println!("\ncommits to this model, one after the other: {ours:.0} a second (wanted: ≥ 200)");
     println!("files of the same size created durably, as each commit must: {disk:.0} a second");
-    Ok(())
+
+    if !in_earnest {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("catalogue");
+    sheet.say("commits to one model, one after the other", Figure::of(ours).beside(disk));
+    if versions != 100_000 {
+        return sheet.rest(&format!("of {versions} versions"));
+    }
+    let newest_of = "the newest of 100 000 versions, by a client that knows nothing yet";
+    sheet.say(newest_of, Figure::of(newest));
+    sheet.say("`^1` among 100 000 versions, by a client that knows nothing yet", Figure::of(caret));
+    sheet.say("the first 50 of 100 000 versions, by a client that knows nothing yet", Figure::of(first));
+    sheet.say("list all 100 000 versions", Figure::of(all));
+    sheet.close()
 }
 
 /// What a commit cannot do without: a file is written and synced, linked to its name, and the name is synced.

@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench takes its size from outside")]
 
+mod figures;
+
 use std::{net::SocketAddr, process::Command};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -13,6 +15,8 @@ use axum::{Router, routing::get};
 use tidegate::canary::{EmbeddedRouter, Fence, RouteId, Traffic, TrafficRouter as _, WallClock, Weight};
 use tidegate::registry::Seq;
 use tokio::{net::TcpListener, runtime::Builder};
+
+use self::figures::{Figure, Sheet};
 
 /// What a small classifier answers.
 const ANSWER: &str = r#"{"model":"fraud","version":"1.1.0","label":"legitimate","score":0.9731}"#;
@@ -22,7 +26,9 @@ fn main() -> Result<()> {
     let in_earnest = std::env::args().any(|argument| argument == "--bench");
     let wrk = std::env::var("WRK_BIN").unwrap_or_else(|_| "wrk".to_owned());
     if Command::new(&wrk).arg("--version").output().is_err() {
-        ensure!(!in_earnest, "`{wrk}` cannot be run; install wrk, or set WRK_BIN to it");
+        if in_earnest {
+            return Sheet::of("gateway").rest("`wrk` cannot be run; install it, or set WRK_BIN to it");
+        }
         eprintln!("left out: `{wrk}` cannot be run");
         return Ok(());
     }
@@ -63,6 +69,11 @@ fn main() -> Result<()> {
     };
     let (without, with) = of(&busy, |load| load.per_second);
     let ratio = median(busy.iter().map(|(without, with)| with.per_second / without.per_second));
+    let mut sheet = Sheet::of("gateway");
+    sheet.say(
+        "a server behind the embedded router, with a split of 10 %, under `wrk`",
+        Figure::of(with).beside(without).ratio(ratio),
+    );
     println!("| requests a second, 32 connections | {without:.0} | {with:.0} | {ratio:.3} | ≥ 0.9 |");
     for (name, what, wanted) in [
         ("median, one connection", (|load| load.p50) as fn(&Load) -> f64, ""),
@@ -71,8 +82,11 @@ fn main() -> Result<()> {
         let (without, with) = of(&quiet, what);
         let more = median(quiet.iter().map(|(without, with)| what(with) - what(without)));
         println!("| {name} | {without:.0} µs | {with:.0} µs | {more:+.0} µs | {wanted} |");
+        if name.starts_with("p99") {
+            sheet.say("p99 behind the embedded router, and not without it", Figure::of(more / 1e6));
+        }
     }
-    Ok(())
+    if in_earnest { sheet.close() } else { Ok(()) }
 }
 
 /// Serves on a port of its own until the end of the process.

@@ -1,14 +1,17 @@
 //! What a step of a rollout costs its driver, and reading a journal again after a crash.
 
+mod figures;
+
 use std::{
     hint::black_box,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
-use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group};
 use fastrand::Rng;
 use tidegate::{
     canary::{
@@ -20,6 +23,11 @@ use tidegate::{
 };
 use tokio::runtime::Runtime;
 
+use self::figures::{
+    Figure, Sheet,
+    estimated::{forget, median},
+};
+
 /// Records of the journal that is read again.
 const RECORDS: usize = 10_000;
 
@@ -30,7 +38,36 @@ const TAIL: usize = 255;
 const EDGES: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 criterion_group!(benches, step, replay);
-criterion_main!(benches);
+
+/// Groups, as Criterion writes them into names of files.
+const ROLLOUT: &str = "rollout";
+const REPLAY: &str = "replay of 10000 records";
+
+fn main() -> Result<()> {
+    // Under `cargo test` only whether it works is of interest, and a filter measures some of it.
+    let in_earnest = std::env::args().skip(1).all(|argument| argument == "--bench") && std::env::args().len() > 1;
+    if in_earnest {
+        forget(ROLLOUT)?;
+        forget(REPLAY)?;
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    if !in_earnest {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("machine");
+    let step = |windows| median(&[ROLLOUT, "apply observed", windows]).map(Figure::of);
+    sheet.say("one step of the machine, 3 criteria: the first window", step("0")?);
+    sheet.say("one step of the machine, 3 criteria: after 30 windows", step("30")?);
+    let whole = median(&[REPLAY, "whole"])?;
+    sheet.say("open a journal of 10 000 records whole", Figure::of(whole));
+    let from_a_snapshot = median(&[REPLAY, "from a snapshot"])?;
+    sheet.say(
+        "open a journal of 10 000 records as a driver does, from a snapshot",
+        Figure::of(from_a_snapshot),
+    );
+    sheet.close()
+}
 
 /// One event in a step that is being judged by three criteria, after none and after thirty windows.
 fn step(bench: &mut Criterion) {
@@ -39,7 +76,7 @@ fn step(bench: &mut Criterion) {
         for (event, at) in happenings().take(4 + windows) {
             rollout.apply(&event, at).expect("it happens in order");
         }
-        let mut group = bench.benchmark_group("rollout");
+        let mut group = bench.benchmark_group(ROLLOUT);
         // The next window: it is added to the evidence, and all of that is judged.
         let (observed, at) = happenings().nth(4 + windows).expect("there is no end of windows");
         // Nothing is judged for this one.
@@ -86,7 +123,7 @@ fn replay(bench: &mut Criterion) {
         let _kept = tokio::time::timeout(Duration::from_millis(100), driver.run()).await;
         write(after).await;
     });
-    let mut group = bench.benchmark_group(format!("replay of {RECORDS} records"));
+    let mut group = bench.benchmark_group(REPLAY);
     group.bench_function("whole", |b| {
         let open = || RouteJournal::open(Arc::new(log.0.clone()), &route);
         b.to_async(&runtime).iter(async || open().await.expect("it was written in order"));

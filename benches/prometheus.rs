@@ -8,6 +8,8 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
+mod figures;
+
 use std::{
     fmt::Write,
     hint::black_box,
@@ -22,6 +24,8 @@ use tidegate::metrics::{
     Http, Metric, MetricsSource, Observation, Prometheus, Selector, Window, prometheus::Query,
 };
 use tokio::runtime::Runtime;
+
+use self::figures::{Figure, Sheet};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -73,20 +77,42 @@ fn main() -> Result<()> {
         black_box(std::str::from_utf8(black_box(&body))?);
         Ok(())
     })?;
-    for (what, (median, best)) in [("`observe`", observed), ("`Value`", tree)] {
-        let rate = |whole: f64, fetched: f64| size as f64 / 1e6 / (whole - fetched);
+    let mut rates = Vec::new();
+    for (what, took) in [("`observe`", &observed), ("`Value`", &tree)] {
+        let rate = |whole: f64, fetched: f64| size as f64 / (whole - fetched);
+        let median = rate(took.median, fetched.median);
         println!(
             "| {what} without the fetch | {:.0} | {:.0} | |",
-            rate(median, fetched.0),
-            rate(best, fetched.1)
+            median / 1e6,
+            rate(took.best, fetched.best) / 1e6
         );
+        rates.push(median);
     }
-    Ok(())
+    // Under `cargo test` only whether it works is of interest.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("prometheus");
+    sheet.say("read and count 10 MB of a Prometheus answer", Figure::of(rates[0]).beside(rates[1]));
+    let by_size = |took: &Took| took.peak / size as f64;
+    sheet.say(
+        "memory for 10 MB of a Prometheus answer, by its size",
+        Figure::of(by_size(&observed)).beside(by_size(&tree)),
+    );
+    sheet.close()
 }
 
-/// Prints the median of some rounds, the best, and the most memory that one of them took; gives both times in
-/// seconds.
-fn report(what: &str, size: usize, mut work: impl FnMut() -> Result<()>) -> Result<(f64, f64)> {
+/// What some rounds took.
+struct Took {
+    /// Seconds.
+    median: f64,
+    best: f64,
+    /// Bytes at most.
+    peak: f64,
+}
+
+/// Prints the median of some rounds, the best, and the most memory that one of them took.
+fn report(what: &str, size: usize, mut work: impl FnMut() -> Result<()>) -> Result<Took> {
     work()?;
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
@@ -96,12 +122,12 @@ fn report(what: &str, size: usize, mut work: impl FnMut() -> Result<()>) -> Resu
         work()?;
         times.push(start.elapsed().as_secs_f64());
     }
-    let peak = MEMORY.peak_usage().saturating_sub(before);
+    let peak = MEMORY.peak_usage().saturating_sub(before) as f64;
     times.sort_by(f64::total_cmp);
     let (median, best) = (times[ROUNDS / 2], times[0]);
     let rate = |seconds: f64| size as f64 / 1e6 / seconds;
-    println!("| {what} | {:.0} | {:.0} | {:.2} |", rate(median), rate(best), peak as f64 / size as f64);
-    Ok((median, best))
+    println!("| {what} | {:.0} | {:.0} | {:.2} |", rate(median), rate(best), peak / size as f64);
+    Ok(Took { median, best, peak })
 }
 
 /// A histogram of as many pods as fill the answer, and what it is in the window.

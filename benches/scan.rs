@@ -15,6 +15,8 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+mod figures;
+
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -27,6 +29,8 @@ use anyhow::{Context, Result, ensure};
 use peak_alloc::PeakAlloc;
 use tidegate::validation::{Verdict, scan::Scanner};
 
+use self::figures::{Figure, Sheet};
+
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
@@ -34,14 +38,15 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const ITEMS: u32 = 700_000;
 /// Tensors of the PyTorch file, of 4 MiB each.
 const TENSORS: u32 = 64;
-/// picklescan's time and processor seconds for one file, start and imports left out.
+/// picklescan's time and processor seconds for one file, start and imports left out, and the most memory that it had.
 const PICKLESCAN: &str = "
-import sys, time
+import resource, sys, time
 from picklescan.scanner import scan_file_path
 start, cpu = time.perf_counter(), time.process_time()
 result = scan_file_path(sys.argv[1])
 assert not result.scan_err and not result.issues_count
-print(time.perf_counter() - start, time.process_time() - cpu)
+took, cpu = time.perf_counter() - start, time.process_time() - cpu
+print(took, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 ";
 
 fn main() -> Result<()> {
@@ -52,14 +57,40 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let pickle = folder.path().join("dense.pkl");
     write(&pickle, |file| dense(file, ITEMS / share))?;
-    report("opcode-dense pickle, read to its last byte", &pickle, rounds)?;
+    let of_pickle = report("opcode-dense pickle, read to its last byte", &pickle, rounds)?;
     let torch = folder.path().join("model.pt");
     write(&torch, |file| zip(file, TENSORS / share))?;
-    report("PyTorch file, of which the tensors are not read", &torch, rounds)
+    let of_torch = report("PyTorch file, of which the tensors are not read", &torch, rounds)?;
+    if !in_earnest {
+        return Ok(());
+    }
+    let beside = |ours, theirs: Option<f64>| {
+        theirs.map_or_else(|| Figure::of(ours), |theirs| Figure::of(ours).beside(theirs))
+    };
+    let mut sheet = Sheet::of("scan");
+    let [seconds, memory] = [|took: &Took| took.seconds, |took: &Took| took.memory];
+    let (ours, theirs) = &of_pickle;
+    let bytes = pickle.metadata()?.len() as f64;
+    let rate = |took: &Took| bytes / took.seconds;
+    let what = "scan a pickle of 26 MB that is all opcodes";
+    sheet.say(what, beside(rate(ours), theirs.as_ref().map(rate)));
+    let what = "memory for a pickle of 26 MB that is all opcodes";
+    sheet.say(what, beside(memory(ours), theirs.as_ref().map(memory)));
+    let (ours, theirs) = &of_torch;
+    let what = "scan a PyTorch file of 268 MB, every header of it";
+    sheet.say(what, beside(seconds(ours), theirs.as_ref().map(seconds)));
+    sheet.close()
+}
+
+/// What a scan took.
+struct Took {
+    seconds: f64,
+    /// Bytes at most.
+    memory: f64,
 }
 
 /// Prints what a scan of `path` took, and what picklescan takes.
-fn report(name: &str, path: &Path, rounds: usize) -> Result<()> {
+fn report(name: &str, path: &Path, rounds: usize) -> Result<(Took, Option<Took>)> {
     let mut took = Vec::new();
     let mut peak = 0.0_f32;
     for _ in 0..rounds {
@@ -76,24 +107,26 @@ fn report(name: &str, path: &Path, rounds: usize) -> Result<()> {
     let megabytes = bytes as f64 / 1e6;
     println!("{name}, {megabytes:.1} MB, median of {rounds} rounds:");
     println!("  scan        {:10.3} ms, {:.0} MB/s, {peak:.1} MB of memory", took * 1e3, megabytes / took);
+    let ours = Took { seconds: took, memory: f64::from(peak) * 1e6 };
     let Some(tools) = std::env::var_os("TIDEGATE_BENCH_TOOLS") else {
         println!("  without picklescan: set TIDEGATE_BENCH_TOOLS to a directory with a python that has it");
-        return Ok(());
+        return Ok((ours, None));
     };
     let output =
         Command::new(Path::new(&tools).join("python")).args(["-c", PICKLESCAN]).arg(path).output()?;
     ensure!(output.status.success(), "picklescan: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
     let mut seconds = text.split_whitespace().map(str::parse::<f64>);
-    let mut next = || seconds.next().context("picklescan's two times")?.context("a number of seconds");
-    let (wall, cpu) = (next()?, next()?);
+    let mut next = || seconds.next().context("picklescan's three numbers")?.context("a number of seconds");
+    let (wall, cpu, memory) = (next()?, next()?, next()?);
     println!(
-        "  picklescan  {:10.3} ms, {:.3} s of processor, {:.1} times as long",
+        "  picklescan  {:10.3} ms, {:.3} s of processor, {:.1} MB of memory, {:.1} times as long",
         wall * 1e3,
         cpu,
+        memory / 1e6,
         wall / took
     );
-    Ok(())
+    Ok((ours, Some(Took { seconds: wall, memory })))
 }
 
 fn write(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {

@@ -22,6 +22,7 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+mod figures;
 mod process;
 
 use std::{
@@ -49,7 +50,10 @@ use tidegate::{
     rollback::{Guard, Ledger, Vigil, Vigilance, Watch},
 };
 
-use self::process::{processor, resident};
+use self::{
+    figures::{Figure, Sheet},
+    process::{processor, resident},
+};
 
 /// Which process measures which watch.
 const KIND: &str = "TIDEGATE_BENCH_WATCH";
@@ -64,7 +68,7 @@ fn main() -> Result<()> {
     if let Ok(kind) = std::env::var(KIND) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-        return runtime.block_on(watch(&kind, watches, watched));
+        return runtime.block_on(watch(&kind, watches, watched, in_earnest));
     }
     for kind in KINDS {
         let again =
@@ -89,7 +93,7 @@ fn guarded(kind: &str, mut watch: Watch) -> Watch {
     watch
 }
 
-async fn watch(kind: &str, watches: usize, watched: Duration) -> Result<()> {
+async fn watch(kind: &str, watches: usize, watched: Duration, in_earnest: bool) -> Result<()> {
     let registry = InMemory::default();
     let mut releases = Vec::with_capacity(watches);
     for number in 0..watches {
@@ -139,7 +143,33 @@ async fn watch(kind: &str, watches: usize, watched: Duration) -> Result<()> {
     }
     println!();
     watching.iter().for_each(tokio::task::JoinHandle::abort);
-    Ok(())
+    if !in_earnest {
+        return Ok(());
+    }
+    let [run, of_memory, of_processor] = match kind {
+        "limits" => [
+            "watches-limits",
+            "memory of 1 000 guarded releases, limits over 5 min, a look each 30 s",
+            "processor for 1 000 guarded releases, limits over 5 min, a look each 30 s",
+        ],
+        "burn rates" => [
+            "watches-fast",
+            "memory of 1 000 guarded releases, burn rates over 1 h",
+            "processor for 1 000 guarded releases, burn rates over 1 h",
+        ],
+        _ => [
+            "watches-slow",
+            "memory of 1 000 guarded releases, burn rates over 1 h and 6 h",
+            "processor for 1 000 guarded releases, burn rates over 1 h and 6 h",
+        ],
+    };
+    let mut sheet = Sheet::of(run);
+    if watches != 1_000 {
+        return sheet.rest(&format!("of {watches} watches"));
+    }
+    sheet.say(of_memory, Figure::of(memory * 1e6));
+    sheet.say(of_processor, Figure::of(100.0 * core.as_secs_f64() / took));
+    sheet.close()
 }
 
 /// A source whose releases do well: in each window 1 000 requests, a few of which fail or are slow.

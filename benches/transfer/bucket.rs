@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     live::Live,
+    figures::{Figure, Sheet},
     load::{self, Cache, Load, median, run, scratch},
 };
 
@@ -32,7 +33,7 @@ const TOOLS: [Tool; 4] = [Tool::Tidegate, Tool::Rclone, Tool::S5cmd, Tool::Boto3
 /// How long each of [`TOOLS`] took up and down.
 type Round = [(Duration, Duration); TOOLS.len()];
 
-pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -> Result<()> {
+pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64, in_earnest: bool) -> Result<()> {
     println!("\n| load | to and from S3 | s | rclone s | s5cmd s | boto3 s | ÷ the fastest of them |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     let rounds = (0..rounds).map(|round| one(runtime, tools, load, round)).collect::<Result<Vec<Round>>>()?;
@@ -50,10 +51,20 @@ pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -
             each(2),
             each(3)
         );
+        let fastest = (1..TOOLS.len()).map(each).fold(f64::INFINITY, f64::min);
+        Figure::of(each(0)).beside(fastest).ratio(ratio)
     };
-    row("publish", &|(up, _)| *up);
-    row("pull", &|(_, down)| *down);
-    Ok(())
+    let (up, down) = (row("publish", &|(up, _)| *up), row("pull", &|(_, down)| *down));
+    if !in_earnest {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("transfer-bucket");
+    if let Some(why) = load.instead(Load { files: 1, bytes: 4 << 30 }) {
+        return sheet.rest(&why);
+    }
+    sheet.say("publish 4 GiB to S3 (SeaweedFS on the same cores)", up);
+    sheet.say("pull 4 GiB from S3 (SeaweedFS on the same cores)", down);
+    sheet.close()
 }
 
 /// One after the other up and down, in an order that turns, with a new server.

@@ -12,7 +12,10 @@ use tempfile::TempDir;
 use tidegate::registry::ObjectBacked;
 use tokio::runtime::Runtime;
 
-use crate::load::{self, Cache, Load, median, run, scratch};
+use crate::{
+    figures::{Figure, Sheet},
+    load::{self, Cache, Load, median, run, scratch},
+};
 
 /// What is measured: a command beside the copy of what it reads.
 const COMMANDS: [&str; 3] = ["publish", "pull", "pull, cold"];
@@ -24,11 +27,18 @@ struct Round {
     _kept: Option<TempDir>,
 }
 
-pub(crate) fn report(runtime: &Runtime, loads: &[Load], rounds: u64) -> Result<()> {
+pub(crate) fn report(runtime: &Runtime, loads: &[Load; 2], rounds: u64, in_earnest: bool) -> Result<()> {
     println!("| load | command | MiB/s | s | cp+sync s | sha256 s | ÷ the slower | ÷ (cp+sync+sha256) |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    let mut sheet = Sheet::of("transfer-disk");
     for load in loads {
+        let promised = if load.files == 1 {
+            Load { files: 1, bytes: 4 << 30 }
+        } else {
+            Load { files: 10_000, bytes: 100 << 10 }
+        };
         let rounds = (0..rounds).map(|round| one(load, runtime, round)).collect::<Result<Vec<Round>>>()?;
+        let hashed = rounds.iter().all(|round| round.hash.is_some());
         for (at, command) in COMMANDS.iter().enumerate() {
             let over = |of: &dyn Fn(f64, f64, f64) -> f64| {
                 let seconds = |duration: Duration| duration.as_secs_f64();
@@ -46,9 +56,33 @@ pub(crate) fn report(runtime: &Runtime, loads: &[Load], rounds: u64) -> Result<(
                 over(&|command, copy, hash| command / if copy > hash { copy } else { hash }),
                 over(&|command, copy, hash| command / (copy + hash)),
             );
+            let both = Figure::of(over(&|command, _, _| command))
+                .beside(over(&|_, copy, hash| copy + hash))
+                .ratio(over(&|command, copy, hash| command / (copy + hash)));
+            let slower = Figure::of(over(&|command, _, _| command))
+                .beside(over(&|_, copy, hash| f64::max(copy, hash)))
+                .ratio(over(&|command, copy, hash| command / f64::max(copy, hash)));
+            let figures: &[(&str, Figure)] = match (load.files, *command) {
+                (1, "publish") => &[
+                    ("publish one file of 4 GiB", both),
+                    ("publish one file of 4 GiB, at its limit", slower),
+                ],
+                (1, "pull") => &[("pull one file of 4 GiB", both)],
+                (1, _) => &[("pull one file of 4 GiB of which nothing is in the page cache", both)],
+                (_, "publish") => &[("publish 10 000 files of 100 KiB, each of which is synced", both)],
+                (_, "pull") => &[("pull 10 000 files of 100 KiB, each of which is synced", both)],
+                _ => &[],
+            };
+            for &(what, figure) in figures {
+                match load.instead(promised) {
+                    None if hashed => sheet.say(what, figure),
+                    None => sheet.not_measured(what, "there is no openssl"),
+                    Some(why) => sheet.not_measured(what, why),
+                }
+            }
         }
     }
-    Ok(())
+    if in_earnest { sheet.close() } else { Ok(()) }
 }
 
 fn one(load: &Load, runtime: &Runtime, round: u64) -> Result<Round> {

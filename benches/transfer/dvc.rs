@@ -7,12 +7,15 @@ use tempfile::TempDir;
 use tidegate::registry::ObjectBacked;
 use tokio::runtime::Runtime;
 
-use crate::load::{self, Cache, Load, median, run, scratch};
+use crate::{
+    figures::{Figure, Sheet},
+    load::{self, Cache, Load, median, run, scratch},
+};
 
 /// How long `publish` and dvc took, and what they left.
 type Round = (Duration, Duration, Option<TempDir>);
 
-pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -> Result<()> {
+pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64, in_earnest: bool) -> Result<()> {
     println!("\n| load | command | s | dvc add + push s | ÷ publish |\n|---|---|--:|--:|--:|");
     let rounds = (0..rounds).map(|round| one(runtime, tools, load, round)).collect::<Result<Vec<_>>>()?;
     let over = |of: &dyn Fn(f64, f64) -> f64| {
@@ -24,7 +27,16 @@ pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64) -
         over(&|_, dvc| dvc),
         over(&|own, dvc| dvc / own)
     );
-    Ok(())
+    if !in_earnest {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("transfer-dvc");
+    if let Some(why) = load.instead(Load { files: 10_000, bytes: 100 << 10 }) {
+        return sheet.rest(&why);
+    }
+    let figure = Figure::of(over(&|own, _| own)).beside(over(&|_, dvc| dvc));
+    sheet.say("publish 10 000 files of 100 KiB", figure.ratio(over(&|own, dvc| own / dvc)));
+    sheet.close()
 }
 
 fn one(runtime: &Runtime, tools: &Path, load: Load, round: u64) -> Result<Round> {

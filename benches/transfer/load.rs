@@ -38,6 +38,12 @@ impl Load {
         self.bytes() as f64 / f64::from(1 << 20)
     }
 
+    /// What is not of the promised size is not shown as if it were.
+    pub(crate) fn instead(&self, promised: Self) -> Option<String> {
+        let same = self.files == promised.files && self.bytes == promised.bytes;
+        (!same).then(|| format!("of {self}, and not of {promised}"))
+    }
+
     /// Makes the files in `directory`, with random bytes, never all of them in memory.
     pub(crate) fn write(&self, directory: &Path, seed: u64) -> Result<()> {
         let (mut rng, mut block) = (Rng::with_seed(seed), vec![0; 1 << 20]);

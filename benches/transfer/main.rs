@@ -31,6 +31,8 @@
 mod bucket;
 mod disk;
 mod dvc;
+#[path = "../figures/mod.rs"]
+mod figures;
 #[path = "../../registry/tests/servers/live.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "tests use it too, and more of it")]
 mod live;
@@ -39,9 +41,8 @@ mod memory;
 #[path = "../../tests/ports/mod.rs"]
 mod ports;
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
+use figures::Sheet;
 use load::Load;
 use tokio::runtime::Runtime;
 
@@ -66,24 +67,31 @@ fn main() -> Result<()> {
     }
     let wanted = |table: &str| only.as_ref().is_none_or(|only| only == table);
     if wanted("disk") {
-        disk::report(&runtime, &[large, small], rounds)?;
+        disk::report(&runtime, &[large, small], rounds, in_earnest)?;
     }
-    let tools = std::env::var_os("TIDEGATE_BENCH_TOOLS");
-    ensure!(
-        tools.is_some() || !["bucket", "dvc"].iter().any(|table| only.as_deref() == Some(table)),
-        "set TIDEGATE_BENCH_TOOLS to a directory with weed, rclone, s5cmd, python and dvc"
-    );
-    if let Some(tools) = tools {
-        let tools = std::path::absolute(Path::new(&tools))?;
-        if wanted("bucket") {
-            bucket::report(&runtime, &tools, large, rounds)?;
+    let tools = std::env::var_os("TIDEGATE_BENCH_TOOLS").map(std::path::absolute).transpose()?;
+    if wanted("bucket") {
+        match &tools {
+            Some(tools) => bucket::report(&runtime, tools, large, rounds, in_earnest)?,
+            None if in_earnest => {
+                let why = "set TIDEGATE_BENCH_TOOLS to a directory with weed, rclone, s5cmd and python";
+                Sheet::of("transfer-bucket").rest(why)?;
+            }
+            None => {}
         }
-        if wanted("dvc") {
-            dvc::report(&runtime, &tools, small, rounds)?;
+    }
+    if wanted("dvc") {
+        match &tools {
+            Some(tools) => dvc::report(&runtime, tools, small, rounds, in_earnest)?,
+            None if in_earnest => {
+                let why = "set TIDEGATE_BENCH_TOOLS to a directory with dvc";
+                Sheet::of("transfer-dvc").rest(why)?;
+            }
+            None => {}
         }
     }
     if cfg!(target_os = "linux") && wanted("memory") {
-        memory::report(large)?;
+        memory::report(large, in_earnest)?;
     }
     Ok(())
 }

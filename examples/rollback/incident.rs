@@ -34,7 +34,7 @@ pub(crate) struct Incident {
     /// In how many windows.
     windows: u32,
     /// From the end of the last of them until the last request that met the bad version.
-    back: Duration,
+    pub(crate) back: Duration,
     /// And from the alarm.
     back_after_alarm: Duration,
     /// Answers that users should not have got.

@@ -10,6 +10,8 @@
 #[path = "../quickstart/classifier.rs"]
 mod classifier;
 mod fault;
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
 mod gateway;
 mod incident;
 mod live;
@@ -26,6 +28,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use self::{
     fault::Fault,
+    figures::{Figure, Sheet, Spread},
     incident::Incident,
     live::{LAG, Live, RATE, WINDOW},
     screen::{heading, line, seconds},
@@ -90,5 +93,10 @@ async fn tell(live: &Live) -> Result<()> {
     for incident in &incidents {
         line(format!("{}: {}", incident.fault, incident.words.join("; ")));
     }
-    Ok(())
+    let mut sheet = Sheet::of("rollback");
+    sheet.say(
+        "four faults in a live system: traffic back after the window that shows them",
+        Figure::of(Spread::of(incidents.iter().map(|incident| incident.back.as_secs_f64()))),
+    );
+    sheet.leave()
 }

@@ -111,6 +111,8 @@
 //! | LLM servers | `llm`: what a metric is called at each, and the right statistic (feature `prometheus`) |
 //! | for tests | `testkit` with the feature `testkit`: conformance suite, `Flaky`, `Traffic`, a mock |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod calibration;
 mod chance;
 #[cfg(feature = "cloudwatch")]

@@ -38,6 +38,8 @@
 //! | writing an incident down | `report` (feature `report`) |
 //! | telling people | `notify` (feature `notify`) |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod brakes;
 mod drill;
 mod driver;

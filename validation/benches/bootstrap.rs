@@ -15,6 +15,9 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
+
 use std::{
     hint::black_box,
     io::{BufRead, BufReader, Write},
@@ -26,6 +29,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use tidegate_validation::statistics::{Bootstrap, Cluster};
+
+use self::figures::{Figure, Sheet};
 
 const CASES: usize = 10_000;
 const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 10_000, seed: 7 };
@@ -82,7 +87,16 @@ fn main() -> Result<()> {
             theirs[0] / once[0]
         );
     }
-    Ok(())
+    if !in_earnest {
+        return Ok(());
+    }
+    let mut sheet = Sheet::of("bootstrap");
+    let mut figure = Figure::of(once[once.len() / 2]);
+    if !theirs.is_empty() {
+        figure = figure.beside(theirs[theirs.len() / 2]);
+    }
+    sheet.say("10 000 resamples of the mean difference of 10 000 cases, and its bounds", figure);
+    sheet.close()
 }
 
 fn print(what: &str, seconds: &mut [f64]) {

@@ -19,6 +19,9 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
+
 use std::{
     fs,
     num::NonZeroUsize,
@@ -31,6 +34,8 @@ use tidegate_registry::{Content, Draft, InMemory, ModelStore as _, Stamp};
 use tidegate_validation::{
     FnAgent, Record, Reply, Rule, Run, Subject, Suite, checks::Cases, dataset::Dataset,
 };
+
+use self::figures::{Figure, Sheet};
 
 const CASES: usize = 1_000;
 /// What a child is told by: a directory, and whether it keeps a record.
@@ -76,19 +81,36 @@ fn main() -> Result<()> {
         }
     }
     println!("{CASES} cases that cost nothing, medians of {rounds} rounds (best):");
-    print("tidegate", &mut plain);
+    let ours = print("tidegate", &mut plain);
     print("tidegate, recorded", &mut recorded);
+    let mut sheet = Sheet::of("cases");
     for (what, took) in [("Inspect", &mut inspect), ("promptfoo", &mut others)] {
-        if took.is_empty() {
+        let theirs = if took.is_empty() {
             println!("  without {what}: see the head of this file");
+            None
         } else {
-            print(what, took);
+            Some(print(what, took))
+        };
+        let (of_cpu, of_memory) = match what {
+            "Inspect" => (
+                "1 000 cases that cost nothing to answer, processor time beside Inspect's",
+                "1 000 cases that cost nothing to answer, memory beside Inspect's",
+            ),
+            _ => (
+                "1 000 cases that cost nothing to answer, processor time beside promptfoo's",
+                "1 000 cases that cost nothing to answer, memory beside promptfoo's",
+            ),
+        };
+        for (figure, measure) in [(of_cpu, (|took| took.cpu) as fn(Took) -> f64), (of_memory, |took| took.memory)] {
+            let own = Figure::of(measure(ours));
+            sheet.say(figure, theirs.map_or(own, |theirs| own.beside(measure(theirs))));
         }
     }
-    Ok(())
+    if in_earnest { sheet.close() } else { Ok(()) }
 }
 
-fn print(what: &str, took: &mut [Took]) {
+/// Gives the medians.
+fn print(what: &str, took: &mut [Took]) -> Took {
     let of = |measure: fn(&Took) -> f64, took: &mut [Took]| {
         took.sort_by(|a, b| measure(a).total_cmp(&measure(b)));
         (measure(&took[took.len() / 2]), measure(&took[0]))
@@ -96,6 +118,7 @@ fn print(what: &str, took: &mut [Took]) {
     let (cpu, best) = of(|took| took.cpu, took);
     let (memory, least) = of(|took| took.memory / 1e6, took);
     println!("  {what:<18} {cpu:7.3} s CPU ({best:.3}), {memory:6.1} MB ({least:.1})");
+    Took { cpu, memory: memory * 1e6 }
 }
 
 /// What a run of this program took.

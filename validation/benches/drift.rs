@@ -18,6 +18,9 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time and takes its size from outside")]
 
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
+
 use std::{
     hint::black_box,
     io::{BufRead, BufReader, Write},
@@ -29,6 +32,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use tidegate_validation::drift::{Binning, Gaps, Histogram, NumericColumn};
+
+use self::figures::{Figure, Sheet};
 
 const ROWS: usize = 1_000_000;
 
@@ -106,12 +111,19 @@ fn main() -> Result<()> {
         parts[0] / (parts[0] + parts[1]) * 100.0,
         parts[1] / (parts[0] + parts[1]) * 100.0
     );
-    for (what, theirs) in [("SciPy", scipy), ("evidently", evidently)] {
+    let mut sheet = Sheet::of("drift");
+    for (name, theirs, what) in [
+        ("SciPy", scipy, "drift of a column, 2 × 1 000 000 rows, beside SciPy's"),
+        ("evidently", evidently, "drift of a column, 2 × 1 000 000 rows, beside evidently's"),
+    ] {
+        let mut figure = Figure::of(own.0);
         if !theirs.is_empty() {
-            print(what, &mut theirs.iter().map(|figures| figures[0]).collect::<Vec<_>>(), Some(own));
+            let mut seconds = theirs.iter().map(|figures| figures[0]).collect::<Vec<_>>();
+            figure = figure.beside(print(name, &mut seconds, Some(own)).0);
         }
+        sheet.say(what, figure);
     }
-    Ok(())
+    if in_earnest { sheet.close() } else { Ok(()) }
 }
 
 /// A reference and a current column, of a kind that goes by the number.

@@ -10,6 +10,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench takes its size from outside")]
 
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
+
 use std::{
     io::Write as _,
     net::SocketAddr,
@@ -33,6 +36,8 @@ use tidegate_validation::{
 };
 use tokio::{net::TcpListener, runtime::Builder, time::Instant};
 
+use self::figures::{Figure, Sheet};
+
 /// What a small classifier answers, and what a chat does.
 const ANSWER: &str = r#"{"model":"fraud","version":"1.1.0","label":"legitimate","score":0.9731}"#;
 const CHAT: &str = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"billing"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
@@ -48,7 +53,9 @@ fn main() -> Result<()> {
     let in_earnest = std::env::args().any(|argument| argument == "--bench");
     let wrk = std::env::var("WRK_BIN").unwrap_or_else(|_| "wrk".to_owned());
     if Command::new(&wrk).arg("--version").output().is_err() {
-        ensure!(!in_earnest, "`{wrk}` cannot be run; install wrk, or set WRK_BIN to it");
+        if in_earnest {
+            return Sheet::of("load").rest("`wrk` cannot be run; install it, or set WRK_BIN to it");
+        }
         eprintln!("left out: `{wrk}` cannot be run");
         return Ok(());
     }
@@ -72,12 +79,13 @@ fn main() -> Result<()> {
     )?;
     let script = script.to_string_lossy();
 
+    let mut sheet = Sheet::of("load");
     println!("| requests a second, medians of {rounds} | wrk | ours | share | wanted |");
     println!("|---|--:|--:|--:|--:|");
     for chat in [false, true] {
         let (name, target, path, script, wanted): (_, &dyn Target, _, _, _) = match chat {
             false => ("plain GET", &plain, "", None, "≥ 0.5"),
-            true => ("chat through an agent", &prompts, "v1/chat/completions", Some(&*script), ""),
+            true => ("chat through an agent", &prompts, "v1/chat/completions", Some(&*script), "≥ 0.5"),
         };
         let url = format!("http://{address}/{path}");
         let mut found = Vec::new();
@@ -93,6 +101,11 @@ fn main() -> Result<()> {
         let ours = median(found.iter().map(|(_, ours)| *ours));
         let share = median(found.iter().map(|(theirs, ours)| ours / theirs));
         println!("| {name} | {theirs:.0} | {ours:.0} | {share:.2} | {wanted} |");
+        let what = match chat {
+            false => "plain requests that the load generator sends and a server on the same two cores answers",
+            true => "chats through an agent that the load generator sends and such a server answers",
+        };
+        sheet.say(what, Figure::of(ours).beside(theirs).ratio(share));
     }
 
     let (rate, seconds, freeze) = if in_earnest { (100.0, 20, FREEZE) } else { (50.0, 1, FREEZE / 10) };
@@ -120,7 +133,12 @@ fn main() -> Result<()> {
     println!("| scheduled latency | {ours:.3} | {:.1} % | < 2 % |", (ours / truth - 1.0).abs() * 100.0);
     println!("| wrk, 10 connections | {theirs:.3} | {:.1} % | |", (theirs / truth - 1.0).abs() * 100.0);
     std::fs::remove_file(&*script)?;
-    Ok(())
+    let off = |seconds: f64| (seconds / truth - 1.0).abs() * 100.0;
+    sheet.say(
+        "p99, as scheduled, of a server that freezes for 5 s of 20: off what users wait",
+        Figure { ratio: None, ..Figure::of(off(ours)).beside(off(theirs)) },
+    );
+    if in_earnest { sheet.close() } else { Ok(()) }
 }
 
 /// Serves on a thread of its own until the end of the process; between the two times it answers nobody.

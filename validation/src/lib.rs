@@ -80,6 +80,8 @@
 #![doc = include_str!("suite/example.toml")]
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod agent;
 mod asking;
 mod budget;
