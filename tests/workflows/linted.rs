@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{read, root, workflows};
+use super::{own, read, root, workflows};
 
 /// A tool, on whose PATH the others are as well.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment where programs are")]
@@ -71,6 +71,36 @@ fn actionlint_knows_what_the_called_workflow_wants() {
     let output = tool("actionlint").current_dir(repository_of_a_team.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && said.contains("endpoint"), "{said}");
+}
+
+#[test]
+#[ignore = "needs actionlint and shellcheck (TIDEGATE_WORKFLOWS_BIN); tests/run installs them"]
+fn actionlint_has_no_complaint_of_our_own_workflows() {
+    let repository = tempfile::tempdir().unwrap();
+    for directory in [".git", ".github/workflows"] {
+        fs::create_dir_all(repository.path().join(directory)).unwrap();
+    }
+    for workflow in own() {
+        let name = workflow.file_name().unwrap();
+        fs::copy(&workflow, repository.path().join(".github/workflows").join(name)).unwrap();
+    }
+    expect_no_complaint(tool("actionlint").arg("-shellcheck=shellcheck").current_dir(repository.path()));
+}
+
+#[test]
+#[ignore = "needs shellcheck (TIDEGATE_WORKFLOWS_BIN); tests/run installs it"]
+fn shellcheck_has_no_complaint_of_our_own_scripts() {
+    let scripts = [
+        ".ci/run",
+        "benches/table",
+        "benches/tools",
+        "docs/build",
+        "release/check",
+        "tests/run",
+        "validation/fuzz/run",
+    ];
+    let scripts = scripts.map(|script| root().join(script));
+    expect_no_complaint(tool("shellcheck").arg("--shell=bash").args(scripts));
 }
 
 /// The scripts of a pipeline of GitLab or Argo, each of which runs as one.

@@ -1,5 +1,5 @@
 //! The pipelines of `examples/github`, `examples/gitlab` and `examples/argo`: what they say to `tidegate` is what it takes,
-//! and what they say to those who run them is what those take.
+//! and what they say to those who run them is what those take. The latter also of the project's own.
 
 #[allow(dead_code, reason = "it is of the tests of the command line")]
 #[path = "../cli/desk.rs"]
@@ -36,11 +36,23 @@ fn files() -> Vec<PathBuf> {
 
 /// The workflows of GitHub.
 fn workflows() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("examples/github")).expect("a readable directory");
+    let files = files_in("examples/github");
+    assert!(files.len() >= 4, "{files:?}");
+    files
+}
+
+/// The workflows of this repository.
+fn own() -> Vec<PathBuf> {
+    let files = files_in(".github/workflows");
+    assert!(files.len() >= 3, "{files:?}");
+    files
+}
+
+fn files_in(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(directory)).expect("a readable directory");
     let mut files: Vec<_> =
         entries.map(|entry| entry.expect("a readable entry").path()).filter(|path| path.is_file()).collect();
     files.sort();
-    assert!(files.len() >= 4, "{files:?}");
     files
 }
 

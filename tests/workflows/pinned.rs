@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{files, read, root, workflows};
+use super::{files, own, read, workflows};
 
 /// `OWNER/NAME@COMMIT # vX.Y.Z`, or a file of the repository itself.
 #[test]
 fn actions_are_pinned_by_commit_and_say_their_version() {
     let mut pinned = BTreeMap::new();
-    for path in files().into_iter().chain([root().join(".github/workflows/ci.yml")]) {
+    for path in files().into_iter().chain(own()) {
         let (text, _) = read(&path);
         let used =
             text.lines().filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix("uses: "));
@@ -30,7 +30,7 @@ fn actions_are_pinned_by_commit_and_say_their_version() {
 
 #[test]
 fn jobs_have_an_end_and_no_more_rights_than_they_say() {
-    for path in workflows() {
+    for path in workflows().into_iter().chain(own()) {
         let (text, workflow) = read(&path);
         let path = path.display();
         assert_eq!(workflow["permissions"], Value::Object(serde_json::Map::new()), "{path}");
@@ -70,4 +70,26 @@ fn only_a_person_lets_a_release_into_production() {
     assert_eq!(production["environment"], "production");
     assert_eq!(production["needs"], "validate");
     assert_eq!(release["concurrency"]["cancel-in-progress"], false);
+}
+
+/// What publishes, or signs in the project's name, is let through by a person, comes after everything that was checked, and
+/// runs nothing that the project could have changed under it.
+#[test]
+fn only_a_person_lets_a_release_of_the_project_out() {
+    let release = own().into_iter().find(|path| path.ends_with("release.yml")).unwrap();
+    let (text, release) = read(&release);
+    let jobs = &release["jobs"];
+    assert_eq!(jobs["publish"]["environment"], "crates-io");
+    for (job, needs) in [("attest", "package"), ("publish", "attest"), ("announce", "publish")] {
+        assert_eq!(jobs[job]["needs"], needs);
+    }
+    let identity = |job: &Value| job["permissions"].get("id-token").is_some();
+    let holders: Vec<_> = jobs.as_object().unwrap().iter().filter(|(_, job)| identity(job)).collect();
+    assert_eq!(holders.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["attest", "publish"]);
+    let steps = jobs["attest"]["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step.get("run").is_none()), "{steps:?}");
+    assert!(!text.contains("secrets."), "crates.io trusts the workflow, and no token is kept");
+    let writes = |job: &Value| job["permissions"]["contents"] == "write";
+    let writers: Vec<_> = jobs.as_object().unwrap().iter().filter(|(_, job)| writes(job)).collect();
+    assert_eq!(writers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["announce"]);
 }
