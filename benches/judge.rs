@@ -1,5 +1,6 @@
 //! What a look at the evidence costs: the likelihood of one table, and judging one window to a thousand.
 
+mod estimated;
 mod figures;
 
 use std::{
@@ -12,9 +13,9 @@ use criterion::{BenchmarkId, Criterion as Bench, criterion_group};
 use fastrand::Rng;
 use tidegate::metrics::{Criterion, Evidence, Metric, Observation, Statistic, Table, Window, judge};
 
-use self::figures::{
-    Figure, Sheet, Spread,
+use self::{
     estimated::{forget, median},
+    figures::{Figure, Sheet, Spread},
 };
 
 /// The length of a window.
@@ -31,7 +32,8 @@ const LIKELIHOOD: &str = "likelihood of a table at 8 odds ratios";
 
 fn main() -> Result<()> {
     // Under `cargo test` only whether it works is of interest, and a filter measures some of it.
-    let in_earnest = std::env::args().skip(1).all(|argument| argument == "--bench") && std::env::args().len() > 1;
+    let in_earnest =
+        std::env::args().skip(1).all(|argument| argument == "--bench") && std::env::args().len() > 1;
     if in_earnest {
         forget(ROLLOUT)?;
         forget(LIKELIHOOD)?;

@@ -1,5 +1,6 @@
 //! What a step of a rollout costs its driver, and reading a journal again after a crash.
 
+mod estimated;
 mod figures;
 
 use std::{
@@ -23,9 +24,9 @@ use tidegate::{
 };
 use tokio::runtime::Runtime;
 
-use self::figures::{
-    Figure, Sheet,
+use self::{
     estimated::{forget, median},
+    figures::{Figure, Sheet},
 };
 
 /// Records of the journal that is read again.
@@ -45,7 +46,8 @@ const REPLAY: &str = "replay of 10000 records";
 
 fn main() -> Result<()> {
     // Under `cargo test` only whether it works is of interest, and a filter measures some of it.
-    let in_earnest = std::env::args().skip(1).all(|argument| argument == "--bench") && std::env::args().len() > 1;
+    let in_earnest =
+        std::env::args().skip(1).all(|argument| argument == "--bench") && std::env::args().len() > 1;
     if in_earnest {
         forget(ROLLOUT)?;
         forget(REPLAY)?;

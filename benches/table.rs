@@ -148,7 +148,8 @@ fn measured(run: &Run) -> Result<(Vec<Said>, Option<String>)> {
     }
     // Standard output is for the table.
     let out = io::stderr().as_fd().try_clone_to_owned()?;
-    let ended = command.env(FIGURES, left.path()).stdout(out).status().context("the run cannot be started")?;
+    let ended =
+        command.env(FIGURES, left.path()).stdout(out).status().context("the run cannot be started")?;
     let lines = io::BufReader::new(left.reopen()?).lines();
     let said = lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<_>>()?;
     Ok((said, (!ended.success()).then(|| format!("its run failed ({ended})"))))
@@ -171,7 +172,9 @@ fn program(run: &Run) -> Result<Command> {
             Ok(command)
         }
         Program::Example(name) => {
-            let built = of_cargo("build", "--example", name).stdout(io::stderr().as_fd().try_clone_to_owned()?).status()?;
+            let built = of_cargo("build", "--example", name)
+                .stdout(io::stderr().as_fd().try_clone_to_owned()?)
+                .status()?;
             if !built.success() {
                 bail!("the example {name} cannot be built");
             }

@@ -51,15 +51,13 @@ fn the_readme_has_a_row_for_each_figure_and_no_other() {
 
 /// Sources of a program, from the root.
 fn sources(program: &Program) -> Vec<PathBuf> {
-    let candidates = match program {
-        Program::Bench(name) => {
-            [format!("benches/{name}.rs"), format!("benches/{name}"), format!("validation/benches/{name}.rs")]
-        }
-        Program::Example(name) => {
-            [format!("examples/{name}.rs"), format!("examples/{name}"), format!("{name}/examples")]
-        }
+    let (name, folders): (_, &[_]) = match program {
+        Program::Bench(name) => (name, &["benches", "validation/benches"]),
+        Program::Example(name) => (name, &["examples"]),
     };
-    let found = candidates.iter().map(PathBuf::from).flat_map(|path| {
+    let candidates =
+        folders.iter().flat_map(|folder| [format!("{folder}/{name}.rs"), format!("{folder}/{name}")]);
+    let found = candidates.map(PathBuf::from).flat_map(|path| {
         let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
         if whole.is_dir() {
             let files = fs::read_dir(whole).unwrap().map(|file| file.unwrap().path());

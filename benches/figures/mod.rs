@@ -4,7 +4,6 @@
 //! `benches/table` makes one table of all.
 #![allow(dead_code, reason = "no bench says everything, and tests say nothing")]
 
-pub(crate) mod estimated;
 pub(crate) mod promised;
 pub(crate) mod row;
 pub(crate) mod table;
@@ -62,7 +61,9 @@ impl Figure {
     /// Their ratio is the quotient, where either is one number. A median of the quotients of rounds is said by [`ratio`](Self::ratio).
     pub(crate) fn beside(mut self, yardstick: impl Into<Spread>) -> Self {
         let yardstick = yardstick.into();
-        if self.ratio.is_none() && self.measured.least == self.measured.most && yardstick.least == yardstick.most
+        if self.ratio.is_none()
+            && self.measured.least == self.measured.most
+            && yardstick.least == yardstick.most
         {
             self.ratio = Some((self.measured.most / yardstick.most).into());
         }
@@ -119,7 +120,11 @@ impl Sheet {
     ///
     /// If it is not promised of this run, or has been said.
     fn push(&mut self, what: &str, outcome: Outcome) {
-        assert!(self.promised().any(|promise| promise.what == what), "{what} is not promised of {}", self.run);
+        assert!(
+            self.promised().any(|promise| promise.what == what),
+            "{what} is not promised of {}",
+            self.run
+        );
         assert!(self.said(what).is_none(), "{what} is said twice");
         self.said.push(Said { what: what.to_owned(), outcome });
     }

@@ -107,8 +107,7 @@ pub(crate) const RUNS: &[Run] = &[
 
 const COPIED_AND_HASHED: &str = "`cp` + `sync`, then `openssl dgst -sha256`";
 const SLOWER_OF_BOTH: &str = "the slower of `cp` + `sync` and `openssl dgst -sha256`";
-const FASTEST_OF_THREE: &str =
-    "the fastest of `rclone copy --checksum`, `s5cmd cp` and boto3 with hashing, with `sync` after each download";
+const FASTEST_OF_THREE: &str = "the fastest of `rclone copy --checksum`, `s5cmd cp` and boto3 with hashing, with `sync` after each download";
 
 const fn figure(run: &'static str, what: &'static str, unit: Unit) -> Promise {
     Promise { run, what, unit, beside: "", wanted: None }
@@ -161,9 +160,13 @@ pub(crate) const PROMISED: &[Promise] = &[
     figure("catalogue", "commits to one model, one after the other", A_SECOND)
         .beside("files of that size created durably")
         .wanted(AtLeast(200.0)),
-    figure("error_rates", "the same version failed by a judge that is asked after each of 200 windows", Percent)
-        .beside("a repeated z test")
-        .wanted(AtMost(5.0)),
+    figure(
+        "error_rates",
+        "the same version failed by a judge that is asked after each of 200 windows",
+        Percent,
+    )
+    .beside("a repeated z test")
+    .wanted(AtMost(5.0)),
     figure("error_rates", "errors in bursts: the same version failed", Percent).beside("a repeated z test"),
     figure("error_rates", "errors in bursts: the same version failed with a dispersion of 5", Percent)
         .beside("without it")
@@ -176,8 +179,12 @@ pub(crate) const PROMISED: &[Promise] = &[
         .beside("the planner's formula"),
     figure("error_rates", "latency 10 % longer, found at 10 % of the traffic", WINDOWS),
     figure("error_rates", "the same latency failed", Percent).wanted(AtMost(5.0)),
-    figure("judge", "judge 20 metrics over 200 windows of 1 000 requests, 1 % errors, effects and bounds included", Seconds)
-        .wanted(AtMost(0.005)),
+    figure(
+        "judge",
+        "judge 20 metrics over 200 windows of 1 000 requests, 1 % errors, effects and bounds included",
+        Seconds,
+    )
+    .wanted(AtMost(0.005)),
     figure("judge", "judge 20 metrics over 200 windows of 1 000 requests, 10 % errors", Seconds),
     figure("judge", "one window with 1 000 errors, both sides together", Seconds).wanted(AtMost(100e-6)),
     figure("rank", "Mann–Whitney, 2 × 10 000 values, without ties and with many", Seconds).beside("SciPy"),
@@ -196,40 +203,68 @@ pub(crate) const PROMISED: &[Promise] = &[
         .wanted(AtMost(200e6)),
     figure("fleet", "processor for 10 000 rollouts that stand before a gate", OF_A_CORE),
     figure("fleet", "writes of 10 000 rollouts that stand before a gate", Of("in 20 s")).wanted(AtMost(0.0)),
-    figure("fleet", "from a window that fails the candidate to all traffic on stable, records synced to disk", Seconds)
-        .wanted(AtMost(1.0)),
+    figure(
+        "fleet",
+        "from a window that fails the candidate to all traffic on stable, records synced to disk",
+        Seconds,
+    )
+    .wanted(AtMost(1.0)),
     figure("gateway", "a server behind the embedded router, with a split of 10 %, under `wrk`", A_SECOND)
         .beside("the same server without it")
         .wanted(RatioAtLeast(0.9)),
     figure("gateway", "p99 behind the embedded router, and not without it", Seconds).wanted(AtMost(100e-6)),
     figure("watches-limits", "memory of 1 000 guarded releases, limits over 5 min, a look each 30 s", Bytes)
         .wanted(AtMost(100e6)),
-    figure("watches-limits", "processor for 1 000 guarded releases, limits over 5 min, a look each 30 s", OF_A_CORE)
+    figure(
+        "watches-limits",
+        "processor for 1 000 guarded releases, limits over 5 min, a look each 30 s",
+        OF_A_CORE,
+    )
+    .wanted(AtMost(5.0)),
+    figure("watches-fast", "memory of 1 000 guarded releases, burn rates over 1 h", Bytes)
+        .wanted(AtMost(100e6)),
+    figure("watches-fast", "processor for 1 000 guarded releases, burn rates over 1 h", OF_A_CORE)
         .wanted(AtMost(5.0)),
-    figure("watches-fast", "memory of 1 000 guarded releases, burn rates over 1 h", Bytes).wanted(AtMost(100e6)),
-    figure("watches-fast", "processor for 1 000 guarded releases, burn rates over 1 h", OF_A_CORE).wanted(AtMost(5.0)),
     figure("watches-slow", "memory of 1 000 guarded releases, burn rates over 1 h and 6 h", Bytes)
         .wanted(AtMost(100e6)),
     figure("watches-slow", "processor for 1 000 guarded releases, burn rates over 1 h and 6 h", OF_A_CORE)
         .wanted(AtMost(5.0)),
-    figure("rollback", "four faults in a live system: traffic back after the window that shows them", Seconds)
-        .wanted(AtMost(2.0)),
+    figure(
+        "rollback",
+        "four faults in a live system: traffic back after the window that shows them",
+        Seconds,
+    )
+    .wanted(AtMost(2.0)),
     figure("cases", "1 000 cases that cost nothing to answer, processor time beside Inspect's", Seconds)
         .beside("Inspect")
         .wanted(AtMost(0.3)),
-    figure("cases", "1 000 cases that cost nothing to answer, processor time beside promptfoo's", Seconds).beside("promptfoo").wanted(AtMost(0.3)),
-    figure("cases", "1 000 cases that cost nothing to answer, memory beside Inspect's", Bytes).beside("Inspect").wanted(AtMost(50e6)),
-    figure("cases", "1 000 cases that cost nothing to answer, memory beside promptfoo's", Bytes).beside("promptfoo").wanted(AtMost(50e6)),
+    figure("cases", "1 000 cases that cost nothing to answer, processor time beside promptfoo's", Seconds)
+        .beside("promptfoo")
+        .wanted(AtMost(0.3)),
+    figure("cases", "1 000 cases that cost nothing to answer, memory beside Inspect's", Bytes)
+        .beside("Inspect")
+        .wanted(AtMost(50e6)),
+    figure("cases", "1 000 cases that cost nothing to answer, memory beside promptfoo's", Bytes)
+        .beside("promptfoo")
+        .wanted(AtMost(50e6)),
     figure("bootstrap", "10 000 resamples of the mean difference of 10 000 cases, and its bounds", Seconds)
         .beside("numpy"),
     figure("drift", "drift of a column, 2 × 1 000 000 rows, beside SciPy's", Seconds).beside("SciPy"),
     figure("drift", "drift of a column, 2 × 1 000 000 rows, beside evidently's", Seconds).beside("evidently"),
-    figure("load", "plain requests that the load generator sends and a server on the same two cores answers", A_SECOND)
-        .beside("`wrk` with as many connections")
-        .wanted(RatioAtLeast(0.5)),
-    figure("load", "chats through an agent that the load generator sends and such a server answers", A_SECOND)
-        .beside("`wrk` with as many connections")
-        .wanted(RatioAtLeast(0.5)),
+    figure(
+        "load",
+        "plain requests that the load generator sends and a server on the same two cores answers",
+        A_SECOND,
+    )
+    .beside("`wrk` with as many connections")
+    .wanted(RatioAtLeast(0.5)),
+    figure(
+        "load",
+        "chats through an agent that the load generator sends and such a server answers",
+        A_SECOND,
+    )
+    .beside("`wrk` with as many connections")
+    .wanted(RatioAtLeast(0.5)),
     figure("load", "p99, as scheduled, of a server that freezes for 5 s of 20: off what users wait", Percent)
         .beside("`wrk`")
         .wanted(AtMost(2.0)),

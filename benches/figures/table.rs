@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{Outcome, promised::PROMISED, row::Row};
 
-const HEAD: &str = "| what | measured | beside, in the same run | ratio | wanted | |\n|---|--:|---|--:|--:|---|\n";
+const HEAD: &str =
+    "| what | measured | beside, in the same run | ratio | wanted | |\n|---|--:|---|--:|--:|---|\n";
 const BEGIN: &str = "<!-- figures -->\n";
 const END: &str = "<!-- /figures -->\n";
 

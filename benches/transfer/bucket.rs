@@ -12,8 +12,8 @@ use tidegate::registry::ObjectBacked;
 use tokio::runtime::Runtime;
 
 use crate::{
-    live::Live,
     figures::{Figure, Sheet},
+    live::Live,
     load::{self, Cache, Load, median, run, scratch},
 };
 
@@ -33,7 +33,13 @@ const TOOLS: [Tool; 4] = [Tool::Tidegate, Tool::Rclone, Tool::S5cmd, Tool::Boto3
 /// How long each of [`TOOLS`] took up and down.
 type Round = [(Duration, Duration); TOOLS.len()];
 
-pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64, in_earnest: bool) -> Result<()> {
+pub(crate) fn report(
+    runtime: &Runtime,
+    tools: &Path,
+    load: Load,
+    rounds: u64,
+    in_earnest: bool,
+) -> Result<()> {
     println!("\n| load | to and from S3 | s | rclone s | s5cmd s | boto3 s | ÷ the fastest of them |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     let rounds = (0..rounds).map(|round| one(runtime, tools, load, round)).collect::<Result<Vec<Round>>>()?;

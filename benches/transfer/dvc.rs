@@ -15,7 +15,13 @@ use crate::{
 /// How long `publish` and dvc took, and what they left.
 type Round = (Duration, Duration, Option<TempDir>);
 
-pub(crate) fn report(runtime: &Runtime, tools: &Path, load: Load, rounds: u64, in_earnest: bool) -> Result<()> {
+pub(crate) fn report(
+    runtime: &Runtime,
+    tools: &Path,
+    load: Load,
+    rounds: u64,
+    in_earnest: bool,
+) -> Result<()> {
     println!("\n| load | command | s | dvc add + push s | ÷ publish |\n|---|---|--:|--:|--:|");
     let rounds = (0..rounds).map(|round| one(runtime, tools, load, round)).collect::<Result<Vec<_>>>()?;
     let over = |of: &dyn Fn(f64, f64) -> f64| {

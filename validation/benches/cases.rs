@@ -101,7 +101,9 @@ fn main() -> Result<()> {
                 "1 000 cases that cost nothing to answer, memory beside promptfoo's",
             ),
         };
-        for (figure, measure) in [(of_cpu, (|took| took.cpu) as fn(Took) -> f64), (of_memory, |took| took.memory)] {
+        for (figure, measure) in
+            [(of_cpu, (|took| took.cpu) as fn(Took) -> f64), (of_memory, |took| took.memory)]
+        {
             let own = Figure::of(measure(ours));
             sheet.say(figure, theirs.map_or(own, |theirs| own.beside(measure(theirs))));
         }

@@ -102,7 +102,9 @@ fn main() -> Result<()> {
         let share = median(found.iter().map(|(theirs, ours)| ours / theirs));
         println!("| {name} | {theirs:.0} | {ours:.0} | {share:.2} | {wanted} |");
         let what = match chat {
-            false => "plain requests that the load generator sends and a server on the same two cores answers",
+            false => {
+                "plain requests that the load generator sends and a server on the same two cores answers"
+            }
             true => "chats through an agent that the load generator sends and such a server answers",
         };
         sheet.say(what, Figure::of(ours).beside(theirs).ratio(share));

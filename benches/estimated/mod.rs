@@ -1,6 +1,9 @@
 //! What Criterion has estimated.
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -35,8 +38,6 @@ pub(crate) fn forget(group: &str) -> Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "Criterion is told by its environment, too")]
 fn directory() -> PathBuf {
-    std::env::var_os("CRITERION_HOME").map_or_else(
-        || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion"),
-        PathBuf::from,
-    )
+    std::env::var_os("CRITERION_HOME")
+        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("criterion"), PathBuf::from)
 }
