@@ -60,7 +60,8 @@ fn sources(program: &Program) -> Vec<PathBuf> {
     let found = candidates.map(PathBuf::from).flat_map(|path| {
         let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join(&path);
         if whole.is_dir() {
-            let files = fs::read_dir(whole).unwrap().map(|file| file.unwrap().path());
+            let files =
+                fs::read_dir(whole).expect("a folder").map(|file| file.expect("a readable entry").path());
             files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
         } else if whole.is_file() {
             vec![path]
