@@ -1,10 +1,10 @@
-//! What every [`MetricsSource`] must do. Call each check from a test of its own, with a factory that makes a
-//! source with a known history.
+//! What every [`MetricsSource`] must do. A source runs all of it by
+//! [`source_conformance!`](crate::source_conformance), with a factory that makes one with a known history.
 //!
 //! ```
 //! # use std::time::{Duration, SystemTime};
 //! # use tidegate_metrics::{Metric, Observation, Recorded, Selector, Window};
-//! use tidegate_metrics::testkit::conformance::{self, Stocked};
+//! use tidegate_metrics::{source_conformance, testkit::conformance::Stocked};
 //!
 //! async fn stocked() -> Stocked<Recorded> {
 //!     let (metric, selector) = (Metric::errors(), Selector::default().with("slot", "candidate"));
@@ -16,8 +16,10 @@
 //!     let window = Window::new(noon, noon + Duration::from_secs(60)).unwrap();
 //!     Stocked { source, metric, selector, nobody, window, expected }
 //! }
+//!
+//! source_conformance!(recorded, stocked);
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(
-//! conformance::answers_what_was_observed(stocked) // .await in a test of its own
+//! # tidegate_metrics::testkit::conformance::answers_what_was_observed(stocked)
 //! # );
 //! ```
 
@@ -41,6 +43,41 @@ pub struct Stocked<S> {
     pub window: Window,
     /// What was observed in it.
     pub expected: Observation,
+}
+
+/// A test for each check of this suite, in a module of the given name. The factory makes
+/// [`Stocked`](crate::testkit::conformance::Stocked), anew for each. The tests run on the caller's `tokio`, which needs its
+/// features `macros` and `rt`.
+#[macro_export]
+macro_rules! source_conformance {
+    ($module:ident, $factory:expr) => {
+        $crate::__source_conformance! { $module, $factory;
+            answers_what_was_observed
+            answers_the_same_again
+            says_that_nobody_was_observed
+            says_that_nothing_was_observed
+            consecutive_windows_add_up
+        }
+    };
+}
+
+/// A test for each of `$check`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __source_conformance {
+    ($module:ident, $factory:expr; $($check:ident)*) => {
+        mod $module {
+            #[allow(unused_imports, reason = "a factory may need nothing from around it")]
+            use super::*;
+
+            $(
+                #[::tokio::test]
+                async fn $check() {
+                    $crate::testkit::conformance::$check($factory).await;
+                }
+            )*
+        }
+    };
 }
 
 /// The answer for the known window is what was observed.
