@@ -1,0 +1,71 @@
+//! Something to try the service with: three versions of a model, two tokens, and what to type.
+
+use std::{fs, io::Write as _, net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tidegate::registry::{
+    Card, Cause, Channel, Channels, Content, Draft, Expect, ModelStore as _, ObjectBacked, Stamp,
+};
+
+/// How many requests of each version fail.
+const VERSIONS: [(&str, f64); 3] = [("fraud@1.0.0", 0.01), ("fraud@1.1.0", 0.008), ("fraud@1.2.0", 0.2)];
+
+/// Makes what is missing, and says what to do with it.
+pub(crate) async fn fill(directory: &Path, registry: &ObjectBacked, listen: SocketAddr) -> Result<()> {
+    let tokens = directory.join("tokens");
+    if !tokens.try_exists()? {
+        write_tokens(&tokens).with_context(|| format!("cannot write {}", tokens.display()))?;
+    }
+    let mut digests = Vec::new();
+    for (model, errors) in VERSIONS {
+        let card = Card { metrics: [("errors".to_owned(), errors)].into(), ..Card::default() };
+        let draft = Draft::new(model.parse()?, Stamp::now("demo")).with_card(card);
+        let weights = Content::bytes([("weights.bin".parse()?, model.to_owned().into())]);
+        // The same again is the same version.
+        digests.push(registry.publish(draft, weights, &()).await?.digest);
+    }
+    let (channels, production) = (Channels::new(Arc::new(registry.clone())), Channel::production());
+    let stable = VERSIONS[0].0.parse()?;
+    if channels.current(&"fraud".parse()?, &production).await?.is_none() {
+        let stamp = Stamp::now("demo");
+        channels.promote(&stable, &production, &Expect::Absent, Cause::Promote, stamp).await?;
+    }
+    let (tokens, digest) = (tokens.display(), digests[1]);
+    writeln!(
+        std::io::stderr(),
+        "\
+In another terminal, as the operator ada:
+  token=$(awk '/^operator/ {{ print $3 }}' {tokens}); service=http://{listen}
+  ask() {{ curl -sS -H \"Authorization: Bearer $token\" \"$@\"; echo; }}
+  ask $service/rollouts --json '{{ \"id\": \"ci-1\", \"plan\": {PLAN} }}'
+  ask $service/rollouts/ci-1                      # until it waits for somebody; kill this program meanwhile, and start it again
+  ask $service/rollouts/ci-1/commands --json '{{ \"command\": \"approve\", \"digest\": \"{digest}\" }}'
+  ask $service/openapi.json
+fraud@1.2.0 is worse: roll it out, and see it taken back.
+"
+    )?;
+    Ok(())
+}
+
+/// A plan that takes seconds.
+const PLAN: &str = r#"{ "route": "serving/fraud", "candidate": "fraud@1.1.0",
+    "steps": [{ "weight": "20%", "soak": "2s", "require": "pass", "gates": ["approval"] }, { "weight": "100%", "soak": "2s" }],
+    "criteria": [{ "metric": "errors", "rule": { "limit": { "statistic": "share", "bound": { "atMost": 0.05 } } } }],
+    "timing": { "bake": "0s", "drain": "1s", "window": "500ms" } }"#;
+
+fn write_tokens(file: &Path) -> Result<()> {
+    let token = || -> Result<String> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    };
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(file)?;
+    writeln!(file, "operator ada {}", token()?)?;
+    writeln!(file, "reader grafana {}", token()?)?;
+    Ok(())
+}
