@@ -168,7 +168,7 @@ impl Stage {
         Ok(format!("{} goes on, since {}", health["serving"], health["behind"]))
     }
 
-    async fn until(&self, there: impl Fn(&Value) -> bool) -> Result<Value> {
+    async fn until(&self, there: impl Fn(&Value) -> bool + Send + Sync) -> Result<Value> {
         for _ in 0..2_000 {
             let health = self.client.get(format!("http://{}/healthz", self.address)).send().await?;
             let health: Value = health.json().await?;

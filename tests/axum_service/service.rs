@@ -114,7 +114,7 @@ impl Service {
     }
 
     /// The rollout, once it is there.
-    pub(crate) async fn until(&self, id: &str, there: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, id: &str, there: impl Fn(&Value) -> bool + Send + Sync) -> Value {
         let come = async {
             loop {
                 let rollout = self.get(&format!("/rollouts/{id}")).await;
