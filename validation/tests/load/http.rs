@@ -30,7 +30,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{ms, plan, sent};
+use super::{ms, plan, ports::free_port, sent};
 
 async fn serve(routes: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
