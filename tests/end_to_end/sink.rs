@@ -70,12 +70,14 @@ impl Sink {
         lines.map(|line| serde_json::from_str(&line).expect("a document")).collect()
     }
 
-    /// One event, of those that have arrived, whose text has all of `words`.
+    /// An event of this kind has arrived, whose text has all of `words`.
     #[track_caller]
-    pub(crate) fn was_told(&self, words: &[&str]) {
+    pub(crate) fn was_told(&self, kind: &str, words: &[&str]) {
         let events = self.proven();
+        let kind = format!("dev.tidegate.{kind}.v1");
         let has = |event: &Value| words.iter().all(|word| event.to_string().contains(word));
-        assert!(events.iter().any(has), "nobody was told {words:?}: {events:#?}");
+        let found = events.iter().any(|event| event["type"] == *kind && has(event));
+        assert!(found, "nobody was told {kind} with {words:?}: {events:#?}");
     }
 }
 

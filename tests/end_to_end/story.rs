@@ -123,7 +123,7 @@ pub(crate) fn stopped(site: &Site, version: &'static str, stage: &str) {
         assert!(around.err.contains(&format!("tidegate:stage/{stage}/v1")), "{around:?}");
     }
     assert_eq!(site.channel("production"), format!("assistant@{FIRST}"));
-    site.sink.was_told(&[&model, &format!("`{stage}` failed")]);
+    site.sink.was_told("rollout.stuck", &[&model, &format!("`{stage}` failed")]);
     told(begin, version, &format!("was stopped by `{stage}`, knowing {:.3}", knows(site, version)));
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn taken_back(site: &Site) -> Users {
     let seen = users.seen();
     assert!(count(&seen, CROWDED, 503) > 0 && count(&seen, CROWDED, 200) > 0, "{seen:?}");
     let model = format!("assistant@{CROWDED}");
-    site.sink.was_told(&[&model, "rolled-back", "errors"]);
+    site.sink.was_told("rollout.rolled-back", &[&model, "errors"]);
     told(begin, CROWDED, &format!("was taken back by the canary, {seen:?}"));
     users
 }
@@ -176,7 +176,7 @@ pub(crate) fn promoted(site: &Site) -> Users {
         let seen = users.seen();
         (count(&seen, GOOD, 200) > 0 && seen.keys().all(|(version, _)| version == GOOD)).then_some(seen)
     });
-    site.sink.was_told(&[&format!("assistant@{GOOD}"), "promoted"]);
+    site.sink.was_told("rollout.promoted", &[&format!("assistant@{GOOD}")]);
     told(begin, GOOD, &format!("is in production, {seen:?}"));
     users
 }
@@ -199,8 +199,8 @@ pub(crate) fn incident(site: &Site, users: &Users) {
         (count(&seen, FIRST, 200) > 0 && seen.keys().all(|(version, _)| version == FIRST)).then_some(seen)
     });
     let (from, to) = (format!("assistant@{GOOD}"), format!("assistant@{FIRST}"));
-    site.sink.was_told(&["\"guard\"", "errors"]);
-    site.sink.was_told(&[&from, &to, "guard/"]);
+    site.sink.was_told("watch.alarmed", &[&from, "errors"]);
+    site.sink.was_told("rollback.done", &[&from, &to]);
     let quarantine = site.say("tidegate", &["rollback", "quarantine", "assistant"]).is(0);
     assert!(quarantine.out.contains(GOOD), "{quarantine:?}");
     told(begin, GOOD, &format!("failed and was left after {back:.1?}, {seen:?}"));
