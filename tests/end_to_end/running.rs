@@ -41,14 +41,14 @@ pub(crate) fn until_ready(what: &str, port: u16, path: &str) {
     until(what, || request(port, "GET", path, "").filter(Answer::is_good));
 }
 
-/// Looks again and again, for two minutes at most.
+/// Looks again and again, for five minutes at most.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(begin.elapsed() < Duration::from_secs(120), "it never came: {what}");
+        assert!(begin.elapsed() < Duration::from_secs(300), "it never came: {what}");
         std::thread::park_timeout(Duration::from_millis(50));
     }
 }

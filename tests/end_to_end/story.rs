@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    process::Child,
+    process::{Child, ChildStdout},
     time::Instant,
 };
 
@@ -238,32 +238,28 @@ pub(crate) fn told(begin: Instant, version: &str, what: &str) {
 /// A program whose lines are read as they come.
 struct Watching {
     child: Child,
+    out: BufReader<ChildStdout>,
     said: String,
 }
 
 impl Watching {
-    const fn of(child: Child) -> Self {
-        Self { child, said: String::new() }
+    fn of(mut child: Child) -> Self {
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, out, said: String::new() }
     }
 
     /// Reads until somebody says `word`.
     fn until(&mut self, word: &str) {
-        let out = self.child.stdout.as_mut().expect("a pipe");
-        // By bytes: what a buffer had read ahead would be lost with it.
-        let mut line = Vec::new();
-        while !self.said.contains(word) {
-            line.resize(1, 0);
-            assert!(out.read(&mut line).expect("it is read") > 0, "{word:?} is missing: {}", self.said);
-            self.said.push_str(&String::from_utf8_lossy(&line));
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert!(self.out.read_line(&mut line).expect("text") > 0, "{word:?} is missing: {}", self.said);
+            self.said.push_str(&line);
         }
     }
 
     fn end(mut self) -> Run {
-        let out = BufReader::new(self.child.stdout.take().expect("a pipe"));
-        for line in out.lines() {
-            self.said.push_str(&line.expect("text"));
-            self.said.push('\n');
-        }
+        self.out.read_to_string(&mut self.said).expect("text");
         let run = Run::of(&self.child.wait_with_output().expect("a child"));
         Run { out: self.said, ..run }
     }
