@@ -132,7 +132,8 @@ pub(crate) fn knows(site: &Site, version: &str) -> f64 {
     let shown = site.json(&["show", &format!("assistant@{version}")]);
     let reports = shown["attestations"].as_array().expect("attestations").iter();
     let reports = reports.filter(|said| said["predicateType"] == "tidegate:validation-report/v1");
-    let findings = reports.flat_map(|report| report["predicate"]["findings"].as_array().expect("findings"));
+    let findings =
+        reports.flat_map(|report| report["predicate"]["report"]["findings"].as_array().expect("findings"));
     let mut facts = findings.filter(|finding| finding["check"] == "facts");
     let share = facts.next().and_then(|finding| finding["evidence"][0]["estimate"].as_f64());
     share.unwrap_or_else(|| panic!("{shown:#}"))
@@ -156,7 +157,7 @@ pub(crate) fn taken_back(site: &Site) -> Users {
 /// What serves the users is watched for a moment, and known to be good from then on.
 pub(crate) fn settled(site: &Site) {
     let begin = now();
-    site.write("watch-first.yaml", "watch.yaml", &[("$LASTS", "5s")]);
+    site.write("watch-first.yaml", "watch.yaml", &[("$LASTS", "15s")]);
     let watch =
         ["rollback", "watch", "watch-first.yaml", "--environment", "production.yaml", "--id", "first"];
     site.say("tidegate", &watch).is(0);
