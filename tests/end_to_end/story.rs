@@ -202,8 +202,9 @@ pub(crate) fn incident(site: &Site, users: &Users) {
     let (from, to) = (format!("assistant@{GOOD}"), format!("assistant@{FIRST}"));
     site.sink.was_told("watch.alarmed", &[&from, "errors"]);
     site.sink.was_told("rollback.done", &[&from, &to]);
-    let quarantine = site.say("tidegate", &["rollback", "quarantine", "assistant"]).is(0);
-    assert!(quarantine.out.contains(GOOD), "{quarantine:?}");
+    let quarantined = site.json(&["rollback", "quarantine", "assistant"]);
+    let digest = &site.json(&["show", &from])["manifest"]["digest"];
+    assert_eq!(&quarantined["quarantined"][0]["digest"], digest, "{quarantined}");
     told(begin, GOOD, &format!("failed and was left after {back:.1?}, {seen:?}"));
 }
 
