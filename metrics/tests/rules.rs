@@ -470,6 +470,23 @@ mod burn_rates {
         assert!(over.explain().contains("The budget burns"), "{}", over.explain());
     }
 
+    #[test]
+    fn as_fast_as_the_factor_is_too_fast() {
+        let verdict = |rate: BurnRate, bad: u64, trials: u64| {
+            let windows = (0..(rate.long.as_secs() / 60)).map(|_| counts(bad, trials).into());
+            judge(&by(Rule::BurnRate(rate)), &alone(windows)).verdict
+        };
+        for (rate, bad, trials) in [
+            (BurnRate::fast(0.99), 144, 1_000),
+            (BurnRate::slow(0.999), 6, 1_000),
+            (BurnRate::steady(0.999), 1, 1_000),
+        ] {
+            assert_eq!(verdict(rate, bad, trials), Verdict::Fail, "{rate:?}");
+            assert_eq!(verdict(rate, bad, trials + 1), Verdict::Pass, "{rate:?}");
+        }
+        assert!(by(Rule::BurnRate(BurnRate { factor: 100.0, ..BurnRate::fast(0.99) })).check().is_ok());
+    }
+
     /// Three hours with gaps, and a judge that is written down and read again on the way.
     #[test]
     fn what_lies_behind_the_long_window_counts_no_more() {
