@@ -228,7 +228,12 @@ impl Driver {
     /// Takes in what others have asked.
     async fn hear(&mut self) -> Result<(), Error> {
         let (listeners, stage) = (&self.listeners, &mut self.stage);
-        self.journal.hear(|entry, rollout| tell(listeners, stage, entry, rollout)).await
+        let heard = self.journal.hear(|entry, rollout| tell(listeners, stage, entry, rollout)).await;
+        let (_, rollout) = self.journal.latest().expect("a driver has opened its rollout");
+        if let (Err(Error::Superseded), Some(stage)) = (&heard, &mut self.stage) {
+            stage.overtaken(rollout, self.world.clock.now());
+        }
+        heard
     }
 }
 

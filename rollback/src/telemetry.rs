@@ -11,35 +11,34 @@ use tracing::{Span, field};
 pub use self::count::describe_metrics;
 use crate::{Error, Helped, State, Undo, Vigil, Vigilance, search::Found};
 
-/// A state of a rollback, for as long as it is in it.
+/// The state of a rollback, for as long as a driver runs it.
 pub(crate) struct UndoStage {
+    gauge: count::StateGauge,
     state: &'static str,
     since: SystemTime,
     recovered: bool,
+    is_end: bool,
     pub(crate) span: Span,
 }
 
 impl UndoStage {
     /// The state in which a driver finds a rollback.
-    pub(crate) fn find(undo: &Undo, at: SystemTime) -> Self {
-        let route = &undo.order().route;
-        count::undo_cleared(route);
-        let recovered = match undo.state() {
+    pub(crate) fn find(undo: &Undo) -> Self {
+        let state = undo.state();
+        let gauge = count::StateGauge::of_rollback(&undo.order().route);
+        gauge.enter(state.name());
+        let recovered = match state {
             State::Restore => undo.has_moved_traffic(),
             state => !state.is_before_recovery(),
         };
-        Self { recovered, ..Self::enter(undo, at) }
-    }
-
-    fn enter(undo: &Undo, since: SystemTime) -> Self {
-        let (route, state) = (&undo.order().route, undo.state().name());
-        let span = tracing::info_span!(
-            "tidegate.rollback.step",
-            tidegate.route = %route,
-            tidegate.state = state
-        );
-        count::undo_entered(route, state);
-        Self { state, since, recovered: false, span }
+        Self {
+            gauge,
+            state: state.name(),
+            since: undo.since(),
+            recovered,
+            is_end: state.is_end(),
+            span: undo_span(undo),
+        }
     }
 
     /// Takes in what the rollback is since `at`.
@@ -49,9 +48,9 @@ impl UndoStage {
             return;
         }
         count::undo_left(route, self.state, at.duration_since(self.since).unwrap_or_default());
-        let mut recovered = self.recovered;
-        if !recovered && ["replace", "return", "shift"].contains(&self.state) && !is_given_up(state) {
-            recovered = true;
+        let moved = ["replace", "return", "shift"].contains(&self.state);
+        if !self.recovered && moved && !is_given_up(state) {
+            self.recovered = true;
             count::recovered(route, at.duration_since(undo.begun()).unwrap_or_default());
         }
         if state.is_end() {
@@ -64,42 +63,77 @@ impl UndoStage {
             // A driver tells this in the span of the whole rollback.
             Span::current().record("tidegate.end", outcome);
         }
-        *self = Self { recovered, ..Self::enter(undo, at) };
+        self.gauge.enter(state.name());
+        self.state = state.name();
+        self.since = at;
+        self.is_end = state.is_end();
+        self.span = undo_span(undo);
     }
+}
+
+impl Drop for UndoStage {
+    /// A driver that stops short of the end does not know any more how the rollback does.
+    fn drop(&mut self) {
+        if !self.is_end {
+            self.gauge.abandon();
+        }
+    }
+}
+
+/// Of the state that the rollback is in.
+fn undo_span(undo: &Undo) -> Span {
+    tracing::info_span!(
+        "tidegate.rollback.step",
+        tidegate.route = %undo.order().route,
+        tidegate.state = undo.state().name()
+    )
 }
 
 const fn is_given_up(state: &State) -> bool {
     matches!(state, State::Aborted { .. } | State::Stuck { .. })
 }
 
-/// How things are with a watch, for as long as they are so.
-pub(crate) struct WatchStage(&'static str);
+/// How things are with a watch, for as long as a guard keeps it.
+pub(crate) struct WatchStage {
+    gauge: count::StateGauge,
+    state: &'static str,
+    is_end: bool,
+}
 
 impl WatchStage {
     /// As a guard finds it.
     pub(crate) fn find(vigil: &Vigil) -> Self {
-        let route = &vigil.watch().route;
-        count::watch_cleared(route);
-        count::watch_entered(route, vigil.state().name());
-        Self(vigil.state().name())
+        let state = vigil.state();
+        let gauge = count::StateGauge::of_watch(&vigil.watch().route);
+        gauge.enter(state.name());
+        Self { gauge, state: state.name(), is_end: state.is_end() }
     }
 
     /// Takes in how things are now.
     pub(crate) fn take(&mut self, vigil: &Vigil) {
-        let (route, state) = (&vigil.watch().route, vigil.state());
-        if self.0 == state.name() {
+        let state = vigil.state();
+        if self.state == state.name() {
             return;
         }
-        count::watch_left(route, self.0);
-        count::watch_entered(route, state.name());
+        self.gauge.enter(state.name());
         if matches!(state, Vigilance::Alarmed { .. }) {
-            count::alarmed(route);
+            count::alarmed(&vigil.watch().route);
         }
         if state.is_end() {
             // A guard tells this in the span of the whole watch.
             Span::current().record("tidegate.end", state.name());
         }
-        self.0 = state.name();
+        self.state = state.name();
+        self.is_end = state.is_end();
+    }
+}
+
+impl Drop for WatchStage {
+    /// A guard that stops short of the end keeps nothing any more: blind or held is a watch that somebody keeps.
+    fn drop(&mut self) {
+        if !self.is_end {
+            self.gauge.abandon();
+        }
     }
 }
 
@@ -136,7 +170,11 @@ pub(crate) fn searched(span: &Span, found: &Result<Found, Error>) {
 
 #[cfg(feature = "telemetry")]
 mod count {
-    use std::time::Duration;
+    use std::{
+        collections::BTreeMap,
+        sync::{Mutex, MutexGuard, PoisonError},
+        time::Duration,
+    };
 
     use metrics_facade::{
         Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -164,22 +202,85 @@ mod count {
         describe_gauge!(WATCH, Unit::Count, "1 for how things are with the watch of a route.");
     }
 
-    pub(super) fn undo_cleared(route: &RouteId) {
-        for state in ["aborted", "done", "stuck"] {
-            gauge!(STATE, "route" => route.to_string(), "state" => state).set(0.0);
+    /// Who tells each of the gauges of states, and which state: of several in this program the one that began last.
+    static TOLD: Mutex<BTreeMap<Gauge, Told>> = Mutex::new(BTreeMap::new());
+
+    /// The name of a metric, and the route.
+    type Gauge = (&'static str, RouteId);
+
+    #[derive(Default)]
+    struct Told {
+        turn: u64,
+        state: Option<&'static str>,
+    }
+
+    /// A gauge of states of a route, as one driver or guard tells it until another begins.
+    pub(super) struct StateGauge {
+        gauge: Gauge,
+        turn: u64,
+    }
+
+    impl StateGauge {
+        pub(super) fn of_rollback(route: &RouteId) -> Self {
+            // Of a counter that begins with 1, Prometheus sees no increase.
+            for outcome in ["aborted", "proven", "stuck", "unproven"] {
+                counter!(ENDS, "route" => route.to_string(), "outcome" => outcome).increment(0);
+            }
+            Self::begin((STATE, route.clone()), &["aborted", "done", "stuck"])
         }
-        // Of a counter that begins with 1, Prometheus sees no increase.
-        for outcome in ["aborted", "proven", "stuck", "unproven"] {
-            counter!(ENDS, "route" => route.to_string(), "outcome" => outcome).increment(0);
+
+        pub(super) fn of_watch(route: &RouteId) -> Self {
+            counter!(ALARMS, "route" => route.to_string()).increment(0);
+            Self::begin((WATCH, route.clone()), &["kept", "moved", "returned", "stopped"])
+        }
+
+        /// What was told before, in this program, is not the latest any more.
+        fn begin(gauge: Gauge, ends: &[&'static str]) -> Self {
+            let mut gauges = told();
+            let told = gauges.entry(gauge.clone()).or_default();
+            told.turn += 1;
+            for state in ends.iter().copied().chain(told.state.take()) {
+                show(&gauge, state, false);
+            }
+            Self { gauge, turn: told.turn }
+        }
+
+        /// It is in this state now, and in no other.
+        pub(super) fn enter(&self, state: &'static str) {
+            self.tell(|told| {
+                if let Some(left) = told.replace(state) {
+                    show(&self.gauge, left, false);
+                }
+                show(&self.gauge, state, true);
+            });
+        }
+
+        /// Nobody knows any more how things are.
+        pub(super) fn abandon(&self) {
+            self.tell(|told| {
+                if let Some(left) = told.take() {
+                    show(&self.gauge, left, false);
+                }
+            });
+        }
+
+        /// Tells something, unless another has begun since.
+        fn tell(&self, tell: impl FnOnce(&mut Option<&'static str>)) {
+            if let Some(told) = told().get_mut(&self.gauge).filter(|told| told.turn == self.turn) {
+                tell(&mut told.state);
+            }
         }
     }
 
-    pub(super) fn undo_entered(route: &RouteId, state: &'static str) {
-        gauge!(STATE, "route" => route.to_string(), "state" => state).set(1.0);
+    fn told() -> MutexGuard<'static, BTreeMap<Gauge, Told>> {
+        TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show((metric, route): &Gauge, state: &'static str, is_in_it: bool) {
+        gauge!(*metric, "route" => route.to_string(), "state" => state).set(f64::from(u8::from(is_in_it)));
     }
 
     pub(super) fn undo_left(route: &RouteId, state: &'static str, after: Duration) {
-        gauge!(STATE, "route" => route.to_string(), "state" => state).set(0.0);
         histogram!(STATE_SECONDS, "route" => route.to_string(), "state" => state).record(after);
     }
 
@@ -189,21 +290,6 @@ mod count {
 
     pub(super) fn recovered(route: &RouteId, after: Duration) {
         histogram!(RECOVERY, "route" => route.to_string()).record(after);
-    }
-
-    pub(super) fn watch_cleared(route: &RouteId) {
-        for state in ["kept", "moved", "returned", "stopped"] {
-            gauge!(WATCH, "route" => route.to_string(), "state" => state).set(0.0);
-        }
-        counter!(ALARMS, "route" => route.to_string()).increment(0);
-    }
-
-    pub(super) fn watch_entered(route: &RouteId, state: &'static str) {
-        gauge!(WATCH, "route" => route.to_string(), "state" => state).set(1.0);
-    }
-
-    pub(super) fn watch_left(route: &RouteId, state: &'static str) {
-        gauge!(WATCH, "route" => route.to_string(), "state" => state).set(0.0);
     }
 
     pub(super) fn alarmed(route: &RouteId) {
@@ -222,21 +308,27 @@ mod count {
 
     use tidegate_canary::RouteId;
 
-    pub(super) const fn undo_cleared(_: &RouteId) {}
+    pub(super) struct StateGauge;
 
-    pub(super) const fn undo_entered(_: &RouteId, _: &'static str) {}
+    impl StateGauge {
+        pub(super) const fn of_rollback(_: &RouteId) -> Self {
+            Self
+        }
+
+        pub(super) const fn of_watch(_: &RouteId) -> Self {
+            Self
+        }
+
+        pub(super) const fn enter(&self, _: &'static str) {}
+
+        pub(super) const fn abandon(&self) {}
+    }
 
     pub(super) const fn undo_left(_: &RouteId, _: &'static str, _: Duration) {}
 
     pub(super) const fn undo_ended(_: &RouteId, _: &'static str) {}
 
     pub(super) const fn recovered(_: &RouteId, _: Duration) {}
-
-    pub(super) const fn watch_cleared(_: &RouteId) {}
-
-    pub(super) const fn watch_entered(_: &RouteId, _: &'static str) {}
-
-    pub(super) const fn watch_left(_: &RouteId, _: &'static str) {}
 
     pub(super) const fn alarmed(_: &RouteId) {}
 

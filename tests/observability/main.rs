@@ -12,6 +12,7 @@ mod ports;
 mod recording;
 #[path = "../../canary/tests/stage/mod.rs"]
 mod stage;
+mod stopping;
 #[path = "../../rollback/tests/ward/mod.rs"]
 mod ward;
 

@@ -9,7 +9,11 @@ pub(crate) use self::nobody::*;
 
 #[cfg(feature = "telemetry")]
 mod facade {
-    use std::time::{Duration, SystemTime};
+    use std::{
+        collections::BTreeMap,
+        sync::{Mutex, MutexGuard, PoisonError},
+        time::{Duration, SystemTime},
+    };
 
     use metrics_facade::{
         Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -81,20 +85,85 @@ mod facade {
         counter!(NOTICES, "outcome" => outcome).increment(1);
     }
 
-    pub(crate) fn cleared(route: &RouteId) {
-        for state in LAST {
-            gauge!(STATE, "route" => route.to_string(), "state" => state).set(0.0);
-            // Of a counter that begins with 1, Prometheus sees no increase.
-            counter!(ENDS, "route" => route.to_string(), "state" => state).increment(0);
+    /// Who tells the gauges of each route, and of which state: of several drivers in this program the one that began
+    /// last.
+    static TOLD: Mutex<BTreeMap<RouteId, Told>> = Mutex::new(BTreeMap::new());
+
+    #[derive(Default)]
+    struct Told {
+        turn: u64,
+        state: Option<&'static str>,
+    }
+
+    /// The gauges of a route, as one driver tells them until another begins.
+    pub(crate) struct Gauges {
+        route: RouteId,
+        turn: u64,
+    }
+
+    impl Gauges {
+        /// What was told before of the route, in this program, is not the latest any more.
+        pub(crate) fn begin(route: &RouteId) -> Self {
+            let mut routes = told();
+            let told = routes.entry(route.clone()).or_default();
+            told.turn += 1;
+            for state in LAST {
+                show(route, state, false);
+                // Of a counter that begins with 1, Prometheus sees no increase.
+                counter!(ENDS, "route" => route.to_string(), "state" => state).increment(0);
+            }
+            if let Some(state) = told.state.take() {
+                show(route, state, false);
+            }
+            Self { route: route.clone(), turn: told.turn }
+        }
+
+        /// The rollout is in this state now, and in no other.
+        pub(crate) fn enter(&self, state: &'static str) {
+            self.tell(|told| {
+                if let Some(left) = told.state.replace(state) {
+                    show(&self.route, left, false);
+                }
+                show(&self.route, state, true);
+            });
+        }
+
+        /// The candidate has this share of the traffic, from 0 to 1.
+        pub(crate) fn weigh(&self, share: f64) {
+            self.tell(|_| weighed(&self.route, share));
+        }
+
+        /// Nobody knows any more how the rollout does.
+        pub(crate) fn abandon(&self) {
+            self.tell(|told| {
+                if let Some(left) = told.state.take() {
+                    show(&self.route, left, false);
+                }
+                weighed(&self.route, 0.0);
+            });
+        }
+
+        /// Tells something, unless another driver has begun since.
+        fn tell(&self, tell: impl FnOnce(&mut Told)) {
+            if let Some(told) = told().get_mut(&self.route).filter(|told| told.turn == self.turn) {
+                tell(told);
+            }
         }
     }
 
-    pub(crate) fn entered(route: &RouteId, state: &'static str) {
-        gauge!(STATE, "route" => route.to_string(), "state" => state).set(1.0);
+    fn told() -> MutexGuard<'static, BTreeMap<RouteId, Told>> {
+        TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(route: &RouteId, state: &'static str, is_in_it: bool) {
+        gauge!(STATE, "route" => route.to_string(), "state" => state).set(f64::from(u8::from(is_in_it)));
+    }
+
+    fn weighed(route: &RouteId, share: f64) {
+        gauge!(WEIGHT, "route" => route.to_string()).set(share);
     }
 
     pub(crate) fn left(route: &RouteId, state: &'static str, after: Duration) {
-        gauge!(STATE, "route" => route.to_string(), "state" => state).set(0.0);
         histogram!(STATE_SECONDS, "route" => route.to_string(), "state" => state).record(after);
     }
 
@@ -104,10 +173,6 @@ mod facade {
 
     pub(crate) fn judged(route: &RouteId, verdict: &'static str) {
         counter!(WINDOWS, "route" => route.to_string(), "verdict" => verdict).increment(1);
-    }
-
-    pub(crate) fn weighed(route: &RouteId, share: f64) {
-        gauge!(WEIGHT, "route" => route.to_string()).set(share);
     }
 }
 
@@ -133,15 +198,23 @@ mod nobody {
     #[cfg(feature = "notify")]
     pub(crate) const fn noticed(_: &'static str) {}
 
-    pub(crate) const fn cleared(_: &RouteId) {}
+    pub(crate) struct Gauges;
 
-    pub(crate) const fn entered(_: &RouteId, _: &'static str) {}
+    impl Gauges {
+        pub(crate) const fn begin(_: &RouteId) -> Self {
+            Self
+        }
+
+        pub(crate) const fn enter(&self, _: &'static str) {}
+
+        pub(crate) const fn weigh(&self, _: f64) {}
+
+        pub(crate) const fn abandon(&self) {}
+    }
 
     pub(crate) const fn left(_: &RouteId, _: &'static str, _: Duration) {}
 
     pub(crate) const fn ended(_: &RouteId, _: &'static str) {}
 
     pub(crate) const fn judged(_: &RouteId, _: &'static str) {}
-
-    pub(crate) const fn weighed(_: &RouteId, _: f64) {}
 }

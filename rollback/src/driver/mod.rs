@@ -180,7 +180,7 @@ impl Rollback {
     }
 
     async fn drive(mut self) -> Result<State, Error> {
-        self.stage = Some(UndoStage::find(self.undo(), self.world.clock.now()));
+        self.stage = Some(UndoStage::find(self.undo()));
         while !self.undo().state().is_end() {
             let step = self.stage.as_ref().map_or_else(Span::none, |stage| stage.span.clone());
             let performed = tokio::select! {

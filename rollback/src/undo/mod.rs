@@ -77,6 +77,11 @@ impl Undo {
         self.begun
     }
 
+    /// Since when it is in its state.
+    pub(crate) const fn since(&self) -> SystemTime {
+        self.since
+    }
+
     /// Whether it has moved traffic.
     pub(crate) const fn has_moved_traffic(&self) -> bool {
         self.routed

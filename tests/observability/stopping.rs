@@ -1,0 +1,128 @@
+//! What is told of a rollout and of a watch that nobody drives any more.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tidegate::{
+    canary::{Driver, Error, Handle, RouteJournal, State},
+    registry::Log,
+    rollback::Vigilance,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    everything::{everything, recorder},
+    recording::series,
+    stage::{Stage, id},
+    ward::{self, Shown},
+};
+
+const ROUTE: (&str, &str) = ("route", "serving/fraud");
+
+/// Runs in virtual time, with metrics of its own. What a gauge shows is of the whole program: no two runs at once.
+fn alone(run: impl AsyncFnOnce(PrometheusHandle)) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    everything();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (recorder, counted) = recorder();
+    metrics_facade::with_local_recorder(&recorder, || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap().block_on(run(counted));
+    });
+}
+
+fn value(counted: &PrometheusHandle, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let all = series(&counted.render());
+    let found = all.iter().find(|series| series.is(name, labels));
+    found.unwrap_or_else(|| panic!("{name} {labels:?}")).value
+}
+
+fn rollout(counted: &PrometheusHandle, state: &str) -> f64 {
+    value(counted, "tidegate_rollout_state", &[ROUTE, ("state", state)])
+}
+
+/// A driver of the stage's rollout that says when the candidate is judged.
+async fn driver(stage: &Stage) -> (Driver, Handle, Arc<Notify>) {
+    let (driver, handle) = Driver::open(stage.world(), id(), stage.plan()).await.unwrap();
+    let judged = Arc::new(Notify::new());
+    let judging = Arc::clone(&judged);
+    let driver = driver.on_record(move |_, rollout| {
+        if matches!(rollout.state(), State::Analyse { .. }) {
+            judging.notify_one();
+        }
+    });
+    (driver, handle, judged)
+}
+
+#[test]
+fn a_driver_that_is_dropped_takes_its_gauges_with_it() {
+    alone(async |counted| {
+        let stage = Stage::new(ward::GOOD).await;
+        let (driver, _handle, judged) = driver(&stage).await;
+        let (told, weight) = (counted.clone(), "tidegate_rollout_candidate_weight_ratio");
+        tokio::select! {
+            end = driver.run() => panic!("{end:?}"),
+            () = judged.notified() => {
+                assert_eq!(rollout(&told, "analyse"), 1.0);
+                assert!(value(&told, weight, &[ROUTE]) > 0.0);
+            }
+        }
+        assert_eq!(rollout(&counted, "analyse"), 0.0);
+        assert_eq!(value(&counted, weight, &[ROUTE]), 0.0);
+    });
+}
+
+#[test]
+fn a_driver_that_another_replaces_leaves_its_gauges_alone() {
+    alone(async |counted| {
+        let stage = Stage::new(ward::GOOD).await;
+        let (first, _handle, judged) = driver(&stage).await;
+        let first = tokio::spawn(first.run());
+        judged.notified().await;
+        let (second, _handle) = Driver::open(stage.world(), id(), stage.plan()).await.unwrap();
+        let second = tokio::spawn(second.run());
+        // The second has begun to run before the first looks into the journal again.
+        assert!(matches!(first.await.unwrap(), Err(Error::Superseded)));
+        assert_eq!(rollout(&counted, "analyse"), 1.0);
+        assert_eq!(second.await.unwrap().unwrap(), State::Promoted);
+        assert_eq!(rollout(&counted, "analyse"), 0.0);
+        assert_eq!(rollout(&counted, "promoted"), 1.0);
+    });
+}
+
+#[test]
+fn a_rollout_whose_route_is_seized_has_that_end() {
+    alone(async |counted| {
+        let stage = Stage::new(ward::GOOD).await;
+        let (driver, _handle, judged) = driver(&stage).await;
+        let run = tokio::spawn(driver.run());
+        judged.notified().await;
+        let log: Arc<dyn Log> = Arc::new(stage.store.clone());
+        RouteJournal::seize(log, &stage.plan().route, "ada", stage.clock.now()).await.unwrap();
+        assert!(matches!(run.await.unwrap(), Err(Error::Superseded)));
+        assert_eq!(value(&counted, "tidegate_rollout_ends_total", &[ROUTE, ("state", "seized")]), 1.0);
+        assert_eq!(rollout(&counted, "analyse"), 0.0);
+        assert_eq!(rollout(&counted, "seized"), 1.0);
+    });
+}
+
+#[test]
+fn a_guard_that_is_dropped_while_blind_leaves_no_alert_firing() {
+    alone(async |counted| {
+        let (stage, health) = ward::promoted().await;
+        health.is(Shown::Nothing);
+        let guard = ward::guard(ward::world(&stage, &health), ward::watch(&stage)).await.unwrap();
+        let blinded = Arc::new(Notify::new());
+        let blinding = Arc::clone(&blinded);
+        let guard = guard.on_record(move |_, vigil| {
+            if matches!(vigil.state(), Vigilance::Blind { .. }) {
+                blinding.notify_one();
+            }
+        });
+        tokio::select! {
+            end = guard.run() => panic!("{end:?}"),
+            () = blinded.notified() => {}
+        }
+        assert_eq!(value(&counted, "tidegate_watch_state", &[ROUTE, ("state", "blind")]), 0.0);
+    });
+}
