@@ -141,18 +141,23 @@ impl Driver {
     /// [`Error::Superseded`] when somebody else took the route; [`Error::Unattended`] when it waits for a
     /// person and every [`Handle`] is gone; otherwise the journal's errors. After any of them the rollout
     /// is where its journal says, and nothing is acted on any more.
-    pub fn run(self) -> impl Future<Output = Result<State, Error>> + Send {
+    pub async fn run(self) -> Result<State, Error> {
+        // Made here, it is a part of the span in which this is awaited.
+        let span = self.span();
+        self.drive().instrument(span).await
+    }
+
+    fn span(&self) -> Span {
         let (id, rollout) = self.journal.latest().expect("a driver has opened its rollout");
         let plan = rollout.plan();
-        let span = tracing::info_span!(
+        tracing::info_span!(
             "tidegate.rollout",
             tidegate.rollout = %id,
             tidegate.route = %plan.route,
             tidegate.stable = %plan.stable,
             tidegate.candidate = %plan.candidate,
             tidegate.end = field::Empty
-        );
-        self.drive().instrument(span)
+        )
     }
 
     async fn drive(mut self) -> Result<State, Error> {

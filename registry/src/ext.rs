@@ -80,9 +80,12 @@ pub trait ModelStoreExt: ModelStore {
         directory: &Path,
         progress: &dyn Progress,
     ) -> impl Future<Output = Result<Manifest>> + Send {
-        let span = operation!(INFO, "tidegate.registry.download", tidegate.model = %model);
-        let work = async move { download(self, model, directory, &Counted::new("download", progress)).await };
-        observe(Kind::Operation("download"), span, work)
+        async move {
+            let span = operation!(INFO, "tidegate.registry.download", tidegate.model = %model);
+            let counted = Counted::new("download", progress);
+            let work = download(self, model, directory, &counted);
+            observe(Kind::Operation("download"), span, work).await
+        }
     }
 
     /// Reads every stored byte of a version again and compares all its digests: of each part, of each
@@ -96,9 +99,11 @@ pub trait ModelStoreExt: ModelStore {
         model: &ModelRef,
         progress: &dyn Progress,
     ) -> impl Future<Output = Result<Manifest>> + Send {
-        let span = operation!(INFO, "tidegate.registry.verify", tidegate.model = %model);
-        let work = async move { verify(self, model, &Counted::new("verify", progress)).await };
-        observe(Kind::Operation("verify"), span, work)
+        async move {
+            let span = operation!(INFO, "tidegate.registry.verify", tidegate.model = %model);
+            let counted = Counted::new("verify", progress);
+            observe(Kind::Operation("verify"), span, verify(self, model, &counted)).await
+        }
     }
 
     /// Publishes a version in another store, with the same content and card; `stamp` says who copies it.
@@ -121,8 +126,10 @@ pub trait ModelStoreExt: ModelStore {
     where
         Self: Clone + Sized,
     {
-        let span = operation!(INFO, "tidegate.registry.copy", tidegate.model = %model);
-        observe(Kind::Operation("copy"), span, copy(self, model, to, stamp, progress))
+        async move {
+            let span = operation!(INFO, "tidegate.registry.copy", tidegate.model = %model);
+            observe(Kind::Operation("copy"), span, copy(self, model, to, stamp, progress)).await
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod everything;
 mod grafana;
 mod live;
 mod page;
+mod parents;
 #[path = "../ports/mod.rs"]
 mod ports;
 mod recording;

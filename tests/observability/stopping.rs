@@ -20,7 +20,7 @@ use crate::{
 const ROUTE: (&str, &str) = ("route", "serving/fraud");
 
 /// Runs in virtual time, with metrics of its own. What a gauge shows is of the whole program: no two runs at once.
-fn alone(run: impl AsyncFnOnce(PrometheusHandle)) {
+pub(crate) fn alone(run: impl AsyncFnOnce(PrometheusHandle)) {
     static ALONE: Mutex<()> = Mutex::new(());
     everything();
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,16 +59,15 @@ fn a_driver_that_is_dropped_takes_its_gauges_with_it() {
     alone(async |counted| {
         let stage = Stage::new(ward::GOOD).await;
         let (driver, _handle, judged) = driver(&stage).await;
-        let (told, weight) = (counted.clone(), "tidegate_rollout_candidate_weight_ratio");
-        tokio::select! {
-            end = driver.run() => panic!("{end:?}"),
-            () = judged.notified() => {
-                assert_eq!(rollout(&told, "analyse"), 1.0);
-                assert!(value(&told, weight, &[ROUTE]) > 0.0);
-            }
-        }
+        let weight = || value(&counted, "tidegate_rollout_candidate_weight_ratio", &[ROUTE]);
+        let run = tokio::spawn(driver.run());
+        judged.notified().await;
+        assert_eq!(rollout(&counted, "analyse"), 1.0);
+        assert!(weight() > 0.0);
+        run.abort();
+        assert!(run.await.unwrap_err().is_cancelled());
         assert_eq!(rollout(&counted, "analyse"), 0.0);
-        assert_eq!(value(&counted, weight, &[ROUTE]), 0.0);
+        assert_eq!(weight(), 0.0);
     });
 }
 
@@ -119,10 +118,12 @@ fn a_guard_that_is_dropped_while_blind_leaves_no_alert_firing() {
                 blinding.notify_one();
             }
         });
-        tokio::select! {
-            end = guard.run() => panic!("{end:?}"),
-            () = blinded.notified() => {}
-        }
-        assert_eq!(value(&counted, "tidegate_watch_state", &[ROUTE, ("state", "blind")]), 0.0);
+        let blind = || value(&counted, "tidegate_watch_state", &[ROUTE, ("state", "blind")]);
+        let run = tokio::spawn(guard.run());
+        blinded.notified().await;
+        assert_eq!(blind(), 1.0);
+        run.abort();
+        assert!(run.await.unwrap_err().is_cancelled());
+        assert_eq!(blind(), 0.0);
     });
 }

@@ -166,17 +166,22 @@ impl Rollback {
     ///
     /// [`Error::Superseded`] when somebody else took the route; otherwise the journal's errors. After
     /// any of them the rollback is where its journal says, and nothing is acted on any more.
-    pub fn run(self) -> impl Future<Output = Result<State, Error>> + Send {
+    pub async fn run(self) -> Result<State, Error> {
+        // Made here, it is a part of the span in which this is awaited.
+        let span = self.span();
+        self.drive().instrument(span).await
+    }
+
+    fn span(&self) -> Span {
         let order = self.undo().order();
-        let span = tracing::info_span!(
+        tracing::info_span!(
             "tidegate.rollback",
             tidegate.rollback = %self.id,
             tidegate.route = %order.route,
             tidegate.from = %order.from,
             tidegate.to = %order.to,
             tidegate.end = field::Empty
-        );
-        self.drive().instrument(span)
+        )
     }
 
     async fn drive(mut self) -> Result<State, Error> {

@@ -153,16 +153,21 @@ impl Guard {
     ///
     /// [`Error::Superseded`] when another guard keeps the route; otherwise the journal's errors, and those of
     /// [`Rollback`]. After any of them the watch is where its journal says.
-    pub fn run(self) -> impl Future<Output = Result<Vigilance, Error>> + Send {
+    pub async fn run(self) -> Result<Vigilance, Error> {
+        // Made here, it is a part of the span in which this is awaited.
+        let span = self.span();
+        self.keep_watch().instrument(span).await
+    }
+
+    fn span(&self) -> Span {
         let watch = self.vigil().watch();
-        let span = tracing::info_span!(
+        tracing::info_span!(
             "tidegate.watch",
             tidegate.watch = %self.id,
             tidegate.route = %watch.route,
             tidegate.release = %watch.release,
             tidegate.end = field::Empty
-        );
-        self.keep_watch().instrument(span)
+        )
     }
 
     async fn keep_watch(mut self) -> Result<Vigilance, Error> {
