@@ -226,11 +226,16 @@ mod count {
             for outcome in ["aborted", "proven", "stuck", "unproven"] {
                 counter!(ENDS, "route" => route.to_string(), "outcome" => outcome).increment(0);
             }
+            // Nor of the only record of a histogram that begins with it.
+            let _born = histogram!(RECOVERY, "route" => route.to_string());
             Self::begin((STATE, route.clone()), &["aborted", "done", "stuck"])
         }
 
         pub(super) fn of_watch(route: &RouteId) -> Self {
             counter!(ALARMS, "route" => route.to_string()).increment(0);
+            for verdict in ["fail", "inconclusive", "pass"] {
+                counter!(LOOKS, "route" => route.to_string(), "verdict" => verdict).increment(0);
+            }
             Self::begin((WATCH, route.clone()), &["kept", "moved", "returned", "stopped"])
         }
 
@@ -276,8 +281,8 @@ mod count {
         TOLD.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show((metric, route): &Gauge, state: &'static str, is_in_it: bool) {
-        gauge!(*metric, "route" => route.to_string(), "state" => state).set(f64::from(u8::from(is_in_it)));
+    fn show(&(metric, ref route): &Gauge, state: &'static str, is_in_it: bool) {
+        gauge!(metric, "route" => route.to_string(), "state" => state).set(f64::from(u8::from(is_in_it)));
     }
 
     pub(super) fn undo_left(route: &RouteId, state: &'static str, after: Duration) {

@@ -62,6 +62,13 @@ fn a_driver_that_is_dropped_takes_its_gauges_with_it() {
         let weight = || value(&counted, "tidegate_rollout_candidate_weight_ratio", &[ROUTE]);
         let run = tokio::spawn(driver.run());
         judged.notified().await;
+        // What has not happened yet is there, so that the first time is an increase.
+        for verdict in ["fail", "inconclusive", "pass"] {
+            let windows = [ROUTE, ("verdict", verdict)];
+            assert_eq!(value(&counted, "tidegate_rollout_windows_total", &windows), 0.0);
+        }
+        let retreat = [ROUTE, ("state", "retreat")];
+        assert_eq!(value(&counted, "tidegate_rollout_state_seconds_count", &retreat), 0.0);
         assert_eq!(rollout(&counted, "analyse"), 1.0);
         assert!(weight() > 0.0);
         run.abort();

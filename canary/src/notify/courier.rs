@@ -12,7 +12,7 @@ use super::{
     cursor::{Cursor, Delivery, decode},
     round::{Course, Round, Trouble, note, patiently},
 };
-use crate::{Entry, Error, RouteId, WallClock};
+use crate::{Entry, Error, RouteId, WallClock, telemetry::notices_begin};
 
 /// Follows a journal, by default that of a route, and brings what it means to one recipient.
 ///
@@ -187,6 +187,7 @@ impl<N: Narrate> Courier<N> {
 
     /// From where the cursor stands.
     async fn round<'a>(&'a self, trouble: &'a mut Trouble) -> Result<Round<'a, N>, Error> {
+        notices_begin();
         let mut cursor = self.cursor().await?;
         while cursor.last().is_none() {
             let next = match self.start {

@@ -80,6 +80,14 @@ mod facade {
         histogram!(GATE, "gate" => gate.to_owned(), "outcome" => outcome).record(took);
     }
 
+    /// Of a counter that begins with 1, Prometheus sees no increase.
+    #[cfg(feature = "notify")]
+    pub(crate) fn notices_begin() {
+        for outcome in ["delivered", "given_up", "waits"] {
+            counter!(NOTICES, "outcome" => outcome).increment(0);
+        }
+    }
+
     #[cfg(feature = "notify")]
     pub(crate) fn noticed(outcome: &'static str) {
         counter!(NOTICES, "outcome" => outcome).increment(1);
@@ -112,6 +120,11 @@ mod facade {
                 // Of a counter that begins with 1, Prometheus sees no increase.
                 counter!(ENDS, "route" => route.to_string(), "state" => state).increment(0);
             }
+            for verdict in ["fail", "inconclusive", "pass"] {
+                counter!(WINDOWS, "route" => route.to_string(), "verdict" => verdict).increment(0);
+            }
+            // Nor of the only record of a histogram that begins with it: how long the retreat took.
+            let _born = histogram!(STATE_SECONDS, "route" => route.to_string(), "state" => "retreat");
             if let Some(state) = told.state.take() {
                 show(route, state, false);
             }
@@ -194,6 +207,9 @@ mod nobody {
     pub(crate) const fn seen(_: &str, _: &Metric, _: SystemTime) {}
 
     pub(crate) const fn gate_asked(_: &str, _: &'static str, _: Duration) {}
+
+    #[cfg(feature = "notify")]
+    pub(crate) const fn notices_begin() {}
 
     #[cfg(feature = "notify")]
     pub(crate) const fn noticed(_: &'static str) {}

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span, debug_span, field};
 #[cfg(feature = "telemetry")]
 pub use self::count::describe_metrics;
 #[cfg(feature = "notify")]
-pub(crate) use self::count::noticed;
+pub(crate) use self::count::{noticed, notices_begin};
 pub(crate) use self::stage::Stage;
 use crate::{
     ActuatorError, Answer, BoxError, Capabilities, Deployer, Fence, Gatekeeper, Observed, Question,
