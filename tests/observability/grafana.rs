@@ -96,8 +96,13 @@ fn the_dashboard_is_whole() {
     let names: Vec<_> = variables.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["datasource", "route"]);
     let page = Page::read();
-    assert_eq!(variables[1]["query"]["query"], "label_values(tidegate_rollout_state, route)");
-    assert!(page.metrics["tidegate_rollout_state"].labels.contains("route"));
+    // A route may have been watched or gone back on by this program, and released by another.
+    let query = r#"label_values({__name__=~"tidegate_(rollout|watch|rollback)_state"}, route)"#;
+    assert_eq!(variables[1]["query"]["query"], query);
+    assert_eq!(variables[1]["definition"], query);
+    for name in ["tidegate_rollout_state", "tidegate_watch_state", "tidegate_rollback_state"] {
+        assert!(page.metrics[name].labels.contains("route"), "{name}");
+    }
 }
 
 #[test]

@@ -124,5 +124,6 @@ fn every_query_of_the_dashboard_has_an_answer() {
             expression.replace("$__rate_interval", "2m").replace("$__range", "2m").replace("$route", ".*");
         until(&panel, &expression, |value| !value.is_nan());
     }
-    until("routes to choose from", "count by (route) (tidegate_rollout_state)", |states| states > 0.0);
+    let states = r#"count by (route) ({__name__=~"tidegate_(rollout|watch|rollback)_state"})"#;
+    until("routes to choose from", states, |states| states > 0.0);
 }
