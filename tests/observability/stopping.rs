@@ -1,10 +1,14 @@
 //! What is told of a rollout and of a watch that nobody drives any more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate::{
     canary::{Driver, Error, Handle, RouteJournal, State},
+    metrics::{Metric, MetricsSource as _, Selector, Window},
     registry::Log,
     rollback::Vigilance,
 };
@@ -13,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     everything::{everything, recorder},
     recording::series,
-    stage::{Stage, id},
+    stage::{BEGIN, Stage, id},
     ward::{self, Shown},
 };
 
@@ -132,5 +136,27 @@ fn a_guard_that_is_dropped_while_blind_leaves_no_alert_firing() {
         run.abort();
         assert!(run.await.unwrap_err().is_cancelled());
         assert_eq!(blind(), 0.0);
+    });
+}
+
+#[test]
+fn the_newest_window_is_of_a_slot_and_never_older_than_it_was() {
+    alone(async |counted| {
+        let stage = Stage::new(ward::GOOD).await;
+        let source = stage.world().traced().metrics;
+        let side = Selector::default().with("route", "serving/other");
+        let name = "tidegate_source_newest_window_timestamp_seconds";
+        let of = |slot| [("route", "serving/other"), ("slot", slot), ("metric", "errors")];
+        for (end, shown) in [(1_000_060, 1_000_060.0), (1_000_120, 1_000_120.0), (1_000_090, 1_000_120.0)] {
+            let window = Window::ending(BEGIN + Duration::from_secs(end), Duration::from_secs(60)).unwrap();
+            let stable = side.clone().with("slot", "stable");
+            source.observe(&Metric::errors(), &stable, window).await.unwrap();
+            assert_eq!(value(&counted, name, &of("stable")), shown);
+            // It has no traffic, so nothing is seen of it.
+            let candidate = side.clone().with("slot", "candidate");
+            source.observe(&Metric::errors(), &candidate, window).await.unwrap();
+        }
+        let told = series(&counted.render());
+        assert!(!told.iter().any(|series| series.is(name, &of("candidate"))));
     });
 }

@@ -71,9 +71,22 @@ mod facade {
         histogram!(QUERY, "metric" => metric.to_string(), "outcome" => outcome).record(took);
     }
 
-    pub(crate) fn seen(route: &str, metric: &Metric, end: SystemTime) {
-        let end = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        gauge!(SEEN, "route" => route.to_owned(), "metric" => metric.to_string()).set(end.as_secs_f64());
+    /// The ends of the newest windows, by route, slot and metric.
+    static NEWEST: Mutex<BTreeMap<(String, String, String), SystemTime>> = Mutex::new(BTreeMap::new());
+
+    /// Older windows are asked for, too, as by whoever remembers nothing: the newest counts.
+    pub(crate) fn seen(route: &str, slot: &str, metric: &Metric, end: SystemTime) {
+        let mut all = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = all.entry((route.to_owned(), slot.to_owned(), metric.to_string())).or_insert(end);
+        *newest = end.max(*newest);
+        let since_epoch = newest.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        gauge!(
+            SEEN,
+            "route" => route.to_owned(),
+            "slot" => slot.to_owned(),
+            "metric" => metric.to_string()
+        )
+        .set(since_epoch.as_secs_f64());
     }
 
     pub(crate) fn gate_asked(gate: &str, outcome: &'static str, took: Duration) {
@@ -204,7 +217,7 @@ mod nobody {
 
     pub(crate) const fn asked(_: &Metric, _: &'static str, _: Duration) {}
 
-    pub(crate) const fn seen(_: &str, _: &Metric, _: SystemTime) {}
+    pub(crate) const fn seen(_: &str, _: &str, _: &Metric, _: SystemTime) {}
 
     pub(crate) const fn gate_asked(_: &str, _: &'static str, _: Duration) {}
 

@@ -176,7 +176,7 @@ impl MetricsSource for Traced<Arc<dyn MetricsSource>> {
         let count = |outcome, took| {
             count::asked(metric, outcome, took);
             if outcome == OBSERVED {
-                count::seen(route, metric, window.end());
+                count::seen(route, slot, metric, window.end());
             }
         };
         observe(span, count, self.0.observe(metric, selector, window), answered).await
