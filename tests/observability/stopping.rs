@@ -7,10 +7,10 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate::{
-    canary::{Driver, Error, Handle, RouteJournal, State},
+    canary::{Driver, Error, Handle, RolloutId, RouteJournal, State},
     metrics::{Metric, MetricsSource as _, Selector, Window},
     registry::Log,
-    rollback::Vigilance,
+    rollback::{Intent, Order, Rollback, Target, Vigilance},
 };
 use tokio::sync::Notify;
 
@@ -158,5 +158,35 @@ fn the_newest_window_is_of_a_slot_and_never_older_than_it_was() {
         }
         let told = series(&counted.render());
         assert!(!told.iter().any(|series| series.is(name, &of("candidate"))));
+    });
+}
+
+#[test]
+fn a_rollback_that_is_gone_on_with_counts_the_time_that_nobody_ran_it() {
+    alone(async |counted| {
+        let (stage, _) = ward::promoted().await;
+        let (route, name) = (stage.plan().route.clone(), stage.stable.model.name().clone());
+        let intent = Intent::new(route.clone(), name, "it is slow").to(Target::LastGood);
+        let order = Order::choose(&stage.world(), intent).await.unwrap().0;
+        let id: RolloutId = "inc-1".parse().unwrap();
+        let rollback = Rollback::open(stage.world(), id.clone(), order).await.unwrap();
+        let begun = Arc::new(Notify::new());
+        let beginning = Arc::clone(&begun);
+        let rollback = rollback.on_record(move |_, _| beginning.notify_one());
+        let run = tokio::spawn(rollback.run());
+        begun.notified().await;
+        run.abort();
+        assert!(run.await.unwrap_err().is_cancelled());
+        let sum = |name: &str| -> f64 {
+            let all = series(&counted.render());
+            all.iter().filter(|series| series.name == name).map(|series| series.value).sum()
+        };
+        assert_eq!(sum("tidegate_rollback_state"), 0.0);
+        let hour = Duration::from_secs(3600);
+        tokio::time::advance(hour).await;
+        let rollback = Rollback::resume(stage.world(), &route, &id).await.unwrap().unwrap();
+        let end = rollback.run().await.unwrap();
+        assert_eq!(end.name(), "done", "{end}");
+        assert!(sum("tidegate_rollback_state_seconds_sum") >= hour.as_secs_f64());
     });
 }
