@@ -1,4 +1,4 @@
-//! What is told of a rollout and of a watch that nobody drives any more.
+//! What is told where somebody stops, goes on or looks back: gauges that nobody tells any more do not go on.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -113,6 +113,7 @@ fn a_rollout_whose_route_is_seized_has_that_end() {
         assert_eq!(value(&counted, "tidegate_rollout_ends_total", &[ROUTE, ("state", "seized")]), 1.0);
         assert_eq!(rollout(&counted, "analyse"), 0.0);
         assert_eq!(rollout(&counted, "seized"), 1.0);
+        assert_eq!(value(&counted, "tidegate_rollout_candidate_weight_ratio", &[ROUTE]), 0.0);
     });
 }
 

@@ -51,6 +51,8 @@ impl Stage {
     pub(crate) fn overtaken(&mut self, rollout: &Rollout, at: SystemTime) {
         if matches!(rollout.state(), State::Seized { .. }) {
             self.follow(rollout, at);
+            // What traffic it has is for whoever has the route now.
+            self.gauges.weigh(0.0);
         }
     }
 
