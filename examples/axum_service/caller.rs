@@ -64,7 +64,8 @@ impl Tokens {
             let role = match role {
                 "reader" => Role::Reader,
                 "operator" => Role::Operator,
-                _ => bail!("line {number} begins with `{role}`; write reader or operator"),
+                // The word is not repeated: in a line that is the wrong way round it is the token.
+                _ => bail!("line {number} begins with no role; write reader or operator"),
             };
             ensure!(token.len() >= FEWEST, "the token of line {number} is shorter than {FEWEST} characters");
             let digest = Digest::of(token);

@@ -170,6 +170,7 @@ fn bad_beginnings_are_refused() {
         ("", "there is no token"),
         ("operator ada short", "shorter than 20 characters"),
         (&format!("admin ada {secret}"), "write reader or operator"),
+        (&format!("{secret} ada operator"), "line 1 begins with no role; write reader or operator"),
         (secret, "line 1 is not `ROLE NAME TOKEN`"),
         (&format!("reader eve {secret}\noperator ada {secret}"), "line 2 repeats a token"),
     ];
