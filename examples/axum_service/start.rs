@@ -23,7 +23,7 @@ pub(crate) struct Start {
     pub(crate) id: Id,
     /// What is to happen.
     #[schemars(with = "PlanDocument")]
-    plan: Value,
+    pub(crate) plan: Value,
 }
 
 /// A rollout's id that can stand in an address as it is.
@@ -57,31 +57,30 @@ impl TryFrom<String> for Id {
 }
 
 impl Start {
-    /// The plan, with what it leaves open pinned: as the rollout `before` has it, which is the same start again, or by
-    /// what the registry says now.
-    pub(crate) async fn pin(&self, registry: &ObjectBacked, before: Option<&Plan>) -> Result<Plan, Problem> {
+    /// The plan, with what it leaves open pinned by what the registry says now.
+    pub(crate) async fn pin(&self, registry: &ObjectBacked) -> Result<Plan, Problem> {
         let invalid = |detail: String| Problem::new(Kind::Invalid, detail, "Correct the plan.");
         let file = PlanFile::read(&self.plan.to_string(), Format::Json)
             .map_err(|error| invalid(in_words(&error)))?;
-        let (name, channel) = (file.candidate().model().clone(), file.spec().channel.clone());
-        let before = before.filter(|plan| *plan.candidate.model.name() == name);
         // Without a word, it is rolled out from what its channel points to.
-        let in_service = || format!("{name}:{channel}").parse().map(Wanted::Selected);
+        let in_service = || {
+            let (name, channel) = (file.candidate().model(), &file.spec().channel);
+            format!("{name}:{channel}").parse().map(Wanted::Selected)
+        };
         let stable = match file.stable() {
             Some(wanted) => wanted.clone(),
             None => in_service().map_err(tidegate::registry::Error::from)?,
         };
-        let stable = pin(registry, &stable, before.map(|plan| &plan.stable)).await?;
-        let candidate = pin(registry, file.candidate(), before.map(|plan| &plan.candidate)).await?;
+        let stable = pin(registry, &stable).await?;
+        let candidate = pin(registry, file.candidate()).await?;
         file.pin(stable, candidate).map_err(|error| invalid(in_words(&error)))
     }
 }
 
-async fn pin(registry: &ObjectBacked, wanted: &Wanted, before: Option<&Release>) -> Result<Release, Problem> {
-    match (wanted, before) {
-        (Wanted::Pinned(release), _) => Ok(release.clone()),
-        (Wanted::Selected(_), Some(before)) => Ok(before.clone()),
-        (Wanted::Selected(selector), None) => {
+async fn pin(registry: &ObjectBacked, wanted: &Wanted) -> Result<Release, Problem> {
+    match wanted {
+        Wanted::Pinned(release) => Ok(release.clone()),
+        Wanted::Selected(selector) => {
             let channels = Channels::new(Arc::new(registry.clone()));
             let model = registry.resolve(selector, &channels).await?;
             Ok(Release::from(&registry.manifest(&model).await?))

@@ -104,6 +104,10 @@ impl View {
 }
 
 impl Status {
+    pub(crate) const fn is_over(self) -> bool {
+        !matches!(self, Self::Running | Self::Paused | Self::Waiting)
+    }
+
     fn of(rollout: &Rollout) -> Self {
         match rollout.state() {
             State::Compared { .. } => Self::Compared,

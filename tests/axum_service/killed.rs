@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
-use serde_json::json;
-use tidegate_canary::RouteJournal;
-use tidegate_registry::ObjectBacked;
+use serde_json::{Value, json};
+use tidegate_canary::{RouteId, RouteJournal};
+use tidegate_registry::{Journal, ObjectBacked};
 
 use crate::service::{Service, start};
 
@@ -40,6 +40,27 @@ async fn it_goes_on_with_all_that_are_not_over() {
     service.until("c", |rollout| rollout["status"] == "waiting").await;
     service.ask("c", &json!({ "command": "approve", "digest": digest })).await;
     service.until("c", |rollout| rollout["status"] == "promoted").await;
+}
+
+/// One damaged route is said, and the others go on.
+#[tokio::test]
+async fn a_damaged_journal_holds_up_only_its_route() {
+    let mut service = Service::start();
+    for route in ["a", "b"] {
+        service.post("/rollouts", &start(route, route, "fraud@1.1.0")).await;
+        service.until(route, |rollout| rollout["status"] == "waiting").await;
+    }
+    service.kill();
+    let registry = ObjectBacked::directory(service.root.path().join("registry")).await.expect("a registry");
+    let damaged: RouteId = "a".parse().expect("a route");
+    let journal = Journal::<Value>::at_end(Arc::new(registry), damaged.log_key()).await;
+    journal.expect("it is there").append(&json!("nonsense")).await.expect("it is written");
+    service.again();
+
+    let unread = service.get("/rollouts/a").await;
+    assert!(unread["trouble"].as_str().is_some_and(|why| why.contains("journal")), "{unread}");
+    service.ask("b", &json!({ "command": "abort", "reason": "enough" })).await;
+    service.until("b", |rollout| rollout["status"] == "rolledBack").await;
 }
 
 /// Killed after each few records, it comes to the same end.

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidegate_canary::{Event, Record, Request, RouteJournal};
-use tidegate_registry::ObjectBacked;
+use tidegate_registry::{Journal, LogKey, ObjectBacked};
 
 use crate::service::{Service, problem, start};
 
@@ -104,12 +104,27 @@ async fn the_same_start_twice_is_one_rollout() {
     let refused = problem(service.post("/rollouts", &changed).await, StatusCode::CONFLICT).await;
     assert_eq!(refused["remedy"], "Start it under another id.");
 
+    // So it is with other versions, whether there are such or not, and however exactly the first was named.
+    for (side, version) in
+        [("candidate", "fraud@1.2.0"), ("candidate", "fraud@9.9.9"), ("stable", "fraud@1.0.0")]
+    {
+        let mut changed = body.clone();
+        changed["plan"][side] = json!(version);
+        let refused = problem(service.post("/rollouts", &changed).await, StatusCode::CONFLICT).await;
+        assert!(refused["detail"].as_str().expect("text").contains("another plan"), "{refused}");
+    }
+
     let mut other = body.clone();
     other["id"] = json!("ci-4");
     let refused = problem(service.post("/rollouts", &other).await, StatusCode::CONFLICT).await;
     assert!(refused["detail"].as_str().expect("text").contains("rollout ci-3 is under way"), "{refused}");
     let missing = service.request(Method::GET, "/rollouts/ci-4").send().await.expect("an answer");
     problem(missing, StatusCode::NOT_FOUND).await;
+    // Nor was it written down: it must not begin one day by itself.
+    let registry = ObjectBacked::directory(service.root.path().join("registry")).await.expect("a registry");
+    let key = LogKey::new("release-service", "rollouts").expect("a key");
+    let (_, started) = Journal::<Value>::open(std::sync::Arc::new(registry), key).await.expect("it is read");
+    assert_eq!(started.len(), 1, "{started:?}");
 
     // Once the first is over, the same start is still that one, and others have their turn.
     service.until("ci-3", |rollout| rollout["status"] == "waiting").await;
