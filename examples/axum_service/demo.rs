@@ -1,21 +1,24 @@
 //! Something to try the service with: three versions of a model, two tokens, and what to type.
 
-use std::{fs, io::Write as _, net::SocketAddr, path::Path, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tidegate::registry::{
-    Card, Cause, Channel, Channels, Content, Draft, Expect, ModelStore as _, ObjectBacked, Stamp,
+    Card, Cause, Channel, Channels, Content, Digest, Draft, Expect, ModelStore as _, ObjectBacked, Stamp,
 };
 
 /// How many requests of each version fail.
 const VERSIONS: [(&str, f64); 3] = [("fraud@1.0.0", 0.01), ("fraud@1.1.0", 0.008), ("fraud@1.2.0", 0.2)];
 
-/// Makes what is missing, and says what to do with it.
-pub(crate) async fn fill(directory: &Path, registry: &ObjectBacked, listen: SocketAddr) -> Result<()> {
-    let tokens = directory.join("tokens");
+/// The file of the tokens.
+const TOKENS: &str = "tokens";
+
+/// Makes what is missing. Returns the digest of the version to roll out.
+pub(crate) async fn fill(directory: &Path, registry: &ObjectBacked) -> Result<Digest> {
+    let tokens = directory.join(TOKENS);
     if !tokens.try_exists()? {
-        write_tokens(&tokens).with_context(|| format!("cannot write {}", tokens.display()))?;
+        write_tokens(directory).with_context(|| format!("cannot write {}", tokens.display()))?;
     }
     let mut digests = Vec::new();
     for (model, errors) in VERSIONS {
@@ -31,12 +34,18 @@ pub(crate) async fn fill(directory: &Path, registry: &ObjectBacked, listen: Sock
         let stamp = Stamp::now("demo");
         channels.promote(&stable, &production, &Expect::Absent, Cause::Promote, stamp).await?;
     }
-    let (tokens, digest) = (tokens.display(), digests[1]);
+    Ok(digests[1])
+}
+
+/// What to do with it.
+pub(crate) fn say(directory: &Path, digest: Digest, address: SocketAddr) -> Result<()> {
+    let tokens = directory.join(TOKENS);
+    let tokens = tokens.display();
     writeln!(
         std::io::stderr(),
         "\
 In another terminal, as the operator ada:
-  token=$(awk '/^operator/ {{ print $3 }}' {tokens}); service=http://{listen}
+  token=$(awk '/^operator/ {{ print $3 }}' {tokens}); service=http://{address}
   ask() {{ curl -sS -H \"Authorization: Bearer $token\" \"$@\"; echo; }}
   ask $service/rollouts --json '{{ \"id\": \"ci-1\", \"plan\": {PLAN} }}'
   ask $service/rollouts/ci-1                      # until it waits for somebody; kill this program meanwhile, and start it again
@@ -54,18 +63,17 @@ const PLAN: &str = r#"{ "route": "serving/fraud", "candidate": "fraud@1.1.0",
     "criteria": [{ "metric": "errors", "rule": { "limit": { "statistic": "share", "bound": { "atMost": 0.05 } } } }],
     "timing": { "bake": "0s", "drain": "1s", "window": "500ms" } }"#;
 
-fn write_tokens(file: &Path) -> Result<()> {
+/// As a whole or not at all: if the program is killed here, the next one writes it.
+fn write_tokens(directory: &Path) -> Result<()> {
     let token = || -> Result<String> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     };
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
+    // Nobody but its owner can read a temporary file.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     writeln!(file, "operator ada {}", token()?)?;
     writeln!(file, "reader grafana {}", token()?)?;
+    file.persist(directory.join(TOKENS)).map_err(|error| error.error)?;
     Ok(())
 }

@@ -75,11 +75,14 @@ async fn main() -> Result<()> {
          a proxy with TLS before it and say --behind-tls"
     );
     let registry = ObjectBacked::directory(directory.join("registry")).await?;
-    if demo {
-        demo::fill(&directory, &registry, listen).await?;
-    }
+    let made = if demo { Some(demo::fill(&directory, &registry).await?) } else { None };
     let tokens = tokens(&directory)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    // Port 0 stands for any that is free.
+    let address = listener.local_addr()?;
+    if let Some(candidate) = made {
+        demo::say(&directory, candidate, address)?;
+    }
     let platform = Platform::new(directory.join("platform"), registry, WallClock::system());
     let rollouts = Rollouts::go_on(platform).await?;
     let site = api::site(rollouts, Arc::new(tokens));
@@ -92,7 +95,7 @@ async fn main() -> Result<()> {
         said.notify_one();
     });
     let served = serve.into_future();
-    writeln!(std::io::stdout(), "http://{listen}")?;
+    writeln!(std::io::stdout(), "http://{address}")?;
     tokio::select! {
         served = served => served?,
         // Somebody who began a request and never ends it holds up nobody.

@@ -157,9 +157,9 @@ impl Rollouts {
         journal.append(&started).await?;
         match self.open(&started).await {
             Ok(driver) => {
-                let view = self.get(&started.id.to_string())?;
+                let id = started.id.to_string();
                 tokio::spawn(self.clone().drive(started, Ok(driver)));
-                Ok((view, true))
+                Ok((self.get(&id)?, true))
             }
             // It may be open all the same. Nothing moves traffic that is not seen here and cannot be aborted.
             Err(error) if error.is_transient() => {

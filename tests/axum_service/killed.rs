@@ -68,7 +68,8 @@ async fn a_damaged_journal_holds_up_only_its_route() {
 async fn killed_again_and_again() {
     let mut service = Service::start();
     let mut plan = start("ci", "serving/fraud", "fraud@1.1.0");
-    plan["plan"]["steps"][0].as_object_mut().expect("a step").remove("gates");
+    // So long that it does not end by itself meanwhile.
+    plan["plan"]["steps"][0] = json!({ "weight": "50%", "soak": "10m", "require": "pass" });
     service.post("/rollouts", &plan).await;
     let registry = ObjectBacked::directory(service.root.path().join("registry")).await.expect("a registry");
     let (log, route) = (Arc::new(registry), "serving/fraud".parse().expect("a route"));
@@ -92,6 +93,13 @@ async fn killed_again_and_again() {
         service.kill();
         service.again();
         kills += 1;
+        if kills == 3 {
+            let can_skip = |rollout: &Value| {
+                rollout["possible"].as_array().is_some_and(|possible| possible.contains(&json!("skip")))
+            };
+            service.until("ci", can_skip).await;
+            service.ask("ci", &json!({ "command": "skip", "reason": "the rest" })).await;
+        }
     }
     assert!(kills > 2, "killed {kills} times");
     service.until("ci", |rollout| rollout["status"] == "promoted").await;
