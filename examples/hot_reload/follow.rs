@@ -1,6 +1,6 @@
 //! From a move of the channel to other weights in memory.
 
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{io, path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Result;
 use futures::StreamExt as _;
@@ -34,7 +34,7 @@ impl Follower {
         loop {
             let moved = tokio::select! {
                 moved = moves.next() => moved,
-                // The registry was away: a move is told once, so it is for us to try again.
+                // It could not be had: a move is told once, so it is for us to try again.
                 () = tokio::time::sleep(self.poll.every), if wanted.is_some() => None,
             };
             match moved {
@@ -45,11 +45,19 @@ impl Follower {
             }
             let Some(model) = wanted.take() else { continue };
             match self.load(&model).await {
-                Ok(loaded) => self.swap(loaded).await,
+                Ok(loaded) => {
+                    // The weights of the one before are in memory while anybody needs them; its files can go.
+                    self.keep_only(&[&model]).await;
+                    tracing::info!(%model, "serving");
+                    self.live.swap(loaded);
+                }
                 Err(error) => {
-                    self.stay::<()>(&format!("{model} cannot be served: {error:#}"));
-                    let registry = error.downcast_ref::<registry::Error>();
-                    wanted = registry.is_some_and(registry::Error::is_transient).then_some(model);
+                    let why = format!("{model} cannot be served: {error:#}");
+                    wanted = (!is_no_good(&error)).then_some(model);
+                    let live = self.live.loaded();
+                    let kept: Vec<_> = live.iter().map(|loaded| &loaded.model).chain(&wanted).collect();
+                    self.keep_only(&kept).await;
+                    self.stay::<()>(&why);
                 }
             }
         }
@@ -65,12 +73,19 @@ impl Follower {
         Ok(Loaded { model: model.clone(), digest: manifest.digest, weights })
     }
 
-    async fn swap(&self, loaded: Loaded) {
-        tracing::info!(model = %loaded.model, "serving");
-        let now = loaded.model.clone();
-        if let Some(before) = self.live.swap(loaded).filter(|before| before.model != now) {
-            // Its weights are in memory while anybody needs them; its files are not needed.
-            let _gone_or_not = tokio::fs::remove_dir_all(self.place(&before.model)).await;
+    /// Removes all other versions of the model, whoever left them there, and downloads that were begun. What is not ours
+    /// stays.
+    async fn keep_only(&self, kept: &[&ModelRef]) {
+        let kept: Vec<_> = kept.iter().map(|model| model.to_string()).collect();
+        let version = format!("{}@", self.name);
+        let Ok(mut entries) = tokio::fs::read_dir(&self.delivered).await else { return };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_ours = name.starts_with(&version) || name.starts_with(".tidegate-");
+            if is_ours && !kept.contains(&name) {
+                // What cannot be removed now is met again next time.
+                let _gone_or_not = tokio::fs::remove_dir_all(entry.path()).await;
+            }
         }
     }
 
@@ -82,5 +97,21 @@ impl Follower {
 
     fn place(&self, model: &ModelRef) -> PathBuf {
         self.delivered.join(model.to_string())
+    }
+}
+
+/// Whether it is the version that is at fault, so that another try would end as this one. A full disk or a registry that
+/// is away is no fault of it.
+fn is_no_good(error: &anyhow::Error) -> bool {
+    use registry::Error as E;
+
+    match error.downcast_ref::<registry::Error>() {
+        Some(E::Corrupt { .. } | E::DigestMismatch { .. } | E::TooNew { .. }) => true,
+        Some(_) => false,
+        // The weights were refused, or could not be read. A file that is not there was never published.
+        None => {
+            let mut read = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+            read.all(|error| error.kind() == io::ErrorKind::NotFound)
+        }
     }
 }

@@ -32,7 +32,7 @@ struct Arguments {
     /// The channel to follow
     #[arg(long, value_name = "CHANNEL", default_value = "production")]
     channel: Channel,
-    /// Where delivered versions lie while they are served
+    /// Where delivered versions lie while they are served; for this program alone, which removes the others there
     #[arg(long, value_name = "DIR", default_value = "delivered")]
     delivered: PathBuf,
     /// How often to look

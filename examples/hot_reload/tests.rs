@@ -36,8 +36,7 @@ async fn no_promotion_is_noticed_but_by_the_version() {
     stage.until_serving(5).await.expect("it answers");
     stage.answers(100).await;
     assert_all_well(&stage);
-    let left: Vec<_> = fs::read_dir(root.path().join("delivered")).expect("a directory").collect();
-    assert_eq!(left.len(), 1, "only what is served is kept: {left:?}");
+    assert_eq!(delivered(root.path()), ["scorer@1.5.0"], "only what is served is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,6 +51,7 @@ async fn a_version_that_cannot_be_loaded_is_said_and_the_old_one_stays() {
         "{said}"
     );
     assert!(said.contains("model.safetensors is not whole"), "{said}");
+    assert_eq!(delivered(root.path()), ["scorer@1.1.0"], "it does not lie around");
     stage.answers(100).await;
     // The next one is served as if nothing had been.
     stage.promote(2).await.expect("it is promoted");
@@ -86,6 +86,41 @@ async fn a_registry_that_fails_is_asked_again() {
         stage.until_serving(minor).await.expect("it answers");
     }
     assert_all_well(&stage);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_there_is_removed_and_nothing_else() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    for left in ["scorer@0.9.0/model", ".tidegate-0/files", "somebody's/things"] {
+        fs::create_dir_all(root.path().join("delivered").join(left)).expect("it is ours");
+    }
+    let stage = stage(root.path(), 0).await;
+    assert_eq!(delivered(root.path()), ["scorer@1.1.0", "somebody's"]);
+    assert_all_well(&stage);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_is_no_fault_of_the_version() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let stage = stage(root.path(), 0).await;
+    let file = root.path().join("delivered/scorer@1.2.0");
+    fs::write(&file, "no directory").expect("it is ours");
+    stage.promote(2).await.expect("it is promoted");
+    let said = stage.until_behind().await.expect("it is said");
+    assert!(said.contains("scorer@1.2.0 cannot be served"), "{said}");
+    fs::remove_file(&file).expect("it is still there");
+    stage.until_serving(2).await.expect("it answers");
+    stage.answers(100).await;
+    assert_all_well(&stage);
+}
+
+/// What lies in the directory of delivered versions.
+fn delivered(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root.join("delivered")).expect("a directory").flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().into_string().expect("names of ours are UTF-8")).collect();
+    names.sort_unstable();
+    names
 }
 
 /// The file below `directory` that holds exactly `bytes`.
