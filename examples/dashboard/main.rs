@@ -157,7 +157,8 @@ async fn main() -> Result<()> {
     };
     // In one piece, for a reader that is content with the first line.
     let metrics = metrics.map(|metrics| format!("http://{metrics}/metrics\n")).unwrap_or_default();
-    write!(std::io::stdout(), "{}\n{metrics}", dashboard.origins.advertised())?;
+    let addresses = format!("{}\n{metrics}", dashboard.origins.advertised());
+    std::io::stdout().write_all(addresses.as_bytes())?;
     tokio::spawn(async move {
         // Without a way to hear of Ctrl-C the program ends by it all the same, only less gently.
         if listen::asked_to_end().await.is_ok() {

@@ -56,7 +56,7 @@ impl Destination {
         let mut missing = Vec::new();
         {
             // Not while another delivery is under way, which may yet take its files away again.
-            let _lock = open_for_lock(&directory).filter(|opened| opened.lock_shared().is_ok());
+            let _lock = open_for_lock(&directory).ok().filter(|opened| opened.lock_shared().is_ok());
             for (at, file) in files.iter().enumerate() {
                 if whole || !is_there(&directory, file)? {
                     missing.push(at);
@@ -130,7 +130,7 @@ impl Destination {
     fn deliver_each(&self, staged: &[&File]) -> Result<()> {
         let mut delivered = Delivered::default();
         delivered.directories.add(&self.directory)?;
-        let _lock = open_for_lock(&self.directory).filter(|opened| opened.lock().is_ok());
+        let _lock = open_for_lock(&self.directory).ok().filter(|opened| opened.lock().is_ok());
         // All of them first, so that what came into the way since is found before anything is moved.
         let late = staged.iter().map(|file| is_there(&self.directory, file)).collect::<Result<Vec<_>>>()?;
         for (file, there) in std::iter::zip(staged, late) {

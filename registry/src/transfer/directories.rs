@@ -67,6 +67,6 @@ impl Drop for NewDirectories {
 
 /// A directory opened so that it can be locked, where the system can do that: on Unix, on most file
 /// systems. The lock goes with the handle, so also with a process that dies.
-pub(crate) fn open_for_lock(directory: &Path) -> Option<fs::File> {
-    if cfg!(unix) { fs::File::open(directory).ok() } else { None }
+pub(crate) fn open_for_lock(directory: &Path) -> io::Result<fs::File> {
+    if cfg!(unix) { fs::File::open(directory) } else { Err(io::ErrorKind::Unsupported.into()) }
 }

@@ -57,7 +57,11 @@ impl Staging {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
                 Err(error) => return Err(local("create", &path)(error)),
             };
-            let lock = open_for_lock(&path);
+            let lock = match open_for_lock(&path) {
+                // Taken for stale before it was locked. A third may make it anew before one looks again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.ok(),
+            };
             let locked = lock.as_ref().map(|lock| lock.try_lock());
             // Where nothing can be locked, only what was made just now is known to be nobody else's.
             let ours = match locked {
@@ -223,7 +227,7 @@ fn remove_stale(directory: &Path, ours: &Path) {
             continue;
         }
         // Held until it is gone, so that nobody comes to use it meanwhile.
-        let lock = open_for_lock(&path).filter(|lock| lock.try_lock().is_ok());
+        let lock = open_for_lock(&path).ok().filter(|lock| lock.try_lock().is_ok());
         let noted = fs::metadata(path.join("parts")).is_ok_and(|found| found.len() > 0);
         let age = now.zip(changed(&path.join("parts"))).and_then(|(now, then)| now.duration_since(then).ok());
         let wanted = noted && age.is_none_or(|age| age < KEPT);
