@@ -66,7 +66,7 @@ async fn tell(live: &Live) -> Result<()> {
         let new = live.publish(&format!("1.{number}.0"), number + 1).await?;
         live.roll_out(&old, &new).await?;
         if rehearsal.is_none() {
-            rehearsal = Some(live.drill().await?);
+            rehearsal = Some(Box::pin(live.drill()).await?);
         }
         incidents.push(Incident::live(live, &users, fault, &old, &new).await?);
     }

@@ -117,7 +117,14 @@ async fn bench_records_and_compares_with_the_version_before() {
     let load = "--rate 100 --duration 4s --warmup 100ms --constant --limit p95=9s --json --tolerance 9";
     let bench = |version: &str, more: &str| words(&format!("bench m@{version} URL {load} {more}"), &url);
     let json = |run: &Run| -> Value { serde_json::from_str(&run.out).unwrap() };
-    let (desk, first) = run(desk, bench("1.0.0", "")).await;
+    let flaw = |of: &Value| !of["benchmark"]["summary"]["flaw"].is_null();
+    let (mut desk, mut first) = run(desk, bench("1.0.0", "")).await;
+    // On a machine that is too busy to send in time nothing is attested.
+    for _ in 0..4 {
+        if flaw(&json(&first)) {
+            (desk, first) = run(desk, bench("1.0.0", "")).await;
+        }
+    }
     let first = json(&first);
     assert_eq!((&first["attested"], &first["against"]), (&json!(true), &Value::Null), "{first:#}");
     let stated = &desk.json(&["show", "m@1.0.0"])["attestations"][0];
@@ -127,7 +134,6 @@ async fn bench_records_and_compares_with_the_version_before() {
     let (desk, second) = run(desk, bench("1.1.0", "--dry-run")).await;
     let answer = json(&second);
     assert_eq!(answer["against"], "m@1.0.0", "{answer:#}");
-    let flaw = |of: &Value| !of["benchmark"]["summary"]["flaw"].is_null();
     if !flaw(&first) && !flaw(&answer) {
         assert_eq!(answer["comparison"]["differences"], json!([]));
         let ratio = &answer["comparison"]["ratios"][0];

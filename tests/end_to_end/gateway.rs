@@ -59,14 +59,17 @@ impl Gateway {
             let weights = [0, 1].map(|side: usize| backends[side]["weight"].as_u64().unwrap_or_default());
             let workloads = cluster.get("apis/apps/v1/namespaces/serving/deployments").await;
             let versions = ["assistant-stable", "assistant-candidate"].map(|name| version(&workloads, name));
-            let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
-            if split.weights != weights {
-                split.sent = [0, 0];
-            }
-            (split.weights, split.versions) = (weights, versions);
-            drop(split);
+            self.set(weights, versions);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    fn set(&self, weights: [u64; 2], versions: [Option<String>; 2]) {
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        if split.weights != weights {
+            split.sent = [0, 0];
+        }
+        (split.weights, split.versions) = (weights, versions);
     }
 
     /// Whether there is somebody to send users to.

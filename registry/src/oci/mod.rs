@@ -157,7 +157,7 @@ impl OciBacked {
         manifest.check(model)?;
         let sources = Content::Streams(copies(from, &manifest)).sources().await?;
         let draft = Draft::new(model.clone(), stamp).with_card(manifest.card.clone());
-        publish::publish(self, draft, sources, Some(manifest), progress).await
+        Box::pin(publish::publish(self, draft, sources, Some(manifest), progress)).await
     }
 
     /// Reads the artifact of a model that has this tag, or `sha256:` digest, whoever made it: to see what is

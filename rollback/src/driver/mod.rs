@@ -169,7 +169,7 @@ impl Rollback {
     pub async fn run(self) -> Result<State, Error> {
         // Made here, it is a part of the span in which this is awaited.
         let span = self.span();
-        self.drive().instrument(span).await
+        Box::pin(self.drive().instrument(span)).await
     }
 
     fn span(&self) -> Span {

@@ -156,7 +156,7 @@ impl Guard {
     pub async fn run(self) -> Result<Vigilance, Error> {
         // Made here, it is a part of the span in which this is awaited.
         let span = self.span();
-        self.keep_watch().instrument(span).await
+        Box::pin(self.keep_watch().instrument(span)).await
     }
 
     fn span(&self) -> Span {
@@ -216,7 +216,7 @@ impl Guard {
             Vigilance::Alarmed { why, by, blind } => {
                 Done::Happened(self.decide(why, by.as_deref(), *blind).await?)
             }
-            Vigilance::Returning { id, order } => Done::Happened(self.go_back(id, order).await?),
+            Vigilance::Returning { id, order } => Done::Happened(Box::pin(self.go_back(id, order)).await?),
             _ => {
                 let span = tracing::debug_span!(
                     "tidegate.watch.look",

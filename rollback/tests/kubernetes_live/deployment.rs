@@ -22,7 +22,7 @@ async fn deployments_on_a_kube_apiserver_come_back_by_digest() {
     while_pods_run(
         &cluster,
         Box::pin(async {
-            from_an_image_that_cannot_be_pulled_all_of_the_template_comes_back(&cluster).await;
+            Box::pin(from_an_image_that_cannot_be_pulled_all_of_the_template_comes_back(&cluster)).await;
             a_deadline_that_had_passed_before_is_not_that_of_the_target(&cluster).await;
             from_pods_that_crash_again_and_again(&cluster).await;
             where_the_second_newest_revision_is_the_one_that_was_rolled_back_from(&cluster).await;
