@@ -40,6 +40,7 @@ struct Work {
 
 /// What is counted together.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "telemetry"), expect(dead_code, reason = "names are for what counts"))]
 pub(crate) enum Kind {
     /// A request to a journal, by its name.
     Journal(&'static str),
