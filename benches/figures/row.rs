@@ -74,6 +74,7 @@ pub(crate) enum Wanted {
     AtLeast(f64),
     AtMost(f64),
     RatioAtLeast(f64),
+    RatioAtMost(f64),
 }
 
 impl Wanted {
@@ -82,6 +83,7 @@ impl Wanted {
             Self::AtLeast(least) => format!("≥ {}", unit.written(least.into())),
             Self::AtMost(most) => format!("≤ {}", unit.written(most.into())),
             Self::RatioAtLeast(least) => format!("≥ {}", Unit::Times.written(least.into())),
+            Self::RatioAtMost(most) => format!("≤ {}", Unit::Times.written(most.into())),
         }
     }
 
@@ -91,6 +93,7 @@ impl Wanted {
             Self::AtLeast(least) => Some(measured.least >= least),
             Self::AtMost(most) => Some(measured.most <= most),
             Self::RatioAtLeast(least) => ratio.map(|ratio| ratio.least >= least),
+            Self::RatioAtMost(most) => ratio.map(|ratio| ratio.most <= most),
         }
     }
 
@@ -99,8 +102,13 @@ impl Wanted {
             Self::AtLeast(least) => json!({ "at_least": least }),
             Self::AtMost(most) => json!({ "at_most": most }),
             Self::RatioAtLeast(least) => json!({ "ratio_at_least": least }),
+            Self::RatioAtMost(most) => json!({ "ratio_at_most": most }),
         }
     }
+}
+
+pub(crate) fn wanted_written(wanted: &[Wanted], unit: Unit) -> String {
+    wanted.iter().map(|wanted| wanted.written(unit)).collect::<Vec<_>>().join(" and ")
 }
 
 /// A promise, and what came of it.
@@ -115,13 +123,15 @@ pub(crate) const FALLS_SHORT: &str = "**falls short**";
 pub(crate) const NOT_MEASURED: &str = "not measured: ";
 
 impl Row {
-    /// Whether it is as good as wanted; nothing where nothing is wanted or nothing was measured.
+    /// Whether it is as good as wanted in each way; nothing where nothing is wanted or something was not measured.
     pub(crate) fn holds(&self) -> Option<bool> {
         match &self.outcome {
-            Outcome::Measured(figure) => {
-                self.promise.wanted.and_then(|wanted| wanted.holds(figure.measured, figure.ratio))
+            Outcome::Measured(figure) if !self.promise.wanted.is_empty() => {
+                let each =
+                    self.promise.wanted.iter().map(|wanted| wanted.holds(figure.measured, figure.ratio));
+                each.reduce(|one, other| Some(one? && other?)).flatten()
             }
-            Outcome::NotMeasured(_) => None,
+            _ => None,
         }
     }
 
@@ -140,7 +150,7 @@ impl Row {
             }
             Outcome::NotMeasured(why) => (format!("{NOT_MEASURED}{why}"), String::new()),
         };
-        let wanted = wanted.map(|wanted| wanted.written(unit)).unwrap_or_default();
+        let wanted = wanted_written(wanted, unit);
         let verdict = match self.holds() {
             Some(true) => HOLDS,
             Some(false) => FALLS_SHORT,
@@ -166,7 +176,7 @@ impl Row {
                 Unit::Times => "1",
             },
             "beside": beside,
-            "wanted": wanted.map(Wanted::json),
+            "wanted": wanted.iter().map(|wanted| wanted.json()).collect::<Vec<_>>(),
             "holds": self.holds(),
         });
         match &self.outcome {
