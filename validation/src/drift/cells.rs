@@ -295,6 +295,11 @@ pub(super) const fn kept(key: u64, dropped: u32) -> u64 {
 /// How many bits of keys in order have to be dropped for them to be in at most `limit` cells, 2 at least, if `dropped`
 /// are.
 fn fitting(keys: &[u64], dropped: u32, limit: usize) -> u32 {
+    let are_apart = |pair: &&[u64]| (pair[0] ^ pair[1]) >> dropped != 0;
+    // Mostly there is room, and that is quick to see.
+    if keys.windows(2).filter(are_apart).count() < limit.max(2) {
+        return dropped;
+    }
     // Neighbours are in one cell once all bits are dropped in which they differ.
     let mut apart = [0_usize; u64::BITS as usize + 1];
     keys.windows(2).for_each(|pair| apart[(u64::BITS - (pair[0] ^ pair[1]).leading_zeros()) as usize] += 1);
