@@ -33,6 +33,26 @@ pub enum NotDone {
     /// Somebody else has the route. Stop acting.
     #[error("another driver has taken the route over")]
     Superseded,
+    /// It could not be asked of who would do it, for as long as that was waited for. Nothing is known to be wrong with what
+    /// was wanted.
+    #[error("{why}")]
+    Unreached {
+        /// Who: the router, the deployer or the registry.
+        who: String,
+        /// The last failure.
+        why: String,
+    },
+}
+
+impl NotDone {
+    /// The same, where it failed since `who` could not be asked.
+    #[must_use]
+    pub fn unreached(self, who: &str) -> Self {
+        match self {
+            Self::Failed(why) => Self::Unreached { who: who.to_owned(), why },
+            not_done => not_done,
+        }
+    }
 }
 
 /// What reasons call them.

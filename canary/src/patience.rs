@@ -32,7 +32,8 @@ impl Patience {
     ///
     /// # Errors
     ///
-    /// [`NotDone`] with the last error and its causes as the reason.
+    /// [`NotDone`] with the last error and its causes as the reason; [`NotDone::Unreached`] where `who` was unavailable or
+    /// silent until time was up.
     pub async fn until<T, E, F>(&mut self, who: &str, mut call: impl FnMut() -> F) -> Result<T, NotDone>
     where
         F: Future<Output = Result<T, E>>,
@@ -41,8 +42,13 @@ impl Patience {
         loop {
             match self.bound(call()).await {
                 Some(Ok(value)) => return Ok(value),
-                Some(Err(error)) => self.after(error.into()).await?,
-                None => self.wait(|| format!("{who} did not answer in time")).await?,
+                Some(Err(error)) => {
+                    let error = ActuatorError::from(error);
+                    let is_away = matches!(error, ActuatorError::Unavailable { .. });
+                    let waited = self.after(error).await;
+                    waited.map_err(|not_done| if is_away { not_done.unreached(who) } else { not_done })?;
+                }
+                None => self.unanswered(who).await?,
             }
         }
     }
@@ -64,6 +70,16 @@ impl Patience {
             error if !error.is_transient() => Err(NotDone::Failed(chain(&error))),
             error => self.wait(|| chain(&error)).await,
         }
+    }
+
+    /// Waits before the next try of what `who` has not answered, unless time is up.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDone::Unreached`].
+    pub async fn unanswered(&mut self, who: &str) -> Result<(), NotDone> {
+        let waited = self.wait(|| format!("{who} did not answer in time")).await;
+        waited.map_err(|not_done| not_done.unreached(who))
     }
 
     /// Waits before the next try, unless time is up.

@@ -70,8 +70,8 @@ pub(crate) async fn perform(
         }
     };
     match done {
-        Err(NotDone::Failed(why)) => Ok(Event::Failed { why }),
         Err(NotDone::Superseded) => Err(Error::Superseded),
+        Err(NotDone::Failed(why) | NotDone::Unreached { why, .. }) => Ok(Event::Failed { why }),
         Ok(event) => Ok(event),
     }
 }
@@ -234,7 +234,7 @@ async fn in_force(
         Ok(observed) if observed.fence > Some(fence) => return Err(NotInForce::Superseded),
         Ok(observed) if observed.traffic == *traffic => return Ok(()),
         Ok(observed) => format!("somebody had changed the traffic to {}", observed.traffic),
-        Err(NotDone::Failed(why)) => {
+        Err(NotDone::Failed(why) | NotDone::Unreached { why, .. }) => {
             return Err(NotInForce::Unknown(format!("it is unknown what traffic was in force: {why}")));
         }
         Err(NotDone::Superseded) => return Err(NotInForce::Superseded),

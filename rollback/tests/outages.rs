@@ -20,6 +20,7 @@ use tidegate_canary::{
     ActuatorError, Answer, BoxError, Deployer, Driver, Fence, Gatekeeper, InMemoryDeployer, Question,
     Readiness, Release, Slot, State as RolloutState, Traffic, TrafficRouter, WallClock, Workload, World,
     metrics::{self, Measurement, Metric, MetricsSource, Selector, Verdict, Window},
+    testkit::{Fault, Flaky},
 };
 use tidegate_registry::{
     self as registry, Cause, Channel, Expect, InMemory, Lifecycle, Log, LogKey, Seq, Snapshot, Stamp,
@@ -497,4 +498,66 @@ async fn a_deployer_that_hangs_is_waited_for_with_patience_and_then_a_person_is_
     let took = stage.clock.now().duration_since(began).unwrap();
     assert!(took < Duration::from_secs(10 * 60), "{took:?}");
     assert_serving(&stage, &stage.candidate).await;
+}
+
+/// However a router or a deployer is away.
+const AWAY: [Fault; 2] = [Fault::Before, Fault::Slow(Duration::from_secs(3_600))];
+
+fn without_router(stage: &Stage, fault: Fault) -> World {
+    World { router: Arc::new(Flaky::new(stage.router.clone(), 7).with_share(fault, 1.0)), ..ill(stage) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_away_is_waited_for_and_then_named_and_the_target_is_not_blamed() {
+    for fault in AWAY {
+        let (stage, _) = promoted().await;
+        let order = chosen(&stage).await;
+        let deployer = Flaky::new(stage.deployer.clone(), 7).with_share(fault, 1.0);
+        let no_deployer = World { deployer: Arc::new(deployer), ..ill(&stage) };
+        for (id, world, who, now) in [
+            ("inc-1", without_router(&stage, fault), "router", "traffic is as it was"),
+            ("inc-2", no_deployer, "deployer", "all traffic is on the version to be left"),
+        ] {
+            let began = stage.clock.now();
+            let rollback = Rollback::open(world, id.parse().unwrap(), order.clone()).await.unwrap();
+            let end = rollback.run().await.unwrap();
+            let State::Stuck { why, remedy, .. } = &end else { panic!("{fault:?}: {end}") };
+            assert!(why.contains(who), "{fault:?}: {why}");
+            assert_eq!(remedy, &format!("{now}; mend the {who}, then roll back again"), "{fault:?}");
+            let took = stage.clock.now().duration_since(began).unwrap();
+            assert!((order.patience..2 * order.patience).contains(&took), "{fault:?}: {who} for {took:?}");
+            assert_serving(&stage, &stage.candidate).await;
+        }
+        // The same order arrives once both are back.
+        let rollback = Rollback::open(ill(&stage), "inc-3".parse().unwrap(), order).await.unwrap();
+        let end = rollback.run().await.unwrap();
+        assert!(matches!(end, State::Done { .. }), "{fault:?}: {end}");
+        assert_serving(&stage, &stage.stable).await;
+        assert_eq!(times_back(&stage.moves().await), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_router_that_is_back_in_time_only_delays_a_rollback() {
+    let (stage, _) = promoted().await;
+    let order = chosen(&stage).await;
+    let router = Flaky::new(stage.router.clone(), 7).with_script([Some(Fault::Before); 30]);
+    let end = undone(World { router: Arc::new(router), ..ill(&stage) }, order).await;
+    assert!(matches!(end, State::Done { .. }), "{end}");
+    assert_serving(&stage, &stage.stable).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_killed_while_the_router_was_away_goes_on_under_the_same_id() {
+    for fault in AWAY {
+        let (stage, _) = promoted().await;
+        let order = chosen(&stage).await;
+        let killed = tokio::spawn(undone(without_router(&stage, fault), order.clone()));
+        tokio::time::sleep(order.patience / 2).await;
+        killed.abort();
+        let _killed = killed.await;
+        let end = undone(ill(&stage), order).await;
+        assert!(matches!(end, State::Done { .. }), "{fault:?}: {end}");
+        assert_serving(&stage, &stage.stable).await;
+    }
 }

@@ -61,6 +61,7 @@ fn events() -> Vec<Event> {
         Event::Recorded { seq: Seq::FIRST },
         Event::Removed,
         Event::Routed,
+        Event::Unreached { who: "the router".to_owned(), why: "it is away".to_owned() },
     ];
     let took = r#"{"took":{"rollout":"ci-2","stable":"fraud@1.1.0"}}"#;
     events.push(serde_json::from_str(took).unwrap());
@@ -109,7 +110,7 @@ fn an_event_is_taken_in_where_it_answers_what_is_owed_and_nowhere_else() {
             for event in events() {
                 let mut next = undo.clone();
                 let taken = next.apply(&event, AT + Duration::from_secs(1));
-                let fails = matches!(event, Event::Failed { .. });
+                let fails = matches!(event, Event::Failed { .. } | Event::Unreached { .. });
                 let aborts = matches!(event, Event::Aborted { .. });
                 let omits = matches!(event, Event::Omitted { .. });
                 let displaced = matches!(event, Event::Displaced { .. });
@@ -339,4 +340,38 @@ fn the_target_that_does_not_replace_what_runs_leaves_words_for_that() {
     assert!(said.contains("it is paused") && said.contains("traffic goes to what runs"), "{said}");
     assert!(said.contains("a merge request is merged only then"), "{said}");
     assert!(!said.contains("candidate"), "there is no such slot: {said}");
+}
+
+/// Who could not be asked is what is mended, and not the target.
+#[test]
+fn where_somebody_was_away_the_remedy_is_not_another_target() {
+    let stuck_by = |undo: &Undo, who: &str| {
+        let mut undo = undo.clone();
+        undo.apply(&Event::Unreached { who: who.to_owned(), why: format!("{who} is away") }, AT).unwrap();
+        undo.state().to_string()
+    };
+    for way in WAYS {
+        let mut undo = Undo::new(order(false, false), AT);
+        // Once the target has all traffic there is nothing to roll back to.
+        while *undo.state() != State::Record {
+            let duty = undo.duty();
+            // In place the target may replace it later all the same, which has words of its own.
+            if can_fail(&duty) && *undo.state() != State::Replace {
+                for who in ["the router", "the deployer", "the registry"] {
+                    let said = stuck_by(&undo, who);
+                    assert!(said.contains(&format!("{who} is away; ")), "{way:?}: {said}");
+                    assert!(
+                        said.ends_with(&format!("; mend {who}, then roll back again")),
+                        "{way:?}: {said}"
+                    );
+                    assert!(!said.contains("another target"), "{way:?}: {said}");
+                }
+            }
+            let event = match duty {
+                Duty::Verify => Event::Verified { way },
+                _ => events().into_iter().find(|event| answers(&duty, event)).unwrap(),
+            };
+            undo.apply(&event, AT).unwrap();
+        }
+    }
 }

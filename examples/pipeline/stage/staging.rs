@@ -61,7 +61,7 @@ impl Staging {
         let candidate = Workload { slot: Slot::Candidate, release, share: Weight::FULL };
         match hands.ensure(&candidate, ground.clock.now() + PATIENCE).await {
             Ok(()) => Ok(Some(Self { _environment: environment })),
-            Err(NotDone::Failed(why)) => Err(Unserved::Failed(why)),
+            Err(NotDone::Failed(why) | NotDone::Unreached { why, .. }) => Err(Unserved::Failed(why)),
             Err(error) => {
                 Err(anyhow::Error::from(error).context(format!("{name} is not ours any more")).into())
             }

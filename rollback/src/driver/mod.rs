@@ -18,6 +18,7 @@ use tidegate_canary::{
 use tidegate_registry::{BoxError, Cause, Channels, Expect, Lifecycle, Seq, Stamp};
 use tracing::{Instrument as _, Span, field};
 
+use self::way::WITHIN;
 use crate::{
     Duty, Error, Event, Order, Record, State, Undo,
     ledger::{Ledger, Line, Machine},
@@ -200,7 +201,7 @@ impl Rollback {
                 }
                 Some(Ok(event)) => event,
                 Some(Err(NotDone::Superseded)) => return Err(Error::Superseded),
-                Some(Err(error)) => self.undo().given_up(error.to_string()),
+                Some(Err(error)) => self.undo().given_up(error),
             };
             let line = Entry { at: self.world.clock.now(), record: Record::Happen(event) };
             match self.ledger.write(line.clone()).await {
@@ -287,8 +288,8 @@ impl Rollback {
             Duty::Record => Event::Recorded { seq: self.record(until).await? },
             Duty::Remove => {
                 // A rollout that was seized may have had one; most have not, and then no deployer need know the slot.
-                let baseline = deployer.status(Slot::Baseline).await;
-                if baseline.is_ok_and(|seen| seen != Readiness::Absent) {
+                let baseline = tokio::time::timeout(WITHIN, deployer.status(Slot::Baseline)).await;
+                if baseline.is_ok_and(|seen| seen.is_ok_and(|seen| seen != Readiness::Absent)) {
                     hands.remove(Slot::Baseline, until).await?;
                 }
                 hands.remove(Slot::Candidate, until).await?;

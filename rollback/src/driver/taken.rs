@@ -26,7 +26,7 @@ impl Rollback {
         let seized = loop {
             match tokio::time::timeout(AGAIN, seized(Arc::clone(log), route)).await {
                 Ok(seized) => break seized,
-                Err(_) => patience.wait(|| "the registry did not answer in time".to_owned()).await?,
+                Err(_) => patience.unanswered("the registry").await?,
             }
         };
         let Some((by, took)) = seized else { return Ok(None) };

@@ -103,16 +103,23 @@ impl Rollback {
         if deployer.in_place() {
             return Ok(Way::InPlace);
         }
-        let traffic = patience.until("the router", || router.observe(&order.route)).await?.traffic;
+        // Whatever keeps the router or the deployer from saying how things stand says nothing of the target.
+        let of = |who: &'static str| move |not_done: NotDone| not_done.unreached(who);
+        let observed = patience.until("the router", || router.observe(&order.route)).await;
+        let traffic = observed.map_err(of("the router"))?.traffic;
         if !traffic.slots().any(|slot| slot == Slot::Candidate) {
-            let there = deployer.status(Slot::Stable).await.is_ok_and(|seen| is_target(&seen));
+            // One that does not answer only costs the short way: the target is staged, as it is where it runs nowhere.
+            let there = tokio::time::timeout(WITHIN, deployer.status(Slot::Stable)).await;
+            let there = there.is_ok_and(|seen| seen.is_ok_and(|seen| is_target(&seen)));
             return Ok(if there { Way::There } else { Way::Free });
         }
-        let stable = patience.until("the deployer", || deployer.status(Slot::Stable)).await?;
+        let stable = patience.until("the deployer", || deployer.status(Slot::Stable)).await;
+        let stable = stable.map_err(of("the deployer"))?;
         if is_target(&stable) {
             return Ok(Way::There);
         }
-        let candidate = patience.until("the deployer", || deployer.status(Slot::Candidate)).await?;
+        let candidate = patience.until("the deployer", || deployer.status(Slot::Candidate)).await;
+        let candidate = candidate.map_err(of("the deployer"))?;
         let is_idle = traffic.weight(Slot::Stable) == Weight::NONE;
         Ok(match stable.ready() {
             _ if is_target(&candidate) => Way::Staged,

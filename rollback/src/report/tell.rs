@@ -54,7 +54,9 @@ pub(super) fn of_rollback(event: &Event, before: &State, undo: &crate::Undo) -> 
             (Tone::Bad, format!("saw that something else has replaced {to}: {why}"))
         }
         (Event::Elapsed, _) => (Tone::Plain, "let requests in flight end".to_owned()),
-        (Event::Failed { why }, _) => (Tone::Bad, format!("could not go on while {}: {why}", before.doing())),
+        (Event::Failed { why } | Event::Unreached { why, .. }, _) => {
+            (Tone::Bad, format!("could not go on while {}: {why}", before.doing()))
+        }
         (Event::Moved { why }, _) => (Tone::Person, format!("stepped back: {why}")),
         (Event::Observed { .. }, _) => match undo.state() {
             State::Done { .. } => (Tone::Good, format!("is {}", undo.state())),

@@ -69,6 +69,14 @@ pub enum Event {
     Routed,
     /// A rollout was under way on the route that was taken.
     Took(Took),
+    /// What was owed could not be asked of who would do it, for as long as that was waited for: nothing is known to be wrong
+    /// with the target.
+    Unreached {
+        /// Who: the router, the deployer or the registry.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// The target exists, and this is how things stand.
     Verified {
         /// Where the way back begins.
@@ -98,7 +106,7 @@ pub enum Way {
     There,
 }
 
-/// What is owed in a state.
+/// What is owed in a state. Where `Failed` can happen, `Unreached` can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Duty {

@@ -7,7 +7,7 @@ mod took;
 use std::time::SystemTime;
 
 use tidegate_canary::{
-    Side, Slot, Traffic, Weight,
+    NotDone, Side, Slot, Traffic, Weight,
     metrics::{Evidence, Judgement, Measurement, Verdict, Window, judge},
 };
 use tidegate_registry::Seq;
@@ -49,7 +49,7 @@ struct Omitted {
     during: &'static str,
     why: String,
     /// What a person must do about it.
-    remedy: &'static str,
+    remedy: String,
 }
 
 impl Undo {
@@ -149,17 +149,24 @@ impl Undo {
             (State::Clear | State::Ebb | State::Stage | State::Verify, Event::Aborted { by, reason }) => {
                 State::Aborted { by: by.clone(), reason: reason.clone(), remedy: self.left() }
             }
-            (state, Event::Failed { why }) => match remedy(state, self.routed) {
-                Some(remedy) => self.stuck(why, remedy),
-                None => return Err(IllegalEvent::new(event, state)),
-            },
+            (state, Event::Failed { why } | Event::Unreached { why, .. }) => {
+                let away = if let Event::Unreached { who, .. } = event { Some(who.as_str()) } else { None };
+                match remedy(state, self.routed, away) {
+                    Some(remedy) => self.stuck(why, &remedy),
+                    None => return Err(IllegalEvent::new(event, state)),
+                }
+            }
             (state, event) => return Err(IllegalEvent::new(event, state)),
         };
         self.routed |= matches!(event, Event::Routed);
         self.home = match (&self.state, event) {
-            (State::Prove { .. }, Event::Displaced { .. } | Event::Failed { .. } | Event::Moved { .. }) => {
-                false
-            }
+            (
+                State::Prove { .. },
+                Event::Displaced { .. }
+                | Event::Failed { .. }
+                | Event::Moved { .. }
+                | Event::Unreached { .. },
+            ) => false,
             (State::Reassert { .. }, Event::Ready) => true,
             _ => self.home || next == State::Record,
         };
@@ -179,7 +186,7 @@ impl Undo {
 
     /// Keeps in mind what cannot be done now.
     fn omit(&mut self, why: &str) {
-        let remedy = remedy(&self.state, self.routed).expect("what is owed has a remedy");
+        let remedy = remedy(&self.state, self.routed, None).expect("what is owed has a remedy").into_owned();
         self.omitted.push(Omitted { during: self.state.doing(), why: why.to_owned(), remedy });
     }
 
@@ -210,7 +217,7 @@ impl Undo {
     }
 
     /// The end for a person, now, also about what was omitted.
-    fn stuck(&self, why: &str, remedy: &'static str) -> State {
+    fn stuck(&self, why: &str, remedy: &str) -> State {
         let also = self.omitted.iter().map(|also| format!("{}: {}", also.during, also.why));
         let why = std::iter::once(why.to_owned()).chain(also).collect::<Vec<_>>().join("; ");
         let remedy = self.with_omitted(remedy);
@@ -222,16 +229,19 @@ impl Undo {
     }
 
     /// What a person must do, also about what was omitted.
-    fn with_omitted(&self, remedy: &'static str) -> String {
-        let remedies = self.omitted.iter().map(|omitted| omitted.remedy);
+    fn with_omitted(&self, remedy: &str) -> String {
+        let remedies = self.omitted.iter().map(|omitted| omitted.remedy.as_str());
         std::iter::once(remedy).chain(remedies).collect::<Vec<_>>().join("; ")
     }
 
     /// How it is journaled that what is owed cannot be done.
-    pub(crate) const fn given_up(&self, why: String) -> Event {
-        match self.state {
-            State::Condemn { .. } | State::Retire { .. } => Event::Omitted { why },
-            _ => Event::Failed { why },
+    pub(crate) fn given_up(&self, not_done: NotDone) -> Event {
+        match (&self.state, not_done) {
+            (State::Condemn { .. } | State::Retire { .. }, not_done) => {
+                Event::Omitted { why: not_done.to_string() }
+            }
+            (_, NotDone::Unreached { who, why }) => Event::Unreached { who, why },
+            (_, not_done) => Event::Failed { why: not_done.to_string() },
         }
     }
 

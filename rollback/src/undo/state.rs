@@ -161,45 +161,53 @@ pub(super) const DISPLACED: &str = "the channel was left pointing to the target,
 /// What a person must do where another release runs or may, and the channel was moved as well.
 pub(super) const MOVED: &str = "somebody has moved the channel since the target was recorded there, and that counts, so what runs was left alone; nothing has to be undone where that was meant; see that what the channel points to runs";
 
-/// What a person must do when what is owed in `state` cannot be done, by whether traffic was moved before; `None` where
-/// nothing can fail.
-pub(super) const fn remedy(state: &State, routed: bool) -> Option<&'static str> {
+/// What a person must do when what is owed in `state` cannot be done, by whether traffic was moved before, and by who could
+/// not be asked for it if that is why; `None` where nothing can fail.
+pub(super) fn remedy(state: &State, routed: bool, away: Option<&str>) -> Option<Cow<'static, str>> {
+    let (now, then) = match state {
+        State::Verify => ("traffic is as it was", "choose another target"),
+        State::Clear => ("traffic is as it was", "mend the router, then roll back again"),
+        State::Stage => (
+            if routed {
+                "all traffic is on what runs in the stable slot"
+            } else {
+                "all traffic is on the version to be left"
+            },
+            "choose another target, or mend what runs it",
+        ),
+        State::Shift => ("the target runs in the candidate's slot", "mend the router, then roll back again"),
+        State::Restore => (
+            if routed {
+                "the target has all traffic, from the candidate's slot"
+            } else {
+                "traffic is as it was, on the candidate's slot, which may run the version to be left"
+            },
+            "mend the stable slot, then roll back again",
+        ),
+        State::Return => {
+            ("the target runs in the stable slot", "mend the router, then send all traffic to stable")
+        }
+        _ => return after(state).map(Cow::Borrowed),
+    };
+    Some(Cow::Owned(match away {
+        Some(who) => format!("{now}; mend {who}, then roll back again"),
+        None => format!("{now}; {then}"),
+    }))
+}
+
+/// The same where it does not matter who could not be asked: the target replaces what runs, or has all traffic.
+const fn after(state: &State) -> Option<&'static str> {
     match state {
-        State::Verify => Some("traffic is as it was; choose another target"),
-        State::Clear => Some("traffic is as it was; mend the router, then roll back again"),
-        State::Stage if routed => Some(
-            "all traffic is on what runs in the stable slot; choose another target, or mend what runs it",
-        ),
-        State::Stage => {
-            Some("all traffic is on the version to be left; choose another target, or mend what runs it")
-        }
-        State::Shift => {
-            Some("the target runs in the candidate's slot; mend the router, then roll back again")
-        }
-        State::Restore if !routed => Some(
-            "traffic is as it was, on the candidate's slot, which may run the version to be left; mend the stable slot, then roll back again",
-        ),
-        State::Restore => Some(
-            "the target has all traffic, from the candidate's slot; mend the stable slot, then roll back again",
-        ),
         State::Replace => Some(
             "traffic goes to what runs in the stable slot, which may be the version to be left; mend what keeps the target from replacing it, then roll back again; also should it replace it later by itself, as where a merge request is merged only then, since the channel does not say so before that",
         ),
         State::Prove { .. } | State::Reassert { .. } => Some(DISPLACED),
-        State::Return => {
-            Some("the target runs in the stable slot; mend the router, then send all traffic to stable")
-        }
         State::Record => Some(
             "all traffic is on the target but the channel does not say so; look at the channel's history, then promote the target by hand",
         ),
         State::Condemn { .. } => Some("put what was left into quarantine by hand"),
         State::Retire { .. } => Some("remove what runs in the candidate's slot by hand"),
-        State::Aborted { .. }
-        | State::Done { .. }
-        | State::Drain { .. }
-        | State::Ebb
-        | State::Still
-        | State::Stuck { .. } => None,
+        _ => None,
     }
 }
 
