@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use tempfile::TempDir;
 use tidegate_registry::{
-    Channel, Channels, Content, Digest, Draft, Error, Filter, ModelRef, ModelStore as _, ModelStoreExt as _,
-    ObjectBacked, Stamp,
+    Channel, Channels, Content, Digest, Draft, Error, Filter, Log as _, LogKey, ModelRef, ModelStore as _,
+    ModelStoreExt as _, ObjectBacked, OpenOptions, Seq, Stamp,
 };
 
 /// A registry in a directory with `m@1.0.0` of two files and `m@1.1.0` of one.
@@ -251,4 +252,63 @@ async fn what_a_later_version_wrote_is_refused_as_such() {
     assert!(matches!(error, Error::TooNew { .. }), "{error}");
     fs::write(registry.path("tidegate.json"), "x".repeat(1 << 20)).unwrap();
     assert!(is_corrupt(&ObjectBacked::directory(registry.path("")).await.unwrap_err()));
+}
+
+/// An error and its causes as one sentence.
+fn said(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
+}
+
+/// Removed, its directory is not there; unmounted, it is there and empty.
+#[tokio::test]
+async fn a_directory_that_vanishes_is_no_empty_registry() {
+    let registry = Registry::new().await;
+    let opened = registry.open().await;
+    let (key, name) = (LogKey::new("route", "fraud").unwrap(), "m".parse().unwrap());
+    opened.append(&key, Seq::FIRST, Bytes::from("{}")).await.unwrap();
+    opened.manifest(&model("1.0.0")).await.unwrap();
+    // What nobody has written yet is absent, and nothing else.
+    let other = LogKey::new("route", "other").unwrap();
+    assert!(opened.read(&other, Seq::FIRST).await.unwrap().is_empty());
+    assert_eq!(opened.record(&other, Seq::FIRST).await.unwrap(), None);
+    let home = registry.root.path().canonicalize().unwrap().join("registry");
+    let away = registry.root.path().join("away");
+    for unmounted in [false, true] {
+        fs::rename(&home, &away).unwrap();
+        if unmounted {
+            fs::create_dir(&home).unwrap();
+        }
+        let draft = Draft::new(model("2.0.0"), Stamp::now("test"));
+        let content = || Content::bytes([("a".parse().unwrap(), Bytes::from("x"))]);
+        let channels = Channels::new(Arc::new(opened.clone()));
+        let errors = [
+            ("read", opened.read(&key, Seq::FIRST).await.err()),
+            ("read on", opened.read(&key, Seq::FIRST.plus(1)).await.err()),
+            ("record", opened.record(&key, Seq::FIRST).await.err()),
+            ("append", opened.append(&key, Seq::FIRST.plus(1), Bytes::from("{}")).await.err()),
+            ("begin a log", opened.append(&other, Seq::FIRST, Bytes::from("{}")).await.err()),
+            ("manifest", opened.manifest(&model("1.0.0")).await.err()),
+            ("open", opened.open(&model("1.0.0"), &"a".parse().unwrap(), OpenOptions::default()).await.err()),
+            ("list", opened.list(&name, Filter::default()).await.err()),
+            ("models", opened.models().try_collect::<Vec<_>>().await.err()),
+            ("publish", opened.publish(draft, content(), &()).await.err()),
+            ("channel", channels.current(&name, &Channel::production()).await.err()),
+        ];
+        for (what, error) in errors {
+            let error = error.unwrap_or_else(|| panic!("unmounted: {unmounted}: {what} went well"));
+            let said = said(&error);
+            assert!(error.is_transient(), "unmounted: {unmounted}: {what}: {said}");
+            assert!(said.contains(&format!("the registry in {} is gone", home.display())), "{what}: {said}");
+            assert!(said.contains("put it back"), "{what}: {said}");
+        }
+        // Nothing was written in its place.
+        if unmounted {
+            fs::remove_dir(&home).unwrap();
+        }
+        assert!(!home.exists());
+        fs::rename(&away, &home).unwrap();
+        assert_eq!(opened.read(&key, Seq::FIRST).await.unwrap().len(), 1);
+        assert_eq!(opened.list(&name, Filter::default()).await.unwrap().len(), 2);
+    }
 }

@@ -94,7 +94,10 @@ impl ObjectBacked {
             return match opened {
                 Ok((found, stream)) if found == file.size => Ok(stream),
                 Ok((found, _)) => Err(damaged(&format!("it has {found} bytes instead of {}", file.size))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged("it is not there")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.proven.still_there().await.map_err(failure(self, "read a blob"))?;
+                    Err(damaged("it is not there"))
+                }
                 Err(error) => Err(local_failure(self.to_string(), "read a blob")(error)),
             };
         }

@@ -63,7 +63,8 @@ impl ObjectBacked {
     /// Opens the registry in a local directory, or makes one, the directory included.
     ///
     /// Blobs are plain files that any tool can read. Every write is synced to disk before it counts. The
-    /// file system must have hard links, which is how a file is created only if it is absent.
+    /// file system must have hard links, which is how a file is created only if it is absent. A directory that is
+    /// removed or unmounted while it is open is no empty registry: every call fails until it is back.
     ///
     /// # Errors
     ///
@@ -72,7 +73,10 @@ impl ObjectBacked {
     pub async fn directory(path: impl Into<std::path::PathBuf>) -> Result<Self> {
         use object_store::local::LocalFileSystem;
 
-        use crate::transfer::{blocking::blocking, directories::NewDirectories};
+        use crate::{
+            object::publish::local::LocalBlobs,
+            transfer::{blocking::blocking, directories::NewDirectories},
+        };
 
         let path = path.into();
         let (store, made) = blocking(move || {
@@ -92,7 +96,9 @@ impl ObjectBacked {
         let proven = Proven::new(Arc::clone(&store) as _).with_scratch(scratch);
         let opened = Self::begin(proven).await?;
         made.keep();
-        Ok(Self { soft, place: Place::Directory(super::publish::local::LocalBlobs::new(store)), ..opened })
+        let blobs = LocalBlobs::new(store);
+        opened.proven.hold(blobs.file(&keys::marker())?);
+        Ok(Self { soft, place: Place::Directory(blobs), ..opened })
     }
 
     /// Opens the registry in the bucket that `client` reaches, as [`open`](Self::open) does; but a

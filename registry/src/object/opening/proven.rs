@@ -1,14 +1,18 @@
 //! A store that is written to only once it has been tried out.
 
 use std::{
-    fmt,
+    fmt, io,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{
     CopyOptions, Error as Failure, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
@@ -17,8 +21,7 @@ use object_store::{
 
 use super::check::{Flaw, StoreCheck, Unfit, check};
 
-use crate::Digest;
-use crate::object::keys;
+use crate::{Digest, object::keys, transfer::blocking::blocking};
 
 /// A store under a name of its own. Reading is free; the first write to a store that nobody has tried
 /// out tries it out, and nothing is written to one that has failed.
@@ -31,6 +34,8 @@ pub(in crate::object) struct Proven {
     identity: Digest,
     verdict: Mutex<Option<Verdict>>,
     checking: tokio::sync::Mutex<()>,
+    /// The `tidegate.json` of a registry in a directory, once that is open.
+    marker: OnceLock<PathBuf>,
 }
 
 type Verdict = std::result::Result<(), Unfit>;
@@ -45,6 +50,7 @@ impl Proven {
             name,
             verdict: Mutex::default(),
             checking: tokio::sync::Mutex::default(),
+            marker: OnceLock::new(),
         }
     }
 
@@ -57,6 +63,18 @@ impl Proven {
     #[cfg(feature = "fs")]
     pub(in crate::object) fn with_scratch(self, scratch: Arc<dyn ObjectStore>) -> Self {
         Self { scratch, ..self }
+    }
+
+    /// Goes by `marker` from now on: where it is gone, so is the registry.
+    #[cfg(feature = "fs")]
+    pub(in crate::object) fn hold(&self, marker: PathBuf) {
+        self.marker.get_or_init(|| marker);
+    }
+
+    /// Whether what is not there is absent. In a directory that was removed or is not mounted any more, everything is not
+    /// there, and what would be written would be lost as soon as that is back.
+    pub(in crate::object) async fn still_there(&self) -> Result<()> {
+        still_there(self.marker.get().cloned()).await
     }
 
     /// By what the store is known again: a digest, because a name may say more than others should know.
@@ -83,6 +101,7 @@ impl Proven {
 
     /// Whether it may be written to.
     async fn admits(&self) -> Result<()> {
+        self.still_there().await?;
         if let Some(verdict) = self.verdict() {
             return verdict.map_err(refusal);
         }
@@ -112,6 +131,38 @@ impl Proven {
     }
 }
 
+/// The directory of an open registry is gone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the registry in {directory} is gone: it was removed, moved or unmounted; put it back there and the same call goes on"
+)]
+struct Gone {
+    directory: String,
+    source: io::Error,
+}
+
+async fn still_there(marker: Option<PathBuf>) -> Result<()> {
+    let Some(marker) = marker else { return Ok(()) };
+    let gone = move || {
+        let source = marker.metadata().err()?;
+        let directory = marker.parent().unwrap_or(&marker).display().to_string();
+        Some(Gone { directory, source })
+    };
+    match blocking(gone).await {
+        None => Ok(()),
+        Some(gone) => Err(Failure::Generic { store: "directory", source: gone.into() }),
+    }
+}
+
+/// `listed`, and an error behind it where the registry is gone by then.
+fn if_still_there(
+    listed: BoxStream<'static, Result<ObjectMeta>>,
+    marker: Option<PathBuf>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let end = stream::once(still_there(marker)).filter_map(|there| async move { there.err().map(Err) });
+    listed.chain(end).boxed()
+}
+
 fn refusal(unfit: Unfit) -> Failure {
     Failure::NotSupported { source: unfit.into() }
 }
@@ -134,7 +185,10 @@ impl ObjectStore for Proven {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.store.get_opts(location, options).await
+        match self.store.get_opts(location, options).await {
+            Err(absent @ Failure::NotFound { .. }) => self.still_there().await.and(Err(absent)),
+            answer => answer,
+        }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -146,7 +200,7 @@ impl ObjectStore for Proven {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.store.list(prefix)
+        if_still_there(self.store.list(prefix), self.marker.get().cloned())
     }
 
     fn list_with_offset(
@@ -154,11 +208,12 @@ impl ObjectStore for Proven {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.store.list_with_offset(prefix, offset)
+        if_still_there(self.store.list_with_offset(prefix, offset), self.marker.get().cloned())
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.store.list_with_delimiter(prefix).await
+        let listed = self.store.list_with_delimiter(prefix).await;
+        self.still_there().await.and(listed)
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
