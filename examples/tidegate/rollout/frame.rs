@@ -5,7 +5,10 @@ use std::time::Duration;
 use console::Style;
 use tidegate::canary::{Entry, Event, Record, Require, Slot, State, Step, Weight, report};
 
-use super::{end, view::View};
+use super::{
+    end,
+    view::{Stuck, View},
+};
 use crate::{
     picture::{Paper, criterion, event, widest},
     words::{ago, plain},
@@ -88,6 +91,14 @@ fn bars(view: &View<'_>, paper: Paper) -> Vec<String> {
         (Slot::Candidate, &plan.candidate, Style::new().cyan()),
     ];
     let room = paper.width.saturating_sub(2 + 11 + 8 + 2 + 14).clamp(10, 60);
+    let unseen = view.stuck().is_some_and(|stuck| stuck.unseen);
+    let sign = if unseen {
+        "?"
+    } else if moving {
+        "→"
+    } else {
+        " "
+    };
     sides
         .into_iter()
         .filter(|(slot, ..)| *slot != Slot::Baseline || plan.baseline)
@@ -95,18 +106,14 @@ fn bars(view: &View<'_>, paper: Paper) -> Vec<String> {
         .map(|(slot, release, style)| {
             let weight = traffic.weight(slot);
             let (full, rest) = bar(weight, room);
-            let arrow = if moving { "→" } else { " " };
             let bar = paper.paint(&full, style) + &paper.paint(&rest, Style::new().dim());
             let copies = match (slot, traffic.mirror()) {
                 (Slot::Candidate, share) if share > Weight::NONE => format!("  copies of {share}"),
                 _ => String::new(),
             };
             let version = release.model.version().to_string();
-            let side = format!(
-                "  {:<11}{bar} {arrow}{:>6}  {version}{copies}",
-                slot.to_string(),
-                weight.to_string()
-            );
+            let side =
+                format!("  {:<11}{bar} {sign}{:>6}  {version}{copies}", slot.to_string(), weight.to_string());
             console::truncate_str(&side, paper.width, "…").into_owned()
         })
         .collect()
@@ -127,17 +134,24 @@ fn bar(weight: Weight, room: usize) -> (String, String) {
 fn steps(view: &View<'_>, paper: Paper) -> Vec<String> {
     let plan = view.plan();
     let state = view.rollout.state();
-    let (done, here) = match view.step() {
-        Some(step) => (step, Some(step)),
-        None if matches!(state, State::Preflight | State::Provision { .. } | State::Warm { .. }) => (0, None),
+    let stuck = view.stuck();
+    let (done, here) = match (&stuck, view.step()) {
+        (Some(stuck), _) if promotes(&stuck.state) => (plan.steps.len(), None),
+        (Some(stuck), _) => (stuck.step.unwrap_or(0), stuck.step),
+        (None, Some(step)) => (step, Some(step)),
+        (None, None) if matches!(state, State::Preflight | State::Provision { .. } | State::Warm { .. }) => {
+            (0, None)
+        }
         // Those that return were somewhere on the way.
-        None if returns(state) => (0, None),
-        None => (plan.steps.len(), None),
+        (None, None) if returns(state) => (0, None),
+        (None, None) => (plan.steps.len(), None),
     };
+    // What is ahead of one that is stuck does not come.
+    let (current, ahead) = if stuck.is_some() { ("✗", "–") } else { ("●", "○") };
     let mark = |n: usize| match () {
         () if n < done => "✓",
-        () if Some(n) == here => "●",
-        () => "○",
+        () if Some(n) == here => current,
+        () => ahead,
     };
     let mut stations: Vec<String> = plan
         .steps
@@ -158,7 +172,7 @@ fn steps(view: &View<'_>, paper: Paper) -> Vec<String> {
         let mark = match state {
             State::Promoted => "✓",
             State::Bake { .. } | State::Settle { .. } => "●",
-            _ => "○",
+            _ => ahead,
         };
         stations.push(format!("{mark} bake"));
     }
@@ -181,6 +195,22 @@ fn returns(state: &State) -> bool {
     )
 }
 
+/// Whether the steps are behind it, and it does not return.
+fn promotes(state: &State) -> bool {
+    !state.is_before_promotion() && !returns(state)
+}
+
+/// Where it got stuck, and that nothing follows from there.
+fn stuck_at(view: &View<'_>, during: &str) -> String {
+    let steps = view.plan().steps.len();
+    let place = match view.stuck() {
+        Some(stuck) if promotes(&stuck.state) => format!("after step {steps} of {steps}"),
+        Some(Stuck { step: Some(step), .. }) => format!("at step {} of {steps}", step + 1),
+        _ => "before the first step".to_owned(),
+    };
+    format!("stuck {place}, while {}; the rest does not happen by itself", plain(during))
+}
+
 /// What it is doing, and what it takes to go on.
 fn now(view: &View<'_>) -> String {
     let plan = view.plan();
@@ -192,6 +222,7 @@ fn now(view: &View<'_>) -> String {
                 ago(view.since(*since)),
                 ago(plan.timing.bake)
             ),
+            State::Stuck { during, .. } => stuck_at(view, during),
             state => state.doing().to_owned(),
         };
     };

@@ -24,6 +24,19 @@ pub(super) struct View<'a> {
     pub(super) now: SystemTime,
 }
 
+/// Where a rollout got stuck, and what was known of its traffic then.
+#[derive(Clone, Debug)]
+pub(super) struct Stuck {
+    /// Where it was.
+    pub(super) state: State,
+    /// The step that it had come to, from 0.
+    pub(super) step: Option<usize>,
+    /// Whether its traffic was to be moved, so that nobody knows which is in force.
+    pub(super) unseen: bool,
+    /// What was seen in force last.
+    traffic: Traffic,
+}
+
 /// The entries of the rollout that was opened last.
 pub(super) fn of_the_last(entries: &[Entry]) -> &[Entry] {
     let opens = |entry: &Entry| matches!(entry.record, Record::Open { .. });
@@ -84,8 +97,42 @@ impl<'a> View<'a> {
         self.step().and_then(|_| self.entries.iter().rev().find(routed)).map(|entry| entry.at)
     }
 
-    /// The traffic that is owed, and whether it is still on its way.
+    /// Where it got stuck, if it did.
+    pub(super) fn stuck(&self) -> Option<Stuck> {
+        if !matches!(self.rollout.state(), State::Stuck { .. }) {
+            return None;
+        }
+        let Record::Open { plan, .. } = &self.entries.first()?.record else { return None };
+        let mut rollout = Rollout::new((**plan).clone());
+        let (state, traffic) = (rollout.state().clone(), Traffic::stable());
+        let mut stuck = Stuck { state, step: None, unseen: false, traffic };
+        for entry in self.entries {
+            // What follows is about the route.
+            if rollout.state().is_end() {
+                break;
+            }
+            let before = View { id: self.id, rollout: &rollout, entries: self.entries, now: self.now };
+            let (owed, moving) = before.traffic();
+            if matches!(entry.record, Record::Happen(Event::Routed)) {
+                stuck.traffic = owed;
+            }
+            stuck.step = match rollout.state() {
+                // Perhaps with another plan.
+                State::Preflight => None,
+                _ => before.step().or(stuck.step),
+            };
+            (stuck.state, stuck.unseen) = (rollout.state().clone(), moving);
+            take(&mut rollout, entry);
+        }
+        Some(stuck)
+    }
+
+    /// The traffic that is owed, and whether it is still on its way. One that is stuck owes nothing any more: what was seen
+    /// in force last.
     pub(super) fn traffic(&self) -> (Traffic, bool) {
+        if let Some(stuck) = self.stuck() {
+            return (stuck.traffic, false);
+        }
         match (self.rollout.duty(), self.step()) {
             (Duty::Route { traffic, .. }, _) => (traffic, true),
             (Duty::Observe { traffic, .. }, _) => (traffic, false),
@@ -174,7 +221,7 @@ impl<'a> View<'a> {
             "state": end::word(self.rollout.state()),
             "over": self.rollout.state().is_end(),
             "said": self.rollout.state().to_string(),
-            "step": self.step().map(|step| step + 1),
+            "step": self.step().or_else(|| self.stuck()?.step).map(|step| step + 1),
             "steps": plan.steps.len(),
             "weights": weights.collect::<serde_json::Map<_, _>>(),
             "mirror": traffic.mirror(),

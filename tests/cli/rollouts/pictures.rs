@@ -118,6 +118,43 @@ fn a_gate_on_sixty_columns_and_an_end_on_two_hundred() {
 }
 
 #[test]
+fn one_that_is_stuck_shows_where_and_promises_nothing() {
+    let failed = || Event::Failed { why: "the router is away".to_owned() };
+    let mut returning = Written::new();
+    returning.observe(1, 3, 2);
+    returning.ask(90, Request::Abort { by: "bob".to_owned(), reason: "alerts fire".to_owned() });
+    returning.happen(120, failed());
+    let picture = returning.picture(130, "120");
+    for line in [
+        "  steps      ✗ 10% + approval  – 100%  – bake\n",
+        "  now        stuck at step 1 of 2, while returning traffic to stable; the rest does not happen by itself\n",
+        // What was seen last; nobody knows whether it is so.
+        "· ?   80%  1.0.0\n",
+        "· ?   10%  1.1.0\n",
+    ] {
+        assert!(picture.contains(line), "{line}{picture}");
+    }
+    assert!(!picture.contains(['●', '○']), "{picture}");
+    let status: Value =
+        serde_json::from_str(&returning.stage.rollout(&["status", "--json"]).is(1).out).unwrap();
+    assert_eq!((&status["state"], &status["step"]), (&"stuck".into(), &1.into()), "{status}");
+    assert_eq!((&status["weights"]["candidate"], &status["moving"]), (&"10%".into(), &false.into()));
+
+    let mut promoting = Written::new();
+    promoting.ask(90, Request::Promote { by: "bob".to_owned(), reason: "it is urgent".to_owned() });
+    promoting.happen(92, Event::Routed);
+    promoting.happen(120, failed());
+    let picture = promoting.picture(130, "120");
+    for line in [
+        "  steps      ✓ 10% + approval  ✓ 100%  – bake\n",
+        "  now        stuck after step 2 of 2, while making the new release run in the stable slot; the rest does not",
+        "█    100%  1.1.0\n",
+    ] {
+        assert!(picture.contains(line), "{line}{picture}");
+    }
+}
+
+#[test]
 fn a_pipe_gets_a_line_for_each_record_and_machines_a_document() {
     let mut written = Written::new();
     written.observe(1, 1, 1);
