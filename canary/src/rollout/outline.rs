@@ -72,36 +72,20 @@ impl Rollout {
 
     /// Whether it is at a step that its plan has, at a time that all arithmetic can do with.
     fn is_possible(&self) -> bool {
-        let last = SystemTime::UNIX_EPOCH + LAST;
-        let (step, since, from) = match self.state {
-            State::Analyse { step, since, from } => (step, since, from),
-            State::Gate { step, from, .. } => (step, from, from),
-            State::Shift { step, since } => (step, since, since),
-            State::Bake { since, from, .. } | State::Verify { since, from, .. } => (0, since, from),
-            State::Drain { since, .. }
-            | State::Ebb { since, .. }
-            | State::Provision { since }
-            | State::Record { since }
-            | State::Renew { since }
-            | State::Restore { since, .. }
-            | State::Retire { since, .. }
-            | State::Retreat { since, .. }
-            | State::Return { since }
-            | State::Rush { since }
-            | State::Settle { since, .. }
-            | State::Warm { since }
-            | State::Withdraw { since, .. } => (0, since, since),
-            State::Preflight => return true,
-            // One that is over is not written down.
-            State::Compared { .. }
-            | State::Promoted
-            | State::RolledBack { .. }
-            | State::Seized { .. }
-            | State::Stuck { .. }
-            | State::Unsettled { .. } => return false,
+        // One that is over is not written down.
+        if self.state.is_end() {
+            return false;
+        }
+        let from = match self.state {
+            State::Analyse { from, .. }
+            | State::Bake { from, .. }
+            | State::Gate { from, .. }
+            | State::Verify { from, .. } => Some(from),
+            _ => None,
         };
         // The next window begins after what is in flight has ended.
-        let latest = last + 2 * LONGEST + Duration::from_secs(1);
-        step < self.plan.steps.len() && since <= latest && from <= latest
+        let latest = SystemTime::UNIX_EPOCH + LAST + 2 * LONGEST + Duration::from_secs(1);
+        self.state.step().is_none_or(|step| step < self.plan.steps.len())
+            && [self.state.since(), from].into_iter().flatten().all(|at| at <= latest)
     }
 }

@@ -253,6 +253,45 @@ impl State {
         matches!(self, Self::Bake { .. } | Self::Settle { .. } | Self::Promoted | Self::Unsettled { .. })
     }
 
+    /// Since when it is in this state, where the state says so.
+    pub(crate) const fn since(&self) -> Option<SystemTime> {
+        match self {
+            Self::Analyse { since, .. }
+            | Self::Bake { since, .. }
+            | Self::Drain { since, .. }
+            | Self::Ebb { since, .. }
+            | Self::Provision { since }
+            | Self::Record { since }
+            | Self::Renew { since }
+            | Self::Restore { since, .. }
+            | Self::Retire { since, .. }
+            | Self::Retreat { since, .. }
+            | Self::Return { since }
+            | Self::Rush { since }
+            | Self::Settle { since, .. }
+            | Self::Shift { since, .. }
+            | Self::Verify { since, .. }
+            | Self::Warm { since }
+            | Self::Withdraw { since, .. } => Some(*since),
+            Self::Compared { .. }
+            | Self::Gate { .. }
+            | Self::Preflight
+            | Self::Promoted
+            | Self::RolledBack { .. }
+            | Self::Seized { .. }
+            | Self::Stuck { .. }
+            | Self::Unsettled { .. } => None,
+        }
+    }
+
+    /// The step that it is in, from 0, if it is in one.
+    pub(crate) const fn step(&self) -> Option<usize> {
+        match self {
+            Self::Analyse { step, .. } | Self::Gate { step, .. } | Self::Shift { step, .. } => Some(*step),
+            _ => None,
+        }
+    }
+
     /// Its name, as it is written in a journal.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -27,8 +27,8 @@ impl Stage {
         Self {
             gauges,
             state: state.name(),
-            step: step(state),
-            since: since(state).unwrap_or(at),
+            step: state.step(),
+            since: state.since().unwrap_or(at),
             is_end: state.is_end(),
             span: span(rollout),
         }
@@ -59,7 +59,7 @@ impl Stage {
     /// Tells of the state that the rollout is in since `at`, if it is another.
     fn follow(&mut self, rollout: &Rollout, at: SystemTime) {
         let (route, state) = (&rollout.plan().route, rollout.state());
-        if (self.state, self.step) == (state.name(), step(state)) {
+        if (self.state, self.step) == (state.name(), state.step()) {
             return;
         }
         count::left(route, self.state, at.duration_since(self.since).unwrap_or_default());
@@ -70,7 +70,7 @@ impl Stage {
         }
         show(&self.gauges, rollout);
         self.state = state.name();
-        self.step = step(state);
+        self.step = state.step();
         self.since = at;
         self.is_end = state.is_end();
         self.span = span(rollout);
@@ -105,7 +105,7 @@ fn span(rollout: &Rollout) -> Span {
         tidegate.event = field::Empty,
         tidegate.verdict = field::Empty
     );
-    if let Some(step) = step(state) {
+    if let Some(step) = state.step() {
         span.record("tidegate.step", step + 1);
     }
     span
@@ -116,37 +116,6 @@ const fn word(verdict: Verdict) -> &'static str {
         Verdict::Fail => "fail",
         Verdict::Inconclusive => "inconclusive",
         Verdict::Pass => "pass",
-    }
-}
-
-const fn step(state: &State) -> Option<usize> {
-    match state {
-        State::Analyse { step, .. } | State::Gate { step, .. } | State::Shift { step, .. } => Some(*step),
-        _ => None,
-    }
-}
-
-/// Since when it is in `state`, where the state says so.
-const fn since(state: &State) -> Option<SystemTime> {
-    match state {
-        State::Analyse { since, .. }
-        | State::Bake { since, .. }
-        | State::Drain { since, .. }
-        | State::Ebb { since, .. }
-        | State::Provision { since }
-        | State::Record { since }
-        | State::Renew { since }
-        | State::Restore { since, .. }
-        | State::Retire { since, .. }
-        | State::Retreat { since, .. }
-        | State::Return { since }
-        | State::Rush { since }
-        | State::Settle { since, .. }
-        | State::Shift { since, .. }
-        | State::Verify { since, .. }
-        | State::Warm { since }
-        | State::Withdraw { since, .. } => Some(*since),
-        _ => None,
     }
 }
 

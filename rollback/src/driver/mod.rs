@@ -1,6 +1,7 @@
 //! Runs a rollback: takes the route, does what is owed, and writes down what happened before believing it.
 
 mod abort;
+mod record;
 mod taken;
 mod way;
 
@@ -15,7 +16,7 @@ use tidegate_canary::{
     Actuator, Entry, Fence, NotDone, Patience, Readiness, RolloutId, RouteId, RouteJournal, Side, Slot,
     World, metrics::Window,
 };
-use tidegate_registry::{BoxError, Cause, Channels, Expect, Lifecycle, Seq, Stamp};
+use tidegate_registry::{BoxError, Seq};
 use tracing::{Instrument as _, Span, field};
 
 use self::way::WITHIN;
@@ -313,34 +314,6 @@ impl Rollback {
         })
     }
 
-    fn cause(&self) -> Cause {
-        Cause::Rollback { id: self.id.to_string(), reason: self.undo().order().reason.clone() }
-    }
-
-    async fn record(&self, until: SystemTime) -> Result<Seq, NotDone> {
-        let order = self.undo().order();
-        let channels = Channels::new(Arc::clone(&self.world.log));
-        // Whoever has moved the channel since has decided otherwise.
-        let expect = order.head.map_or(Expect::Any, Expect::Seq);
-        let promote = || {
-            let stamp = Stamp { by: self.holder(), at: self.world.clock.now() };
-            channels.promote(&order.to.model, &order.channel, &expect, self.cause(), stamp)
-        };
-        let moved = Patience::new(self.world.clock, until).until("the registry", promote).await?;
-        Ok(moved.seq)
-    }
-
-    /// No plan and no promotion takes what was left until a person lifts that.
-    async fn condemn(&self, until: SystemTime) -> Result<(), NotDone> {
-        let order = self.undo().order();
-        let lifecycle = Lifecycle::new(Arc::clone(&self.world.log));
-        let condemn = || {
-            let stamp = Stamp { by: self.holder(), at: self.world.clock.now() };
-            lifecycle.quarantine(&order.from.model, brief(&order.reason), stamp)
-        };
-        Patience::new(self.world.clock, until).until("the registry", condemn).await
-    }
-
     async fn observe(&self, window: Window, side: &Side) -> Event {
         let criteria = self.undo().order().recovery.iter().flat_map(|recovery| &recovery.criteria);
         let World { metrics, clock, .. } = &self.world;
@@ -363,15 +336,6 @@ fn held_by(holder: &str) -> Option<RolloutId> {
 }
 
 const HOLDER: &str = "rollback ";
-
-/// As much of a reason as the registry keeps.
-fn brief(reason: &str) -> &str {
-    let mut end = reason.len().min(1024);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    &reason[..end]
-}
 
 fn tell(
     id: &RolloutId,
