@@ -1,6 +1,6 @@
 //! Making a version run.
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{ActuatorError, Fence, Slot, Weight};
 ///   still reach, the caller sees to that.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
-pub trait Deployer: fmt::Debug + Send + Sync + 'static {
+pub trait Deployer: Any + fmt::Debug + Send + Sync + 'static {
     /// Whether it has the stable slot only, where one release replaces another under traffic, as in a rolling
     /// update. It refuses to fill the others.
     fn in_place(&self) -> bool {

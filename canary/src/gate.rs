@@ -1,6 +1,6 @@
 //! Who lets a rollout through a gate.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::{BoxError, Release, RolloutId, RouteId, metrics::Window};
 /// * It may take its time; nothing else waits for it, and evidence against the candidate goes first.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
-pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
+pub trait Gatekeeper: Any + fmt::Debug + Send + Sync + 'static {
     /// Whether the rollout may go through.
     async fn ask(&self, question: &Question) -> Result<Answer, BoxError>;
 }

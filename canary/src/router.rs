@@ -1,6 +1,6 @@
 //! Moving traffic.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{any::Any, fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{ActuatorError, Key, Slot, Traffic, Weight};
 /// * What [`capabilities`](Self::capabilities) does not promise is refused by `apply`, never approximated.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
-pub trait TrafficRouter: fmt::Debug + Send + Sync + 'static {
+pub trait TrafficRouter: Any + fmt::Debug + Send + Sync + 'static {
     /// What this router can do.
     fn capabilities(&self) -> Capabilities;
 

@@ -1,6 +1,6 @@
 //! Where observations come from.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use crate::{Error, Measurement, Window};
 /// `Display` names the source in errors and must not contain credentials.
 #[async_trait]
 #[cfg_attr(feature = "testkit", mockall::automock)]
-pub trait MetricsSource: fmt::Debug + fmt::Display + Send + Sync + 'static {
+pub trait MetricsSource: Any + fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// What `metric` was for `selector` in `window`.
     ///
     /// # Errors

@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate::{
-    canary::{Driver, Error, Handle, RolloutId, RouteJournal, State},
+    canary::{
+        Answer, BoxError, Deployer as _, Driver, Error, Gatekeeper, Handle, InMemoryRouter, Question,
+        RolloutId, RouteJournal, Slot, State, TrafficRouter as _, World,
+    },
     metrics::{Metric, MetricsSource as _, Selector, Window},
     registry::Log,
     rollback::{Intent, Order, Rollback, Target, Vigilance},
@@ -159,6 +163,47 @@ fn the_newest_window_is_of_a_slot_and_never_older_than_it_was() {
         }
         let told = series(&counted.render());
         assert!(!told.iter().any(|series| series.is(name, &of("candidate"))));
+    });
+}
+
+/// One that lets everything through.
+#[derive(Debug)]
+struct Open;
+
+#[async_trait]
+impl Gatekeeper for Open {
+    async fn ask(&self, _: &Question) -> Result<Answer, BoxError> {
+        Ok(Answer::Open)
+    }
+}
+
+#[test]
+fn a_world_that_is_traced_twice_is_counted_once() {
+    alone(async |counted| {
+        let stage = Stage::new(ward::GOOD).await;
+        let route = stage.plan().route.clone();
+        let mut world = stage.world();
+        world.gates.insert("door".to_owned(), Arc::new(Open));
+        let world = world.traced().traced();
+        world.router.observe(&route).await.unwrap();
+        world.deployer.status(Slot::Stable).await.unwrap();
+        let window = Window::ending(stage.clock.now(), Duration::from_secs(60)).unwrap();
+        let side = Selector::default().with("route", route.as_str()).with("slot", "stable");
+        world.metrics.observe(&Metric::errors(), &side, window).await.unwrap();
+        let (name, release) = ("door".to_owned(), stage.stable.clone());
+        let question = Question::of_watch(id(), route.clone(), name, release, Vec::new(), window);
+        world.gates["door"].ask(&question).await.unwrap();
+        let count = |name: &str| -> f64 {
+            let all = series(&counted.render());
+            all.iter().filter(|series| series.name == name).map(|series| series.value).sum()
+        };
+        assert_eq!(count("tidegate_actuator_call_seconds_count"), 2.0);
+        assert_eq!(count("tidegate_source_query_seconds_count"), 1.0);
+        assert_eq!(count("tidegate_gate_call_seconds_count"), 1.0);
+        // What has taken the place of a part since is not traced yet.
+        let world = World { router: Arc::new(InMemoryRouter::default()), ..world }.traced();
+        world.router.observe(&route).await.unwrap();
+        assert_eq!(count("tidegate_actuator_call_seconds_count"), 3.0);
     });
 }
 

@@ -5,7 +5,7 @@
 mod count;
 mod stage;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tidegate_metrics::{Error as SourceError, Measurement, Metric, MetricsSource, Missing, Selector, Window};
@@ -25,14 +25,29 @@ use crate::{
 impl World {
     /// The same world, where each call of the router, the deployer, the source and a gatekeeper is a span, and is
     /// counted with the feature `telemetry`. Drivers and guards do this by themselves; it is for those who call them
-    /// otherwise. What is traced twice is counted twice.
+    /// otherwise. What is traced already stays as it is.
     #[must_use]
     pub fn traced(self) -> Self {
-        let gate = |(name, keeper)| (name, Arc::new(Traced(keeper)) as Arc<dyn Gatekeeper>);
+        let gate = |(name, keeper): (String, Arc<dyn Gatekeeper>)| {
+            let keeper: Arc<dyn Gatekeeper> = match is_traced::<dyn Gatekeeper>(&*keeper) {
+                true => keeper,
+                false => Arc::new(Traced(keeper)),
+            };
+            (name, keeper)
+        };
         Self {
-            metrics: Arc::new(Traced(self.metrics)),
-            router: Arc::new(Traced(self.router)),
-            deployer: Arc::new(Traced(self.deployer)),
+            metrics: match is_traced::<dyn MetricsSource>(&*self.metrics) {
+                true => self.metrics,
+                false => Arc::new(Traced(self.metrics)),
+            },
+            router: match is_traced::<dyn TrafficRouter>(&*self.router) {
+                true => self.router,
+                false => Arc::new(Traced(self.router)),
+            },
+            deployer: match is_traced::<dyn Deployer>(&*self.deployer) {
+                true => self.deployer,
+                false => Arc::new(Traced(self.deployer)),
+            },
             gates: self.gates.into_iter().map(gate).collect(),
             ..self
         }
@@ -41,6 +56,11 @@ impl World {
 
 /// What is called, with each call in a span.
 struct Traced<T>(T);
+
+/// Whether each call of what is `called` is in a span already.
+fn is_traced<T: ?Sized + 'static>(called: &dyn Any) -> bool {
+    called.is::<Traced<Arc<T>>>()
+}
 
 /// A call under way. It is told and counted also if it is dropped, as one that takes too long.
 struct Call<C: Fn(&'static str, Duration)> {
