@@ -444,6 +444,26 @@ async fn where_both_are_down_it_goes_back_if_that_is_wanted_and_says_that_it_is_
     assert_serving(&stage, &stage.stable).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_router_that_hangs_keeps_from_nobody_that_the_watch_is_blind() {
+    let (stage, _) = promoted().await;
+    let next = stage::publish(&stage.store, "fraud@1.2.0", stage.clock.now()).await;
+    let mut spec = stage.spec();
+    (spec.stable, spec.candidate) = (stage.candidate.clone(), next);
+    // Where a rollout is under way, the router is asked whether that has all traffic.
+    let (_driver, _handle) =
+        Driver::open(stage.world(), "ci-2".parse().unwrap(), spec.build().unwrap()).await.unwrap();
+    let (world, watch) = silent(&stage);
+    let hanging = Fault::Slow(Duration::from_secs(24 * 3600));
+    let router = Flaky::new(stage.router.clone(), 7).with_share(hanging, 1.0);
+    let world = World { router: Arc::new(router), ..world };
+    let watching = tokio::spawn(guard(world, watch).await.unwrap().run());
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    let blind = state(&stage).await;
+    assert!(matches!(blind, Vigilance::Blind { .. }), "{blind}");
+    watching.abort();
+}
+
 /// The next guard's machine has another time.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_neither_blinds_the_watch_nor_undoes_anything() {

@@ -11,7 +11,7 @@ use crate::{
     search::{Found, Leaving, Reading, Search},
 };
 
-/// How long the deployer may take to say what runs, before it is gone back all the same.
+/// How long a deployer may take to say what runs, before it is gone back all the same, and a router what traffic there is.
 const ASKED: Duration = Duration::from_secs(2);
 
 impl Guard {
@@ -138,8 +138,11 @@ impl Guard {
         if !journal.is_ok_and(is_open) {
             return false;
         }
-        let observed = self.world.router.observe(route).await;
-        observed.is_ok_and(|observed| observed.traffic.weight(Slot::Stable) == Weight::NONE)
+        // One that does not answer is no reason to keep from anybody that nothing is seen.
+        match tokio::time::timeout(ASKED, self.world.router.observe(route)).await {
+            Ok(Ok(observed)) => observed.traffic.weight(Slot::Stable) == Weight::NONE,
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     pub(super) async fn moved(&self) -> Result<Option<VigilEvent>, Error> {
