@@ -2,14 +2,30 @@
 
 use anyhow::Result;
 use serde_json::json;
-use tidegate::registry::{Attestation, Error, Policy, Rule, Stamp};
+use tidegate::registry::{Attestation, Cause, Error, Policy, Rule, Stamp, Unmet};
 
 use crate::{
     ground::Ground,
     progress::{Progress, Verdict},
     release::Release,
+    signed::{self, Signers},
     stage::Work,
 };
+
+/// What the policy of the channel does not ask for, though the release does.
+#[derive(Debug, Default)]
+pub(crate) struct Undemanded {
+    /// The stages whose results it takes a version without.
+    pub(crate) stages: Vec<String>,
+    /// Whose signatures.
+    pub(crate) signatures: Vec<String>,
+}
+
+impl Undemanded {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.signatures.is_empty()
+    }
+}
 
 /// The kind of statement that says what a stage came to.
 pub(crate) fn predicate_type(stage: &str) -> String {
@@ -65,8 +81,8 @@ const fn result(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What the channel has to ask for, so that no version gets there around a stage.
-pub(crate) fn policy(release: &Release) -> Policy {
+/// What the channel has to ask for, so that no version gets there around a stage, or unsigned.
+pub(crate) fn policy(release: &Release, signers: &[Signers<'_>]) -> Policy {
     let rules = release.demanded().into_iter().map(|index| {
         let stage = &release.stages[index];
         match &stage.work {
@@ -78,15 +94,15 @@ pub(crate) fn policy(release: &Release) -> Policy {
             },
         }
     });
-    Policy { rules: rules.collect() }
+    Policy { rules: rules.chain(signers.iter().map(Signers::rule)).collect() }
 }
 
-/// The stages that the channel's policy does not ask for, if the release moves users at all.
-pub(crate) async fn undemanded(ground: &Ground) -> Result<Vec<String>> {
-    let Some(registry) = &ground.registry else { return Ok(Vec::new()) };
+/// The stages and signatures that the channel's policy does not ask for, if the release moves users at all.
+pub(crate) async fn undemanded(ground: &Ground, signers: &[Signers<'_>]) -> Result<Undemanded> {
+    let Some(registry) = &ground.registry else { return Ok(Undemanded::default()) };
     let policies = match registry.channels.policies(ground.release.model.name()).await {
         Ok(policies) => policies,
-        Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+        Err(Error::NotFound { .. }) => return Ok(Undemanded::default()),
         Err(error) => return Err(error.into()),
     };
     let rules =
@@ -103,5 +119,25 @@ pub(crate) async fn undemanded(ground: &Ground) -> Result<Vec<String>> {
         })
     };
     let missing = demanded.into_iter().filter(|&index| !covers(index));
-    Ok(missing.map(|index| ground.release.stages[index].name.clone()).collect())
+    let covered = |signers: &Signers<'_>| {
+        rules.iter().any(|rule| matches!(rule, Rule::Signed { by } if signers.is_covered(by)))
+    };
+    let unsigned = signers.iter().filter(|&signers| ground.release.moves_users() && !covered(signers));
+    Ok(Undemanded {
+        stages: missing.map(|index| ground.release.stages[index].name.clone()).collect(),
+        signatures: unsigned.map(Signers::names).collect(),
+    })
+}
+
+/// What the channel holds against the version; of signatures with the command that makes one.
+pub(crate) async fn unmet(ground: &Ground, signers: &[Signers<'_>]) -> Result<Vec<Unmet>> {
+    let (model, channel) = (&ground.release.model, &ground.release.channel);
+    let channels = &ground.registry()?.channels;
+    let mut unmet = channels.unmet(model, channel, &Cause::Promote, ground.now()).await?;
+    for unmet in &mut unmet {
+        if let Some(Rule::Signed { by }) = &unmet.rule {
+            unmet.remedy = signed::remedy(model, by, signers);
+        }
+    }
+    Ok(unmet)
 }

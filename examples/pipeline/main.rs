@@ -46,6 +46,7 @@ mod schedule;
 #[path = "../tidegate/secret.rs"]
 #[expect(dead_code, reason = "the command line takes passphrases as arguments say")]
 mod secret;
+mod signed;
 mod stage;
 mod tell;
 mod tidings;
@@ -213,10 +214,9 @@ impl Cli {
 }
 
 fn policy(release: &Release) -> Result<Answer> {
-    let policy = evidence::policy(release);
+    let policy = evidence::policy(release, &signed::read(release)?);
     if policy.rules.is_empty() {
-        let why =
-            "no stage comes before a rollout, so that there is nothing to demand; let one say `rollout`";
+        let why = "no stage comes before a rollout, and nobody has to sign the version, so that there is nothing to demand; let a stage say `rollout`, or name keys in [[signed]]";
         return Err(Failure::Misused(why.to_owned()).into());
     }
     let json: Value = serde_json::to_value(&policy)?;

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::{
     answer::{Answer, Status},
-    evidence,
+    evidence::{self, Undemanded},
     ground::Ground,
     progress::Progress,
-    schedule,
+    schedule, signed,
     words::plain,
 };
 
@@ -36,7 +36,7 @@ pub(crate) async fn preview(ground: &Ground, progress: &Progress, from: Option<u
             "does": preview.does, "takes": preview.takes, "lacks": preview.lacks,
         }));
     }
-    let undemanded = evidence::undemanded(ground).await?;
+    let undemanded = evidence::undemanded(ground, &signed::readable(release)).await?;
     if !undemanded.is_empty() {
         lacking += 1;
         lines.push(format!("LACKS: {}", undemanded_text(ground, &undemanded)));
@@ -48,17 +48,21 @@ pub(crate) async fn preview(ground: &Ground, progress: &Progress, from: Option<u
     });
     let json = json!({
         "model": release.model, "channel": release.channel, "lacking": lacking, "stages": documents,
-        "undemanded": undemanded,
+        "undemanded": undemanded.stages, "undemandedSignatures": undemanded.signatures,
     });
     let status = if lacking == 0 { Status::Done } else { Status::Refused };
     Ok(Answer { text: lines.join("\n"), json, status })
 }
 
-/// That the channel would take a version around these stages, and what to do about it.
-pub(crate) fn undemanded_text(ground: &Ground, stages: &[String]) -> String {
+/// That the channel would take a version around these stages or without these signatures, and what to do about it.
+pub(crate) fn undemanded_text(ground: &Ground, undemanded: &Undemanded) -> String {
     let (name, channel) = (ground.release.model.name(), &ground.release.channel);
+    let Undemanded { stages, signatures } = undemanded;
+    let stages = (!stages.is_empty()).then(|| format!("what {} came to", stages.join(", ")));
+    let signatures = signatures.iter().map(|by| format!("a signature by {by}"));
+    let what: Vec<_> = stages.into_iter().chain(signatures).collect();
     format!(
-        "the policy of {name}:{channel} does not demand what {} came to; print one with --policy, and `tidegate policy set {name} --channel {channel}` it",
-        stages.join(", ")
+        "the policy of {name}:{channel} does not demand {}; print one with --policy, and `tidegate policy set {name} --channel {channel}` it",
+        what.join(", nor ")
     )
 }

@@ -13,6 +13,7 @@ use crate::{
     environment::notify::NotifyFile,
     failure::Failure,
     schedule,
+    signed::Signed,
     stage::{
         Work, approval::Approve, command::Command, publish::Publish, rollout::Rollout, sarif::Scans,
         scan::Scan, validate::Validate, watch::Watch,
@@ -28,6 +29,8 @@ pub(crate) struct Release {
     pub(crate) channel: Channel,
     /// The files of the version.
     pub(crate) artifacts: Artifacts,
+    /// Whose signatures the version has to have before users meet it: one of each list.
+    pub(crate) signed: Vec<Signed>,
     /// Where versions are served.
     pub(crate) environments: BTreeMap<String, Place>,
     /// Who is told how it goes, by names of one's own.
@@ -81,6 +84,8 @@ struct ReleaseFile {
     #[serde(default = "Channel::production")]
     channel: Channel,
     artifacts: Artifacts,
+    #[serde(default)]
+    signed: Vec<Signed>,
     #[serde(default)]
     environments: BTreeMap<String, Place>,
     #[serde(default)]
@@ -138,6 +143,7 @@ impl Release {
             model: file.model,
             channel: file.channel,
             artifacts: file.artifacts,
+            signed: file.signed,
             environments: file.environments,
             notify: file.notify,
             outputs: file.outputs,
@@ -151,6 +157,11 @@ impl Release {
     }
 
     fn check(&self) -> Result<(), Flaw> {
+        for (index, signed) in self.signed.iter().enumerate() {
+            if let Some(why) = signed.flaw() {
+                return Err(Flaw { path: format!("signed[{index}].by"), why });
+            }
+        }
         if let Some(circle) = schedule::circle(&self.needs) {
             let names: Vec<_> = circle.iter().map(|&index| self.stages[index].name.as_str()).collect();
             let why = format!("they go round in a circle ({}); leave one out", names.join(" needs "));
@@ -211,6 +222,11 @@ impl Release {
         // It is the approvals themselves that a policy asks for, and the act of publishing is what it asks about.
         demanded.retain(|&index| self.stages[index].work.is_evidence());
         demanded
+    }
+
+    /// Whether users meet the version by it.
+    pub(crate) fn moves_users(&self) -> bool {
+        self.indices(|work| matches!(work, Work::Rollout(_))).next().is_some()
     }
 
     pub(crate) fn index(&self, name: &str) -> Result<usize, Failure> {

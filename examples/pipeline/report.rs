@@ -82,6 +82,7 @@ fn facts(ground: &Ground, progress: &Progress) -> Vec<(&'static str, String)> {
         facts.push(("Took", ago(last.duration_since(first).unwrap_or_default())));
     }
     facts.push(("Description", ground.release.digest.to_string()));
+    facts.extend(ground.release.signed.iter().map(|signed| ("To be signed by", signed.names())));
     let outcomes = ground.release.stages.iter().filter_map(|stage| progress.ended(&stage.name));
     for (outcome, _) in outcomes {
         let text = |name: &str| outcome.facts.get(name).and_then(|fact| fact.as_str()).map(str::to_owned);

@@ -58,6 +58,7 @@ fn what_is_wrong_is_said_with_its_field() {
                 )
                 + "[environments.production]\nfile = \"e.yaml\"\n",
         ),
+        ("signed[0].by: names 0 keys", format!("[[signed]]\nby = []\n{}", stage("lint", RUN))),
         ("stages[0].sarif.files: is empty", stage("trivy", "sarif = { files = [] }")),
         (
             "stages[0].run.images: `a b`",

@@ -13,5 +13,6 @@ mod progress;
 #[path = "../../examples/pipeline/schedule.rs"]
 mod schedule;
 mod scheduled;
+mod signed;
 mod whole;
 mod workshop;

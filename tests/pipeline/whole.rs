@@ -135,6 +135,7 @@ fn a_version_goes_from_its_sources_to_everybody_though_the_pipeline_is_killed() 
     let (status, preview) = checkout.json(&["--dry-run"]);
     assert_eq!((status, preview["lacking"].as_u64()), (1, Some(1)), "{preview}");
     assert!(preview["undemanded"].to_string().contains("behaviour"), "{preview}");
+    assert!(preview["undemandedSignatures"].to_string().contains("team.pub.pem"), "{preview}");
     checkout.set_policy();
     let (status, preview) = checkout.json(&["--dry-run"]);
     assert_eq!(status, 0, "{preview}");

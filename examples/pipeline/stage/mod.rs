@@ -80,7 +80,7 @@ impl Work {
         Ok(match self {
             Self::Approve(approve) => approve.preview(ground),
             Self::Publish(publish) => publish.preview(ground).await?,
-            Self::Rollout(rollout) => rollout.preview(ground),
+            Self::Rollout(rollout) => rollout.preview(ground).await?,
             Self::Run(command) => command.preview(ground),
             Self::Sarif(scans) => scans.preview(ground),
             Self::Scan(scan) => scan.preview(ground),

@@ -8,7 +8,7 @@ use tidegate::{
     canary::IMAGE,
     registry::{
         Attestation, Card, Content, Draft, Error, Manifest, ModelStore as _,
-        signing::{ModelSignature, SigningKey},
+        signing::{ModelSignature, SigningKey, VerifyingKey},
     },
 };
 
@@ -105,6 +105,12 @@ impl Publish {
             preview = preview.taking("the private key").lacking(lacks).lacking(closed);
         }
         Ok(preview)
+    }
+
+    /// The public key of the one that signs it, if there is one and it can be read.
+    pub(crate) async fn public_key(&self, ground: &Ground) -> Option<VerifyingKey> {
+        let key = self.signing_key(ground).await.ok()?;
+        key.map(|key| key.verifying_key())
     }
 
     async fn signing_key(&self, ground: &Ground) -> Result<Option<SigningKey>> {

@@ -14,7 +14,7 @@ use tidegate::{
     canary::{
         Driver, Error, Fence, Plan, Readiness, RolloutId, RouteJournal, Slot, State, Weight, Workload, report,
     },
-    registry::{self, Cause, Seq},
+    registry::{self, Seq},
 };
 
 use super::{At, Ending, Preview, unread};
@@ -27,6 +27,7 @@ use crate::{
     ground::Ground,
     preview::undemanded_text,
     progress::{Outcome, Verdict},
+    signed,
 };
 
 /// A plan, and where it is carried out.
@@ -94,7 +95,7 @@ impl Rollout {
         Ok(outcome(&state, sentence).with_file("page", page).into())
     }
 
-    pub(super) fn preview(&self, ground: &Ground) -> Preview {
+    pub(super) async fn preview(&self, ground: &Ground) -> Result<Preview> {
         let path = ground.release.path(&self.plan);
         let mut preview = Preview::new(format!(
             "moves the users of {} to {}",
@@ -114,10 +115,11 @@ impl Rollout {
         preview = preview
             .taking(format!("the plan `{}`", path.display()))
             .taking(format!("the environment {}, and a version that is in service there", self.environment));
-        match self.file(ground) {
+        let preview = match self.file(ground) {
             Ok(file) => preview.lacking(unread(ground, file)),
             Err(error) => preview.lacking([error.to_string()]),
-        }
+        };
+        signed::preview(preview, ground).await
     }
 
     fn file<'g>(&self, ground: &'g Ground) -> Result<&'g PathBuf, Failure> {
@@ -126,12 +128,13 @@ impl Rollout {
 
     /// Nothing is let near users that the channel would refuse at the end, or would take around a stage.
     async fn expect_allowed(&self, ground: &Ground) -> Result<()> {
-        let undemanded = evidence::undemanded(ground).await?;
+        let signers = signed::read(&ground.release)?;
+        let undemanded = evidence::undemanded(ground, &signers).await?;
         if !undemanded.is_empty() {
             return Err(Failure::Misused(undemanded_text(ground, &undemanded)).into());
         }
         let (model, channel) = (&ground.release.model, &ground.release.channel);
-        let unmet = ground.registry()?.channels.unmet(model, channel, &Cause::Promote, ground.now()).await?;
+        let unmet = evidence::unmet(ground, &signers).await?;
         if unmet.is_empty() {
             return Ok(());
         }
