@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::Result;
-use tidegate::{canary::WallClock, registry::Stamp};
+use tidegate::{
+    canary::WallClock,
+    registry::{Error, Manifest, ModelStore as _, Stamp},
+};
 
 use crate::{failure::Failure, location::Location, registry::Registry, release::Release, words::plain};
 
@@ -37,6 +40,16 @@ impl Ground {
     /// The registry, which a release that is driven has.
     pub(crate) fn registry(&self) -> Result<&Registry> {
         self.registry.as_ref().ok_or_else(|| Failure::NoRegistry(self.location.identity()).into())
+    }
+
+    /// The version as it is published, if it is.
+    pub(crate) async fn published(&self) -> Result<Option<Manifest>> {
+        let Some(registry) = &self.registry else { return Ok(None) };
+        match registry.store.manifest(&self.release.model).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The directory of outputs, which is made where it is not there.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Deserialize;
 use tidegate::registry::{
-    Attestation, Digest, Error, ModelRef, ModelStore as _, Rule,
+    Attestation, Digest, ModelRef, Rule,
     signing::{ModelSignature, VerifyingKey},
 };
 
@@ -144,13 +144,9 @@ pub(crate) async fn preview(mut preview: Preview, ground: &Ground) -> Result<Pre
 
 /// What is published as the version, and what is said about it.
 async fn published(ground: &Ground) -> Result<Option<(Digest, Vec<Attestation>)>> {
-    let Some(registry) = &ground.registry else { return Ok(None) };
-    let model = &ground.release.model;
-    match registry.store.manifest(model).await {
-        Ok(manifest) => Ok(Some((manifest.digest, registry.attestations.of(model).await?))),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let Some(manifest) = ground.published().await? else { return Ok(None) };
+    let said = ground.registry()?.attestations.of(&manifest.model).await?;
+    Ok(Some((manifest.digest, said)))
 }
 
 /// The key that the stage with `publish` signs with. Where it cannot be read, that stage's preview says so.

@@ -199,6 +199,49 @@ fn a_scan_that_comes_in_as_sarif_stops_what_is_bad() {
 }
 
 #[test]
+fn the_page_of_a_scan_says_what_was_scanned_and_no_content_before_there_is_one() {
+    let image = format!("registry.example.com/team/m@sha256:{}", "a".repeat(64));
+    let build = r#"
+[[stages]]
+name = "image"
+run = { command = ["true"], images = { server = "image.txt" } }
+"#;
+    let scans = r#"
+[[stages]]
+name = "trivy"
+sarif = { files = ["trivy.sarif"] }
+[[stages]]
+name = "publish"
+publish = {}
+"#;
+    let workshop = Workshop::new(scans);
+    workshop.desk.write("image.txt", image.as_bytes());
+    let sarif = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"trivy"}},"results":[]}]}"#;
+    workshop.desk.write("trivy.sarif", sarif.as_bytes());
+    let page = || workshop.read("outputs/m-1.0.0/trivy.html");
+    workshop.run(&[]).is(0);
+    let first = page();
+    for said in
+        ["not known: the version was not published yet", "none known: no stage before it has made one"]
+    {
+        assert!(first.contains(said), "{said:?} is missing: {first}");
+    }
+    assert!(!first.contains("sha256:"), "what stood in for the version is no content of it: {first}");
+
+    // From now on there is a version, and an image.
+    workshop.describe(&format!("{build}{scans}"));
+    workshop.run(&[]).is(0);
+    let shown = workshop.desk.json(&["show", "m@1.0.0"]);
+    let digest = shown["manifest"]["digest"].as_str().unwrap_or_else(|| panic!("{shown}"));
+    let second = page();
+    let image = format!("server: {image}");
+    for said in [digest, image.as_str()] {
+        assert!(second.contains(said), "{said:?} is missing: {second}");
+    }
+    assert!(!second.contains("not known"), "{second}");
+}
+
+#[test]
 fn a_model_file_that_runs_code_is_not_published() {
     let workshop = Workshop::new(
         "[[stages]]\nname = \"scan\"\nscan = {}\n[[stages]]\nname = \"publish\"\npublish = {}\n",

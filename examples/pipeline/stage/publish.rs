@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tidegate::{
     canary::IMAGE,
     registry::{
-        Attestation, Card, Content, Draft, Error, Manifest, ModelStore as _,
+        Attestation, Card, Content, Draft, Manifest, ModelStore as _,
         signing::{ModelSignature, SigningKey, VerifyingKey},
     },
 };
@@ -67,17 +67,9 @@ impl Publish {
     }
 
     pub(super) async fn preview(&self, ground: &Ground) -> Result<Preview> {
-        let Ground { release, location, registry, .. } = ground;
+        let Ground { release, location, .. } = ground;
         let directory = &release.artifacts.directory;
-        let published = match registry {
-            Some(registry) => match registry.store.manifest(&release.model).await {
-                Ok(manifest) => Some(manifest),
-                Err(Error::NotFound { .. }) => None,
-                Err(error) => return Err(error.into()),
-            },
-            None => None,
-        };
-        let mut does = match published {
+        let mut does = match ground.published().await? {
             Some(manifest) => format!(
                 "compares `{}` with {}, which is published already, and leaves it as it is",
                 release.path(directory).display(),

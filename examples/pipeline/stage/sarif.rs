@@ -1,10 +1,12 @@
 //! What other scanners found, as SARIF: Trivy, bandit, pip-audit, clippy, semgrep, CodeQL.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use bytes::Bytes;
 use serde::Deserialize;
 use tidegate::{
-    registry::{Content, Draft, InMemory, ModelStore as _},
+    registry::{Content, Draft, InMemory, Manifest, ModelStore, Stamp},
     validation::{Run, Subject, Suite, sarif::Sarif},
 };
 
@@ -24,15 +26,22 @@ impl Scans {
         for file in &mut check.files {
             *file = ground.release.path(file);
         }
-        // The version need not be published yet, and the check looks at no file of it.
-        let (nowhere, stamp) = (InMemory::new(), ground.stamp());
-        let draft = Draft::new(ground.release.model.clone(), stamp.clone());
-        let stand_in = ("release".parse()?, Bytes::from(ground.release.digest.to_string()));
-        let manifest = nowhere.publish(draft, Content::bytes([stand_in]), &()).await?;
         let suite = Suite::new(at.stage).with(check);
-        let report = suite.run(&Subject::new(&manifest, &nowhere), &Run::new(0).at(stamp.at)).await;
+        let (nowhere, stamp) = (InMemory::new(), ground.stamp());
+        let published = ground.published().await?;
+        let is_published = published.is_some();
+        let (manifest, store): (Manifest, &dyn ModelStore) = match published {
+            Some(manifest) => (manifest, &ground.registry()?.store),
+            // The check looks at no file of it.
+            None => (stand_in(&nowhere, ground, &stamp).await?, &nowhere),
+        };
+        let report = suite.run(&Subject::new(&manifest, store), &Run::new(0).at(stamp.at)).await;
+        let mut projection = report.projection().with_fact("Images", images(at.images));
+        if !is_published {
+            projection = projection.with_fact("Content", "not known: the version was not published yet");
+        }
         let page = format!("{}.html", at.stage);
-        replace(&ground.outputs()?.join(&page), report.projection().html().as_bytes())
+        replace(&ground.outputs()?.join(&page), projection.html().as_bytes())
             .map_err(|source| Failure::Lost { what: format!("page `{page}` cannot be written"), source })?;
         Ok(reported(&report).with_file("page", page).into())
     }
@@ -56,4 +65,19 @@ impl Scans {
             .is_empty()
             .then(|| ("files", "is empty, and nothing read is no pass; name one".to_owned()))
     }
+}
+
+/// What stands for a version that does not exist yet.
+async fn stand_in(nowhere: &InMemory, ground: &Ground, stamp: &Stamp) -> Result<Manifest> {
+    let draft = Draft::new(ground.release.model.clone(), stamp.clone());
+    let file = ("release".parse()?, Bytes::from(ground.release.digest.to_string()));
+    Ok(nowhere.publish(draft, Content::bytes([file]), &()).await?)
+}
+
+/// What scanners had before them, as far as that is known.
+fn images(made: &BTreeMap<String, String>) -> String {
+    if made.is_empty() {
+        return "none known: no stage before it has made one".to_owned();
+    }
+    made.iter().map(|(name, image)| format!("{name}: {image}")).collect::<Vec<_>>().join(", ")
 }

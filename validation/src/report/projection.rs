@@ -79,6 +79,17 @@ impl<'a> Projection<'a> {
         self
     }
 
+    /// This, with something else that is known of the run, in the place of what it says of the same `name`. For whoever
+    /// checked what is no version in a registry yet, and knows better than the report what that was.
+    pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        match self.facts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.facts.push((name, value)),
+        }
+        self
+    }
+
     /// The findings, each with what it does to the whole.
     pub(super) fn weighed(&self) -> impl Iterator<Item = (&Finding, Weight)> {
         self.findings.iter().zip(&self.allowed).map(|(finding, allowed)| {
