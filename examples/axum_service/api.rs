@@ -13,11 +13,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use schemars::{Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
+    beginning::Beginning,
     caller::{self, Caller, Tokens},
     command::Command,
     openapi,
@@ -39,13 +40,25 @@ pub(crate) struct Endpoint {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) body: Option<SchemaOf>,
+    /// Whether strangers may ask it, too.
+    pub(crate) is_open: bool,
     pub(crate) answers: Vec<(StatusCode, &'static str, SchemaOf)>,
-    handler: MethodRouter<Rollouts>,
+    handler: MethodRouter<Beginning>,
 }
 
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-pub(crate) fn endpoints() -> [Endpoint; 5] {
+/// Where whoever watches over services asks.
+pub(crate) const HEALTH: &str = "/health";
+
+/// That things can be asked of the service.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Health {
+    /// Always true: otherwise there is a problem instead.
+    ready: bool,
+}
+
+pub(crate) fn endpoints() -> [Endpoint; 6] {
     let rollout: SchemaOf = SchemaGenerator::subschema_for::<View>;
     let rollouts: SchemaOf = SchemaGenerator::subschema_for::<Vec<View>>;
     let any: SchemaOf = SchemaGenerator::subschema_for::<Map<String, Value>>;
@@ -56,6 +69,7 @@ pub(crate) fn endpoints() -> [Endpoint; 5] {
             name: "listRollouts",
             summary: "The latest 200 rollouts, the latest first.",
             body: None,
+            is_open: false,
             answers: vec![(StatusCode::OK, "The rollouts.", rollouts)],
             handler: get(list),
         },
@@ -65,6 +79,7 @@ pub(crate) fn endpoints() -> [Endpoint; 5] {
             name: "startRollout",
             summary: "Starts a rollout. The same start again answers with the rollout that there is. For operators.",
             body: Some(SchemaGenerator::subschema_for::<Start>),
+            is_open: false,
             answers: vec![
                 (StatusCode::CREATED, "It is started, and written down.", rollout),
                 (StatusCode::OK, "It was started before.", rollout),
@@ -77,6 +92,7 @@ pub(crate) fn endpoints() -> [Endpoint; 5] {
             name: "getRollout",
             summary: "Where a rollout is, why, and what can be asked of it.",
             body: None,
+            is_open: false,
             answers: vec![(StatusCode::OK, "The rollout.", rollout)],
             handler: get(show),
         },
@@ -86,6 +102,7 @@ pub(crate) fn endpoints() -> [Endpoint; 5] {
             name: "askRollout",
             summary: "Asks something of a rollout, in the name of whose token it is. For operators.",
             body: Some(SchemaGenerator::subschema_for::<Command>),
+            is_open: false,
             answers: vec![(StatusCode::OK, "It is in the journal; the rollout as it is now.", rollout)],
             handler: post(ask),
         },
@@ -95,13 +112,24 @@ pub(crate) fn endpoints() -> [Endpoint; 5] {
             name: "getDocument",
             summary: "This document.",
             body: None,
+            is_open: false,
             answers: vec![(StatusCode::OK, "The document.", any)],
             handler: get(document),
+        },
+        Endpoint {
+            method: Method::GET,
+            path: HEALTH,
+            name: "getHealth",
+            summary: "Whether things can be asked of it. It needs no token, with which it says what is lacking.",
+            body: None,
+            is_open: true,
+            answers: vec![(StatusCode::OK, "They can.", SchemaGenerator::subschema_for::<Health>)],
+            handler: get(health),
         },
     ]
 }
 
-pub(crate) fn site(rollouts: Rollouts, tokens: Arc<Tokens>) -> Router {
+pub(crate) fn site(beginning: Beginning, tokens: Arc<Tokens>) -> Router {
     let routes = endpoints()
         .into_iter()
         .fold(Router::new(), |routes, endpoint| routes.route(endpoint.path, endpoint.handler));
@@ -114,19 +142,19 @@ pub(crate) fn site(rollouts: Rollouts, tokens: Arc<Tokens>) -> Router {
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(middleware::from_fn_with_state(tokens, caller::admit))
         .layer(middleware::from_fn(in_time))
-        .with_state(rollouts)
+        .with_state(beginning)
 }
 
-async fn list(State(rollouts): State<Rollouts>) -> Json<Vec<View>> {
+async fn list(rollouts: Rollouts) -> Json<Vec<View>> {
     Json(rollouts.list())
 }
 
-async fn show(State(rollouts): State<Rollouts>, Id(id): Id) -> Result<Json<View>, Problem> {
+async fn show(rollouts: Rollouts, Id(id): Id) -> Result<Json<View>, Problem> {
     rollouts.get(&id).map(Json)
 }
 
 async fn start(
-    State(rollouts): State<Rollouts>,
+    rollouts: Rollouts,
     Extension(caller): Extension<Caller>,
     Body(start): Body<Start>,
 ) -> Result<Response, Problem> {
@@ -137,7 +165,7 @@ async fn start(
 }
 
 async fn ask(
-    State(rollouts): State<Rollouts>,
+    rollouts: Rollouts,
     Extension(caller): Extension<Caller>,
     Id(id): Id,
     Body(command): Body<Command>,
@@ -148,6 +176,14 @@ async fn ask(
 async fn document() -> Json<&'static Value> {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&endpoints()));
     Json(&DOCUMENT)
+}
+
+async fn health(
+    State(beginning): State<Beginning>,
+    caller: Option<Extension<Caller>>,
+) -> Result<Json<Health>, Problem> {
+    beginning.health(caller.is_some())?;
+    Ok(Json(Health { ready: true }))
 }
 
 async fn in_time(request: Request, next: Next) -> Result<Response, Problem> {

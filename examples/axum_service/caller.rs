@@ -5,14 +5,17 @@ use std::{fmt, path::Path, sync::Arc};
 use anyhow::{Context as _, Result, bail, ensure};
 use axum::{
     extract::{Request, State},
-    http::header::AUTHORIZATION,
+    http::{Method, header::AUTHORIZATION},
     middleware::Next,
     response::Response,
 };
 use subtle::ConstantTimeEq as _;
 use tidegate::registry::Digest;
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    api,
+    problem::{Kind, Problem},
+};
 
 /// Somebody whose token is known.
 #[derive(Clone, Debug)]
@@ -84,7 +87,12 @@ impl Tokens {
     }
 }
 
-/// Lets nobody in without a token, wherever they want to go, and readers only to look.
+/// Whether strangers may ask it too: those who watch over services have no token.
+fn is_open(request: &Request) -> bool {
+    request.uri().path() == api::HEALTH && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// Lets nobody in without a token, wherever they want to go but for [`api::HEALTH`], and readers only to look.
 pub(crate) async fn admit(
     State(tokens): State<Arc<Tokens>>,
     mut request: Request,
@@ -97,6 +105,9 @@ pub(crate) async fn admit(
         _ => None,
     };
     let Some(caller) = caller.cloned() else {
+        if is_open(&request) {
+            return Ok(next.run(request).await);
+        }
         let detail = match offered {
             None => "The request has no token.",
             Some(_) => "The token of the request is not known.",

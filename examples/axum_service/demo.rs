@@ -14,12 +14,17 @@ const VERSIONS: [(&str, f64); 3] = [("fraud@1.0.0", 0.01), ("fraud@1.1.0", 0.008
 /// The file of the tokens.
 const TOKENS: &str = "tokens";
 
-/// Makes what is missing. Returns the digest of the version to roll out.
-pub(crate) async fn fill(directory: &Path, registry: &ObjectBacked) -> Result<Digest> {
+/// Makes the tokens, where there are none.
+pub(crate) fn make_tokens(directory: &Path) -> Result<()> {
     let tokens = directory.join(TOKENS);
     if !tokens.try_exists()? {
         write_tokens(directory).with_context(|| format!("cannot write {}", tokens.display()))?;
     }
+    Ok(())
+}
+
+/// Makes the versions that are missing. Returns the digest of the one to roll out.
+pub(crate) async fn fill(registry: &ObjectBacked) -> Result<Digest> {
     let mut digests = Vec::new();
     for (model, errors) in VERSIONS {
         let card = Card { metrics: [("errors".to_owned(), errors)].into(), ..Card::default() };
@@ -70,6 +75,7 @@ fn write_tokens(directory: &Path) -> Result<()> {
         getrandom::fill(&mut bytes)?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     };
+    std::fs::create_dir_all(directory)?;
     // Nobody but its owner can read a temporary file.
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     writeln!(file, "operator ada {}", token()?)?;

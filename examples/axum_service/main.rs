@@ -4,12 +4,17 @@
 //! and says what to try.
 //!
 //! It holds nothing that must not be lost: rollouts are in their journals, and which there are is in one more. Killed
-//! anywhere, it goes on with all that are not over. Put `platform.rs` in the place of yours, and the rest can stay.
+//! anywhere, it goes on with all that are not over; where the registry is away at its start, it waits, and GET /health says
+//! so. Put `platform.rs` in the place of yours, and the rest can stay.
 
 mod api;
+mod beginning;
 mod caller;
 mod command;
 mod demo;
+#[path = "../dashboard/listen.rs"]
+#[expect(dead_code, reason = "the dashboard also wants to know where a request comes from")]
+mod listen;
 mod openapi;
 mod platform;
 mod problem;
@@ -18,23 +23,17 @@ mod start;
 mod view;
 
 use std::{
-    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use tidegate::{canary::WallClock, registry::ObjectBacked};
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use self::{caller::Tokens, platform::Platform, rollouts::Rollouts};
-
-/// How long requests may go on after the program was asked to end.
-const LAST: Duration = Duration::from_secs(5);
+use self::{beginning::Beginning, caller::Tokens};
 
 const AFTER_HELP: &str = "\
 Tokens are lines of ROLE NAME TOKEN in DIR/tokens, which only its owner may read, or in RELEASE_TOKENS:
@@ -74,35 +73,24 @@ async fn main() -> Result<()> {
         "{listen} can be reached from other machines, and tokens would be sent in the clear; listen on 127.0.0.1, or put \
          a proxy with TLS before it and say --behind-tls"
     );
-    let registry = ObjectBacked::directory(directory.join("registry")).await?;
-    let made = if demo { Some(demo::fill(&directory, &registry).await?) } else { None };
+    if demo {
+        demo::make_tokens(&directory)?;
+    }
     let tokens = tokens(&directory)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     // Port 0 stands for any that is free.
     let address = listener.local_addr()?;
-    if let Some(candidate) = made {
-        demo::say(&directory, candidate, address)?;
-    }
-    let platform = Platform::new(directory.join("platform"), registry, WallClock::system());
-    let rollouts = Rollouts::go_on(platform).await?;
-    let site = api::site(rollouts, Arc::new(tokens));
-
-    let ending = Arc::new(Notify::new());
-    let said = Arc::clone(&ending);
-    let serve = axum::serve(listener, site).with_graceful_shutdown(async move {
-        // Without a way to hear of Ctrl-C the program ends by it all the same, only less gently.
-        let _unheard = asked_to_end().await;
-        said.notify_one();
-    });
-    let served = serve.into_future();
-    writeln!(std::io::stdout(), "http://{address}")?;
+    let beginning = Beginning::default();
+    let site = api::site(beginning.clone(), Arc::new(tokens));
+    let begin = async {
+        beginning.begin(&directory, demo, address).await?;
+        std::future::pending::<Result<()>>().await
+    };
     tokio::select! {
-        served = served => served?,
-        // Somebody who began a request and never ends it holds up nobody.
-        () = async { ending.notified().await; tokio::time::sleep(LAST).await } => {}
+        // Drivers stop where they are, as if they were killed: the next start goes on there.
+        () = listen::serve(listener, site, listen::asked_to_end()) => Ok(()),
+        failed = begin => failed,
     }
-    // Drivers stop where they are, as if they were killed: the next start goes on there.
-    Ok(())
 }
 
 /// From the environment, as containers have them, or from the file.
@@ -113,20 +101,4 @@ fn tokens(directory: &Path) -> Result<Tokens> {
         Err(std::env::VarError::NotPresent) => Tokens::read(&directory.join("tokens")),
         Err(error) => Err(error).context("RELEASE_TOKENS cannot be read"),
     }
-}
-
-/// Returns once somebody asks the program to end.
-async fn asked_to_end() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

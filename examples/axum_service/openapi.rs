@@ -17,6 +17,9 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
     let mut paths = json!({});
     for endpoint in endpoints {
         let mut operation = json!({ "operationId": endpoint.name, "summary": endpoint.summary });
+        if endpoint.is_open {
+            operation["security"] = json!([{}, { "token": [] }]);
+        }
         if let Some(body) = endpoint.body {
             let body = content("application/json", body(&mut schemas).to_value());
             operation["requestBody"] = json!({ "required": true, "content": body });

@@ -64,7 +64,7 @@ struct Known {
 /// So many are listed, and remembered once they are over.
 const MOST: usize = 200;
 /// How long to wait before an unavailable registry is asked again: at first, and at most.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(30)];
+pub(crate) const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(30)];
 
 impl Rollouts {
     /// Goes on with all that are not over.

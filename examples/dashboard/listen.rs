@@ -1,4 +1,5 @@
-//! Connections: not too many, and none that only pretends to ask something.
+//! Connections: not too many, and none that only pretends to ask something; and their end, when the program is asked to
+//! end. `axum_service` listens by it, too.
 
 use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -82,8 +83,26 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     let _said_or_gone = closing.wait_for(|closing| *closing).await;
 }
 
+/// Becomes true once somebody asks the program to end.
+pub(crate) fn asked_to_end() -> watch::Receiver<bool> {
+    let (close, closing) = watch::channel(false);
+    tokio::spawn(async move {
+        match told_to_end().await {
+            Ok(()) => {
+                close.send_replace(true);
+            }
+            // By Ctrl-C the program ends all the same, only less gently. To drop `close` would end it now.
+            Err(error) => {
+                tracing::warn!(%error, "requests to end cannot be heard");
+                std::future::pending::<()>().await;
+            }
+        }
+    });
+    closing
+}
+
 /// Returns once somebody asks the program to end.
-pub(crate) async fn asked_to_end() -> io::Result<()> {
+async fn told_to_end() -> io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

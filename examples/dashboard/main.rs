@@ -138,7 +138,7 @@ async fn main() -> Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
 
-    let (close, closing) = watch::channel(false);
+    let closing = listen::asked_to_end();
     let metrics = match metrics {
         Some(metrics) => Some(telemetry::begin(metrics, closing.clone()).await?),
         None => None,
@@ -159,12 +159,6 @@ async fn main() -> Result<()> {
     let metrics = metrics.map(|metrics| format!("http://{metrics}/metrics\n")).unwrap_or_default();
     let addresses = format!("{}\n{metrics}", dashboard.origins.advertised());
     std::io::stdout().write_all(addresses.as_bytes())?;
-    tokio::spawn(async move {
-        // Without a way to hear of Ctrl-C the program ends by it all the same, only less gently.
-        if listen::asked_to_end().await.is_ok() {
-            close.send_replace(true);
-        }
-    });
     listen::serve(listener, site(dashboard), closing).await;
     Ok(())
 }

@@ -47,7 +47,7 @@ async fn every_route_is_in_it_and_nothing_else() {
     });
     let mut ids: Vec<_> = ids.collect();
     ids.sort_unstable();
-    assert_eq!(ids, ["askRollout", "getDocument", "getRollout", "listRollouts", "startRollout"]);
+    assert_eq!(ids, ["askRollout", "getDocument", "getHealth", "getRollout", "listRollouts", "startRollout"]);
 }
 
 /// No reference leads nowhere.
@@ -108,6 +108,8 @@ async fn what_is_sent_and_answered_is_as_it_says() {
     }
     let over = service.until("ci-1", |rollout| rollout["status"] == "rolledBack").await;
     check(&document, &format!("{one}/get/{}", answer("200")), &over);
+    let health = service.get("/health").await;
+    check(&document, &format!("/paths/~1health/get/{}", answer("200")), &health);
     check(&document, "/paths/~1openapi.json/get/responses/200/content/application~1json/schema", &document);
 
     // It is no schema that admits everything.

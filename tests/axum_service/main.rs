@@ -1,5 +1,7 @@
 //! The example program `axum_service`, as its clients use it, and as strangers would.
 
+#[cfg(unix)]
+mod beginnings;
 mod document;
 mod killed;
 #[path = "../ports/mod.rs"]

@@ -56,11 +56,18 @@ impl Service {
         service
     }
 
-    /// Starts the program where the one before had been.
-    pub(crate) fn again(&mut self) {
+    /// The program, where the one before had been.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("--demo").arg("--directory").arg(self.root.path()).args(["--listen", &self.address]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the program where the one before had been.
+    pub(crate) fn again(&mut self) {
+        let mut command = self.command();
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut program = command.spawn().expect("the program runs");
         let mut address = String::new();
         let out = program.stdout.take().expect("it is piped");

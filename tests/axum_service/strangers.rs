@@ -4,10 +4,12 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
+    time::Duration,
 };
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::service::{Service, problem, program, start};
 
@@ -30,6 +32,10 @@ async fn nothing_is_open_without_a_token() {
     ];
     for path in &paths {
         for method in [Method::GET, Method::POST, Method::DELETE] {
+            // Whoever watches over services has no token.
+            if path == "/health" && method == Method::GET {
+                continue;
+            }
             for wrong in &wrong {
                 let mut request = service.client.request(method.clone(), service.url(path));
                 if let Some(wrong) = wrong {
@@ -150,6 +156,33 @@ async fn half_a_request_holds_up_nobody() {
     // Closed, or reset.
     let _ = half.read_to_string(&mut rest);
     assert!(!rest.contains("201"), "{rest}");
+}
+
+/// A head that comes byte by byte holds a connection no longer than one that does not come at all.
+#[tokio::test]
+async fn a_head_that_trickles_in_is_not_waited_for() {
+    let service = Service::start();
+    let stream = tokio::net::TcpStream::connect(&service.address).await.expect("it listens");
+    let (mut read, mut write) = stream.into_split();
+    let trickle = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(200));
+        write.write_all(b"GET /health HTTP/1.1\r\nx-endless: ").await.expect("it reads");
+        // Once it is closed, there is nobody to write to.
+        while write.write_all(b"x").await.is_ok() {
+            ticks.tick().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut said = Vec::new();
+    let gone = async {
+        tokio::select! {
+            // Closed, or reset.
+            gone = read.read_to_end(&mut said) => _ = gone,
+            () = trickle => {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it closes the connection");
+    assert!(!String::from_utf8_lossy(&said).contains("200 OK"), "{said:?}");
 }
 
 #[test]
