@@ -75,3 +75,4 @@ pub use samples::{SampleTest, Samples};
 pub use summary::{Summary, UnlikeSummaries};
 pub use table::{InvalidTable, Reading};
 pub use text::TextColumn;
+pub(crate) use text::TooFewTexts;

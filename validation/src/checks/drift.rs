@@ -10,8 +10,11 @@ use serde::{
 
 use super::Settings;
 use crate::{
-    AgentError, Cost, Embedder, Error, Finding, Run, Subject, Unanswered, Validator,
-    drift::{Column, DriftGate, Embedded, InvalidTable, Kind, Reading, Samples, Summary, TextColumn},
+    AgentError, Cost, Embedder, Error, Finding, Reason, Run, Subject, Unanswered, Validator, Verdict,
+    drift::{
+        Column, DriftGate, Embedded, FeatureDrift, InvalidTable, Kind, Reading, Samples, Summary, TextColumn,
+        TooFewTexts,
+    },
     excerpt::excerpt,
 };
 
@@ -20,7 +23,8 @@ use crate::{
 ///
 /// Both are files, of rows or [summaries](Summary) of them; several are partitions of one table. Where the run has an
 /// [embedder](Run::embedder), texts are compared by their meaning as well: those that the summaries keep are embedded,
-/// and the embedder's name is in the evidence.
+/// and the embedder's name is in the evidence. Of a column of which a side keeps fewer than two different texts that is
+/// not possible; the finding's notes say so, and it is inconclusive unless both keep the same.
 ///
 /// ```
 /// # use tidegate_validation::checks::Drift;
@@ -57,7 +61,15 @@ pub struct Drift {
     pub gate: DriftGate,
 }
 
-/// Columns that are not compared and told of.
+/// What an embedder made of columns of texts.
+#[derive(Default)]
+struct Meanings {
+    embedded: BTreeMap<String, Embedded>,
+    /// The columns that it could make nothing of.
+    too_few: Vec<(String, TooFewTexts)>,
+}
+
+/// Columns that are not compared, or not by their meaning, and told of.
 const MOST_NOTES: usize = 40;
 
 impl Default for Drift {
@@ -109,15 +121,27 @@ impl Validator for Drift {
         let check = self.clone();
         let summaries = aside(move || check.summaries()).await;
         let (reference, current) = summaries.map_err(|source| self.unread(source))?;
-        let embedded = match &run.embedder {
-            Some(embedder) => self.embedded(&reference, &current, embedder.as_ref(), run).await?,
-            None => BTreeMap::new(),
+        let Meanings { embedded, too_few } = match &run.embedder {
+            Some(embedder) => self.meanings(&reference, &current, embedder.as_ref(), run).await?,
+            None => Meanings::default(),
+        };
+        let not_embedded = |(name, why): &(String, TooFewTexts)| {
+            excerpt(&format!("not compared by meaning: column `{name}`, since {why}"), 400)
         };
         let not_compared =
             |(name, kind)| excerpt(&format!("not compared: column `{name}`, told as {kind}"), 300);
-        let notes: Vec<String> = reference.left_out().map(not_compared).take(MOST_NOTES).collect();
+        let notes = too_few.iter().map(not_embedded).chain(reference.left_out().map(not_compared));
+        let notes: Vec<String> = notes.take(MOST_NOTES).collect();
         let gate = self.gate.clone();
-        let drift = aside(move || gate.compare_summaries(&reference, &current, &embedded)).await;
+        let mut drift = aside(move || gate.compare_summaries(&reference, &current, &embedded)).await;
+        // What was asked for and cannot be measured is no pass.
+        for (name, why) in too_few.iter().filter(|(_, why)| why.hides_something()) {
+            let passed =
+                |feature: &&mut FeatureDrift| feature.name == *name && feature.verdict == Verdict::Pass;
+            if let Some(feature) = drift.features.iter_mut().find(passed) {
+                feature.verdict = Verdict::Inconclusive(Reason::Infra { what: why.to_string() });
+            }
+        }
         let figures = drift.figures();
         Ok(drift.into_finding(&self.name).with_notes(notes).with_figures(figures))
     }
@@ -137,33 +161,34 @@ impl Drift {
     }
 
     /// Of each column of texts those that both sides keep, as vectors.
-    async fn embedded(
+    async fn meanings(
         &self,
         reference: &Summary,
         current: &Summary,
         embedder: &dyn Embedder,
         run: &Run,
-    ) -> Result<BTreeMap<String, Embedded>, Error> {
-        let mut all = BTreeMap::new();
+    ) -> Result<Meanings, Error> {
+        let mut all = Meanings::default();
         for (name, column) in reference.columns() {
             let (Column::Text(before), Some(Column::Text(now))) = (column, current.column(name)) else {
                 continue;
             };
+            // Too few rows decide nothing, and the gate says so.
             if before.count().min(now.count()) < self.gate.least {
+                continue;
+            }
+            if let Some(why) = before.too_few_to_embed(now) {
+                all.too_few.push((name.to_owned(), why));
                 continue;
             }
             let before = self.vectors(before, embedder, run).await?;
             let now = self.vectors(now, embedder, run).await?;
             let by = embedder.fingerprint();
-            // Fewer than two different texts have no distribution.
-            if before.len().min(now.len()) < 2 {
-                continue;
-            }
             let samples = aside(move || Samples::new(&before, &now)).await.ok_or_else(|| {
                 let why = "gave vectors of different lengths".to_owned();
                 self.unembedded(AgentError::Malformed { agent: by.clone(), why })
             })?;
-            all.insert(name.to_owned(), Embedded { by, samples });
+            all.embedded.insert(name.to_owned(), Embedded { by, samples });
         }
         Ok(all)
     }

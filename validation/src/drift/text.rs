@@ -1,6 +1,6 @@
 //! A column of texts, summarised.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +155,13 @@ impl TextColumn {
         (asked && n.min(m) < Self::FEWEST && n.max(m) >= Self::FEWEST).then_some((n, m))
     }
 
+    /// What there is to say of both where one keeps too few texts for an embedder to compare what they mean.
+    pub(crate) fn too_few_to_embed(&self, current: &Self) -> Option<TooFewTexts> {
+        let kept = (self.kept.len(), current.kept.len());
+        let (keep, is_same) = (self.keep.min(current.keep), self.kept == current.kept);
+        (kept.0.min(kept.1) < TooFewTexts::NEED).then_some(TooFewTexts { kept, keep, is_same })
+    }
+
     /// The same of so many texts of both sides together, those with the least digests.
     pub(super) fn some_bags(&self, current: &Self, most: usize) -> Option<Samples> {
         let (n, m) = samples::shared(self.kept.len(), current.kept.len(), most);
@@ -203,6 +210,44 @@ fn bag(text: &str) -> Vec<f64> {
         counts.iter_mut().for_each(|count| *count /= length);
     }
     counts
+}
+
+/// Columns of which one keeps fewer than two different texts: one text alone has no distribution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooFewTexts {
+    /// How many the reference and the current rows keep.
+    kept: (usize, usize),
+    /// How many they were to keep at most.
+    keep: usize,
+    /// Whether they keep the same ones.
+    is_same: bool,
+}
+
+impl TooFewTexts {
+    const NEED: usize = 2;
+
+    /// Whether something may have changed unseen: there were texts to compare, and they are not the same.
+    pub(crate) const fn hides_something(self) -> bool {
+        self.keep >= Self::NEED && !self.is_same
+    }
+}
+
+impl fmt::Display for TooFewTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kept: (reference, current), keep, .. } = self;
+        if *keep < Self::NEED {
+            return write!(
+                f,
+                "no more than {keep} of its different texts were to be kept, and it takes 2 of either side to compare \
+                 what they mean; let a summary keep more"
+            );
+        }
+        write!(
+            f,
+            "of the reference {reference} different texts are kept and of the current rows {current}, and it takes 2 of \
+             either to compare what they mean; see whether one text occurs over and over, or take the column for categories"
+        )
+    }
 }
 
 /// What a column is written down as.

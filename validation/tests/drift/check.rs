@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use async_trait::async_trait;
 use tidegate_registry::{Content, Draft, InMemory, Manifest, ModelStore, Stamp};
 use tidegate_validation::{
-    AgentError, AgentId, Call, Cost, Embedder, Embedding, Finding, Method, Reason, Run, Subject, Suite,
-    Validator as _, Verdict, checks::Drift, drift::Kind,
+    AgentError, AgentId, Call, Cost, Embedder, Embedding, Finding, Method, Outcome, Reason, Run, Subject,
+    Suite, Validator as _, Verdict, checks::Drift, drift::Kind,
 };
 
 /// Speaks of one thing or of another, whatever the words.
@@ -111,6 +111,62 @@ async fn a_suite_compares_files_beside_it() {
     let Verdict::Inconclusive(Reason::Infra { what }) = finding.verdict else { panic!("{finding:?}") };
     assert!(what.contains("could not read a table") && what.contains("today.jsonl"), "{what}");
     assert!(what.contains("; correct the path"), "{what}");
+}
+
+/// Of one text over and over there is nothing to compare the meaning of others with.
+#[tokio::test]
+async fn texts_that_are_too_few_to_embed_are_said_and_no_pass() {
+    let desk = tempfile::tempdir().unwrap();
+    // As long as each other, so that nothing but their words and their meaning tells them apart.
+    let write = |name: &str, different: u32| {
+        let text = |row: u32| char::from_u32(u32::from('a') + row % different).unwrap();
+        let rows = (0..200).map(|row| format!("{{\"prompt\": \"my {} parcel\"}}\n", text(row)));
+        fs::write(desk.path().join(name), rows.collect::<String>()).unwrap();
+    };
+    let check = |texts: usize| Drift {
+        reference: vec![desk.path().join("train.jsonl")],
+        current: vec![desk.path().join("today.jsonl")],
+        columns: [("prompt".to_owned(), Some(Kind::Text))].into(),
+        texts,
+        ..Drift::default()
+    };
+    let found = async |texts: usize, run: Run| checked(&Suite::new("drift").with(check(texts)), &run).await;
+    let embedding = || Run::new(7).embedder(Topics);
+    write("train.jsonl", 10);
+    write("today.jsonl", 1);
+    let finding = found(80, Run::new(7)).await;
+    assert_eq!(
+        (&finding.verdict, &finding.notes[..]),
+        (&Verdict::Pass, &[][..]),
+        "nobody asked: {finding:?}"
+    );
+
+    let finding = found(80, embedding()).await;
+    let why =
+        "of the reference 10 different texts are kept and of the current rows 1, and it takes 2 of either";
+    let Verdict::Inconclusive(Reason::Infra { what }) = &finding.verdict else { panic!("{finding:?}") };
+    assert!(what.starts_with(why), "{what}");
+    let note = format!("not compared by meaning: column `prompt`, since {why}");
+    assert!(finding.notes[0].starts_with(&note), "{finding:?}");
+    assert_eq!(finding.cases[0].outcome, Outcome::Unknown, "{finding:?}");
+
+    // Where it is the same one, nothing can have changed.
+    write("train.jsonl", 1);
+    let finding = found(80, embedding()).await;
+    assert_eq!((&finding.verdict, finding.notes.len()), (&Verdict::Pass, 1), "{finding:?}");
+    // Nor does anybody wait for what is not to be kept.
+    write("train.jsonl", 10);
+    let finding = found(0, embedding()).await;
+    assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    assert!(
+        finding.notes[0].contains("no more than 0 of its different texts were to be kept"),
+        "{finding:?}"
+    );
+    // Two are compared.
+    write("today.jsonl", 2);
+    let finding = found(80, embedding()).await;
+    assert!(finding.notes.is_empty(), "{finding:?}");
+    assert!(finding.evidence.iter().any(|evidence| evidence.measure.contains("topics-2d")), "{finding:?}");
 }
 
 /// Of many columns those that drifted most are to be seen, and kept out of what goes into a log.
