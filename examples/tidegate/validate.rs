@@ -108,9 +108,9 @@ Merged, they give the verdict that one run would have given.
 
 Exit status: 0 accepted, or the share is recorded, be it for lack of budget not complete: it is said, and run again as it is
 it would ask no more; 1 a check failed, whatever else went wrong; 3 undecided, or the share is not recorded whole, as where
-trials were lost: run it again; 4 the record could not be uploaded: it is kept on this machine, and it is said where. The
-same command goes on from what is kept. A question that is refused for good, as one that is too long, is not known, and not
-asked again.";
+trials were lost: run it again, but where it says what to correct, correct that first; 4 the record could not be uploaded: it
+is kept on this machine, and it is said where, and what to correct. The same command goes on from what is kept. A question
+that is refused for good, as one that is too long, is not known, and not asked again.";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -251,7 +251,8 @@ fn recorded(
 ) -> Answer {
     // Another try may get answers to these; to others it has none that differ, and no budget that is greater.
     let again = |verdict: &Verdict| {
-        matches!(verdict, Verdict::Inconclusive(Reason::Infra { .. } | Reason::Budget(Shortage::Time)))
+        let Verdict::Inconclusive(reason) = verdict else { return false };
+        matches!(reason, Reason::Denied { .. } | Reason::Infra { .. } | Reason::Budget(Shortage::Time))
     };
     let undecided = report.findings.iter().any(|finding| again(&finding.verdict));
     let short = report.findings.iter().any(|finding| {
@@ -264,10 +265,18 @@ fn recorded(
     };
     let settled = !undecided && !lost.may_be_filled() && unread.is_none();
     let complete = settled && !short && lost.is_empty();
+    let mut denied: Vec<&str> = lost.denied.iter().map(String::as_str).collect();
+    denied.extend(report.findings.iter().filter_map(|finding| match &finding.verdict {
+        Verdict::Inconclusive(Reason::Denied { what }) => Some(what.as_str()),
+        _ => None,
+    }));
     let what = match (stranded, complete, settled) {
         (true, ..) => "was asked, and its record is not where it belongs",
         (_, true, _) => "is recorded",
         (.., true) => "is recorded, not complete for lack of budget",
+        _ if !denied.is_empty() => {
+            "is not recorded whole; correct the credentials, the model's name or the address, and then run it again"
+        }
         _ => "is not recorded whole; run it again",
     };
     let mut text = format!("share {shard} of {} by suite `{}` {what}: {place}", report.model, report.suite);
@@ -277,6 +286,9 @@ fn recorded(
     }
     if lost.lost > 0 {
         text.push_str(&format!("\n  trials without a result, which are made again: {}", lost.lost));
+    }
+    for why in &lost.denied {
+        text.push_str(&format!("\n  turned away whatever is asked: {}", plain(why)));
     }
     if !lost.unasked.is_empty() {
         text.push_str(&format!("\n  not asked to the end: {}", plain(&lost.unasked.join(", "))));
@@ -306,6 +318,7 @@ fn recorded(
         "record": place.to_string(),
         "complete": complete && !stranded,
         "lost": lost.lost,
+        "denied": denied,
         "unscored": lost.unscored,
         "report": report,
     });

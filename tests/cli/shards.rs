@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -355,6 +355,60 @@ async fn a_share_that_lost_a_trial_is_not_recorded_whole() {
     .await;
 }
 
+/// A server of a model that says `yes`, and turns everybody away with a `status` that is not 0.
+async fn guarded(status: &Arc<AtomicU16>) -> String {
+    let status = Arc::clone(status);
+    let answer = move |Json(_): Json<Value>| async move {
+        let reply = json!({
+            "choices": [{ "message": { "content": "yes" }, "finish_reason": "stop" }],
+            "usage": { "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12 },
+        });
+        match status.load(Ordering::Relaxed) {
+            0 => (StatusCode::OK, Json(reply)),
+            status => {
+                (StatusCode::from_u16(status).unwrap(), Json(json!({ "error": { "message": "go away" } })))
+            }
+        }
+    };
+    listen(Router::new().route("/v1/chat/completions", post(answer))).await + "/v1"
+}
+
+/// Who is turned away is told what to change, and not to try the same again.
+#[tokio::test]
+async fn a_share_that_is_turned_away_says_what_to_correct() {
+    let status = Arc::new(AtomicU16::new(0));
+    let endpoint = guarded(&status).await;
+    beside(move || {
+        let desk = yes();
+        let ask = |more: &[&str]| {
+            let each = ["validate", "m@1.0.0", "--suite", "yes.toml", "--endpoint", &endpoint];
+            let share = ["--shard", "0/1", "--record", "0.jsonl", "--concurrency", "1"];
+            desk.run(&[&each[..], &share, more].concat())
+        };
+        let address = "check the model's name, and the URL";
+        for (refusal, remedy) in [(401, "check the token"), (403, "check the token"), (404, address)] {
+            status.store(refusal, Ordering::Relaxed);
+            let run = ask(&[]).is(3);
+            for words in [
+                "is not recorded whole; correct the credentials, the model's name or the address, and then run",
+                "turned away whatever is asked: ",
+                remedy,
+            ] {
+                assert!(run.out.contains(words), "{words:?} is missing: {run:?}");
+            }
+            let json: Value = serde_json::from_str(&ask(&["--json"]).is(3).out).unwrap();
+            let denied = json["denied"][0].as_str().unwrap();
+            assert!(denied.contains(&format!("status {refusal}")), "{json}");
+            let verdict = &json["report"]["findings"][0]["verdict"];
+            assert!(verdict["inconclusive"]["denied"].is_object(), "{json}");
+        }
+        status.store(0, Ordering::Relaxed);
+        let run = ask(&[]).is(0);
+        assert!(run.out.contains("is recorded: ") && !run.out.contains("turned away"), "{run:?}");
+    })
+    .await;
+}
+
 /// What no other try changes is no reason for one.
 #[tokio::test]
 async fn a_share_is_recorded_though_a_question_is_refused_for_good_or_its_budget_is_used_up() {
@@ -396,14 +450,14 @@ async fn a_share_is_recorded_though_a_question_is_refused_for_good_or_its_budget
     .await;
 }
 
-/// A store that has nothing, and takes nothing until it is `open`.
-async fn closed(open: &Arc<AtomicBool>) -> String {
+/// A store that has nothing, and answers with `refusal` to what it is to keep, until it is `open`.
+async fn closed(open: &Arc<AtomicBool>, refusal: StatusCode) -> String {
     let open = Arc::clone(open);
     let answer = move |method: Method| async move {
         let tag = [("ETag", "\"1\"")];
         let (status, said) = match method {
             Method::PUT if open.load(Ordering::Relaxed) => (StatusCode::OK, ""),
-            Method::PUT => (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>"),
+            Method::PUT => (refusal, "<Error><Code>AccessDenied</Code></Error>"),
             _ => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>"),
         };
         (status, tag, said)
@@ -411,20 +465,52 @@ async fn closed(open: &Arc<AtomicBool>) -> String {
     listen(Router::new().fallback(any(answer))).await
 }
 
+/// Validates with records in the bucket of `store`.
+fn with_store(desk: &Desk, store: &str, more: &[&str]) -> Run {
+    fs::create_dir_all(desk.path("tmp")).unwrap();
+    let mut command = desk.command(&[&["validate", "m@1.0.0", "--suite"], more].concat());
+    command.env("TMPDIR", desk.path("tmp"));
+    command.envs(s3::options(store).into_iter().map(|(name, value)| (name.to_uppercase(), value)));
+    Run::of(&command.output().unwrap())
+}
+
+/// Another try would be refused as well, so it is said what to change before it.
+#[tokio::test]
+async fn a_store_that_refuses_a_record_says_what_to_correct() {
+    let endpoint = agreeing("nothing", Fate::Refused, &Arc::default()).await;
+    let (credentials, address) =
+        ("the credentials are refused; put others", "correct the URL, or the endpoint");
+    let mut stores = Vec::new();
+    for (refusal, remedy) in [(401, credentials), (403, credentials), (404, address)] {
+        let refusal = StatusCode::from_u16(refusal).unwrap();
+        stores.push((closed(&Arc::default(), refusal).await, remedy));
+    }
+    beside(move || {
+        let desk = yes();
+        for (n, (store, remedy)) in stores.iter().enumerate() {
+            let url = format!("s3://models/runs/{n}.jsonl");
+            let share = ["yes.toml", "--endpoint", &endpoint, "--record", &url, "--shard", "0/1"];
+            let run = with_store(&desk, store, &share).is(4);
+            for words in ["its record is not where it belongs", remedy, "; then the same command goes on"] {
+                assert!(run.out.contains(words), "{words:?} is missing: {run:?}");
+            }
+            let json = with_store(&desk, store, &[&share[..], &["--json"]].concat()).is(4);
+            let json: Value = serde_json::from_str(&json.out).unwrap();
+            assert!(json["kept"]["remedy"].as_str().unwrap().contains(remedy), "{json}");
+        }
+    })
+    .await;
+}
+
 /// What was asked is neither lost nor asked again because a store is closed at the end.
 #[tokio::test]
 async fn a_record_that_cannot_be_uploaded_is_kept() {
     let (asked, open) = (Arc::default(), Arc::default());
-    let (endpoint, store) = (agreeing("nothing", Fate::Refused, &asked).await, closed(&open).await);
+    let (endpoint, store) =
+        (agreeing("nothing", Fate::Refused, &asked).await, closed(&open, StatusCode::FORBIDDEN).await);
     beside(move || {
         let desk = yes();
-        fs::create_dir_all(desk.path("tmp")).unwrap();
-        let run = |more: &[&str]| {
-            let mut command = desk.command(&[&["validate", "m@1.0.0", "--suite"], more].concat());
-            command.env("TMPDIR", desk.path("tmp"));
-            command.envs(s3::options(&store).into_iter().map(|(name, value)| (name.to_uppercase(), value)));
-            Run::of(&command.output().unwrap())
-        };
+        let run = |more: &[&str]| with_store(&desk, &store, more);
         let url = "s3://models/runs/0.jsonl";
         let ask = ["yes.toml", "--endpoint", &endpoint, "--record", url];
         let said = run(&ask).is(4);

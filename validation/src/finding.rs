@@ -147,6 +147,7 @@ impl Finding {
     pub(crate) fn unanswered(check: &str, why: &Reason) -> Self {
         let what = excerpt(&format!("{}: {why}", Error::no_answer(check)), Reason::LONGEST);
         let reason = match why {
+            Reason::Denied { .. } => Reason::Denied { what },
             Reason::Refused { .. } => Reason::Refused { what },
             _ => Reason::Infra { what },
         };

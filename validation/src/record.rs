@@ -55,6 +55,9 @@ pub enum Keep {
 pub struct Gaps {
     /// Trials of which nothing is known: the agent gave no answer, or what scores it was not to be had.
     pub lost: u64,
+    /// Why trials were lost of which every other one would be lost as well, until somebody changes the credentials, the
+    /// account, the name or the address: up to 10 different reasons. Those trials are among the lost.
+    pub denied: Vec<String>,
     /// Checks of datasets that did not ask everything, by their names, for the budget was used up.
     pub short: Vec<String>,
     /// Checks of datasets that did not ask everything, by their names: there was too little time, or no use in it.
@@ -70,8 +73,8 @@ impl Gaps {
         *self == Self::default()
     }
 
-    /// Whether the same run may fill some of it if it is made again. What the budget did not suffice for takes a greater
-    /// one.
+    /// Whether the same run may fill some of it if it is made again; where it was [denied](Self::denied), after that was
+    /// seen to. What the budget did not suffice for takes a greater one.
     #[must_use]
     pub fn may_be_filled(&self) -> bool {
         self.lost > 0 || !self.unasked.is_empty()

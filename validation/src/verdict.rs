@@ -31,6 +31,12 @@ pub enum Reason {
     Budget(Shortage),
     /// Answers ended at the limit of their tokens before they said anything.
     CutOff,
+    /// The agent, or what judges its answers, turns every call away until somebody changes the credentials, the account, the
+    /// name or the address.
+    Denied {
+        /// What it said, and what to change.
+        what: String,
+    },
     /// The check itself, its surroundings or the way to the model is at fault.
     Infra {
         /// What went wrong and what to do.
@@ -132,15 +138,19 @@ impl Reason {
     pub(crate) const LONGEST: usize = 500;
 
     /// An error with everything below it, in one line: [`Refused`](Self::Refused) if below it is an agent that says the
-    /// same however often it is asked, and [`Infra`](Self::Infra) otherwise.
+    /// same however often it is asked, [`Denied`](Self::Denied) if it turns away whatever it is asked, and
+    /// [`Infra`](Self::Infra) otherwise.
     #[must_use]
     pub fn infra(error: &(dyn StdError + 'static)) -> Self {
         let chain = || iter::successors(Some(error), |&error| error.source());
         let what = excerpt(&chain().map(ToString::to_string).collect::<Vec<_>>().join(": "), Self::LONGEST);
-        let mut agents = chain().filter_map(|error| error.downcast_ref::<AgentError>());
-        match agents.any(AgentError::is_final) {
-            true => Self::Refused { what },
-            false => Self::Infra { what },
+        let agents: Vec<_> = chain().filter_map(|error| error.downcast_ref::<AgentError>()).collect();
+        if agents.iter().any(|error| error.is_final()) {
+            Self::Refused { what }
+        } else if agents.iter().any(|error| error.is_denial()) {
+            Self::Denied { what }
+        } else {
+            Self::Infra { what }
         }
     }
 }
@@ -152,7 +162,7 @@ impl fmt::Display for Reason {
             Self::CutOff => f.write_str(
                 "answers were cut off before they said anything; raise max_tokens, of which thinking takes its part",
             ),
-            Self::Infra { what } | Self::Refused { what } => f.write_str(what),
+            Self::Denied { what } | Self::Infra { what } | Self::Refused { what } => f.write_str(what),
             Self::MayBeChance => {
                 f.write_str("it is more than is allowed, but may be chance; compare more rows")
             }

@@ -148,6 +148,8 @@ impl Stranded {
             plain(self.url.as_str()),
             plain(&format!("{:#}", self.error))
         )];
+        let remedy = remedy(&self.error);
+        lines.extend(remedy.map(|remedy| format!("  {remedy}; then the same command goes on")));
         lines.push(format!("  it is kept here: {}", shown(&self.record)));
         lines.push(match &self.report {
             Ok(report) => format!("  with the report: {}", shown(report)),
@@ -163,6 +165,7 @@ impl Stranded {
             "record": self.record,
             "report": self.report.as_ref().ok(),
             "upload": self.command(),
+            "remedy": remedy,
         });
         // What was asked for is not there.
         raise(answer, Status::Unavailable);
@@ -196,7 +199,10 @@ impl Copy {
             }
             match self.put(path).await {
                 Ok(()) => length = now,
-                Err(error) => failure::warn(&error, "the run goes on, and it is tried again"),
+                Err(error) => {
+                    let then = remedy(&error).unwrap_or("it is tried again");
+                    failure::warn(&error, &format!("the run goes on; {then}"));
+                }
             }
         }
     }
@@ -279,9 +285,28 @@ enum Lost {
 impl Lost {
     fn told(self, bucket: &Bucket) -> anyhow::Error {
         match self {
-            Self::Store(error) => bucket.failed("read a record", error).into(),
+            Self::Store(error) => {
+                let failed = anyhow::Error::from(bucket.failed("read a record", error));
+                match remedy(&failed) {
+                    Some(remedy) => failed.context(format!("{bucket}: {remedy}")),
+                    None => failed,
+                }
+            }
             Self::Local(error) => anyhow::Error::new(error).context("a record cannot be written to a file"),
         }
+    }
+}
+
+/// What has to change before a store does what it refused; nothing where it was only away.
+fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+    match error.chain().find_map(|cause| cause.downcast_ref::<StoreError>())? {
+        StoreError::NotFound { .. } => {
+            Some("nothing is there of that name; correct the URL, or the endpoint in the environment")
+        }
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => Some(
+            "the credentials are refused; put others into the environment, or let these read and write there",
+        ),
+        _ => None,
     }
 }
 

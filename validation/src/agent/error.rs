@@ -103,12 +103,13 @@ impl AgentError {
     /// such model, no call can be sent, or no answer can be kept.
     #[must_use]
     pub const fn is_hopeless(&self) -> bool {
-        matches!(
-            self,
-            Self::Misconfigured { .. }
-                | Self::Recording { .. }
-                | Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. }
-        )
+        matches!(self, Self::Misconfigured { .. } | Self::Recording { .. }) || self.is_denial()
+    }
+
+    /// Whether the agent turns every call away until somebody changes the credentials, the account, the name or the
+    /// address.
+    pub(crate) const fn is_denial(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 402 | 403 | 404 | 429, .. })
     }
 
     /// Whether the agent says the same however often it is asked this, and may answer other questions: this one is too

@@ -1,7 +1,7 @@
 //! The records of all shares of one run, read once it is over.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{File, TryLockError},
     path::PathBuf,
 };
@@ -69,13 +69,21 @@ impl Share {
 
     /// What it lacks.
     pub(super) fn gaps(&self) -> Gaps {
-        let mut gaps = Gaps::default();
+        /// What an agent says may have something in it that is another each time.
+        const MOST_DENIED: usize = 10;
+        let (mut gaps, mut denied) = (Gaps::default(), BTreeSet::new());
         for past in self.past.values().filter(|past| past.lost) {
-            match past.reason.as_ref().is_some_and(is_spent) {
-                true => gaps.unscored += 1,
-                false => gaps.lost += 1,
+            match &past.reason {
+                Some(reason) if is_spent(reason) => gaps.unscored += 1,
+                reason => {
+                    gaps.lost += 1;
+                    if let Some(Reason::Denied { what }) = reason {
+                        denied.insert(what);
+                    }
+                }
             }
         }
+        gaps.denied = denied.into_iter().take(MOST_DENIED).cloned().collect();
         for (check, ended) in &self.ended {
             let Ended::Asked { unasked: Some(reason) } = ended else { continue };
             let checks = if is_spent(reason) { &mut gaps.short } else { &mut gaps.unasked };

@@ -97,7 +97,7 @@ async fn what_was_not_asked_is_no_answer() {
     let finding = &report.findings[0];
     assert_eq!(finding.claim, "the check could not be made");
     assert!(
-        matches!(&finding.verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("status 401")),
+        matches!(&finding.verdict, Verdict::Inconclusive(Reason::Denied { what }) if what.contains("status 401")),
         "{report}"
     );
 }

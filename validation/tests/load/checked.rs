@@ -279,7 +279,7 @@ async fn a_load_that_ends_halfway_of_a_hopeless_error_is_no_pass() {
     assert!(measured.flaw().is_some_and(|flaw| flaw.contains("402")), "{:?}", measured.flaw());
     let verdict = load.judge(&measured).verdict;
     assert!(
-        matches!(&verdict, Verdict::Inconclusive(Reason::Infra { what }) if what.contains("402")),
+        matches!(&verdict, Verdict::Inconclusive(Reason::Denied { what }) if what.contains("402")),
         "{verdict:?}"
     );
 }
