@@ -102,7 +102,7 @@ struct Cli {
     /// Say what each stage would do, what it takes, and what is lacking; do nothing
     #[arg(long, conflicts_with = "policy")]
     dry_run: bool,
-    /// Print the policy that the channel has to have, so that no version gets there around a stage
+    /// Print the policy that the channel has to have, so that no version gets there around a stage, or unsigned
     #[arg(long)]
     policy: bool,
     /// Do this stage again, and all that need it
