@@ -135,11 +135,7 @@ async fn texts_that_are_too_few_to_embed_are_said_and_no_pass() {
     write("train.jsonl", 10);
     write("today.jsonl", 1);
     let finding = found(80, Run::new(7)).await;
-    assert_eq!(
-        (&finding.verdict, &finding.notes[..]),
-        (&Verdict::Pass, &[][..]),
-        "nobody asked: {finding:?}"
-    );
+    assert!(finding.verdict == Verdict::Pass && finding.notes.is_empty(), "nobody asked: {finding:?}");
 
     let finding = found(80, embedding()).await;
     let why =
