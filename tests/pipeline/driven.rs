@@ -204,7 +204,7 @@ fn the_page_of_a_scan_says_what_was_scanned_and_no_content_before_there_is_one()
     let build = r#"
 [[stages]]
 name = "image"
-run = { command = ["true"], images = { server = "image.txt" } }
+run = { command = ["cp", "made", "image.txt"], images = { server = "image.txt" } }
 "#;
     let scans = r#"
 [[stages]]
@@ -215,7 +215,7 @@ name = "publish"
 publish = {}
 "#;
     let workshop = Workshop::new(scans);
-    workshop.desk.write("image.txt", image.as_bytes());
+    workshop.desk.write("made", image.as_bytes());
     let sarif = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"trivy"}},"results":[]}]}"#;
     workshop.desk.write("trivy.sarif", sarif.as_bytes());
     let page = || workshop.read("outputs/m-1.0.0/trivy.html");
