@@ -20,6 +20,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one request to the API server may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a kind that is not served is asked for again before it is taken for one that is not installed: a server that
+/// has just started serves custom resources only once it has read their definitions.
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
+/// The pause between two such requests.
+const SERVED_AGAIN: Duration = Duration::from_secs(1);
+
 /// A kind of object, as the API server names it.
 #[derive(Debug)]
 pub(super) struct Kind {
@@ -85,7 +91,8 @@ impl Collection {
         format!("{} {}/{name}", self.kind.kind, self.namespace)
     }
 
-    /// Asks, with the right to `verb`, and again after the time that the server names, while patience lasts.
+    /// Asks, with the right to `verb`, and again after the time that the server names, while patience lasts; and for a
+    /// while where the kind is not served.
     pub(super) async fn ask<T, F>(
         &self,
         verb: &'static str,
@@ -95,8 +102,14 @@ impl Collection {
         F: Future<Output = kube::Result<T>> + Send,
     {
         let mut patience = self.patience;
+        let mut unserved = SERVED_WITHIN.min(patience);
         loop {
             let answer = match tokio::time::timeout(ANSWER_WITHIN, request()).await {
+                Ok(Err(kube::Error::Api(status))) if is_unserved(&status) && !unserved.is_zero() => {
+                    unserved = unserved.saturating_sub(SERVED_AGAIN);
+                    tokio::time::sleep(SERVED_AGAIN).await;
+                    continue;
+                }
                 Ok(answer) => answer.map_err(|error| Failure::new(error, self.deed(verb))),
                 Err(elapsed) => Err(Failure::Later(elapsed.into(), None)),
             };
@@ -115,6 +128,12 @@ impl Collection {
         let resource = if group.is_empty() { (*plural).to_owned() } else { format!("{plural}.{group}") };
         Deed { verb, resource, namespace: self.namespace.clone() }
     }
+}
+
+/// Whether it is the path that is not there, of which a server says no more than Go's `http.NotFound`; of an object that is
+/// not there it says which in a `Status`.
+fn is_unserved(status: &Status) -> bool {
+    status.code == 404 && status.message.starts_with("404 page not found")
 }
 
 /// What a dry run has shown. A webhook that does not say that it has no side effects cannot be asked by one, and then

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Overtake(fn(&mut Value)),
     /// It is answered after this time.
     Slow(Duration),
+    /// It is answered as one for a kind that is not served, and has no effect.
+    Unserved,
 }
 
 /// What the gateway writes into the status of a changed HTTPRoute.
@@ -247,6 +249,7 @@ async fn serve(
     match fault {
         Some(Fault::Answer(code)) => return failure(code, "by script"),
         Some(Fault::Busy(seconds)) => return busy(seconds),
+        Some(Fault::Unserved) => return (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
         Some(Fault::Overtake(change)) => {

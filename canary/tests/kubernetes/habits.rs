@@ -35,6 +35,7 @@ macro_rules! habits {
             a_driver_that_is_overtaken_between_reading_and_writing_is_fenced
             a_change_that_the_server_does_not_accept_is_refused
             a_fence_that_is_none_is_refused
+            a_kind_that_is_not_served_yet_is_waited_for
             a_lost_answer_is_found_out_without_a_second_write
             a_name_that_is_none_is_refused_unasked
             a_server_that_asks_for_time_gets_it
@@ -128,6 +129,22 @@ pub(crate) async fn a_server_that_asks_for_time_gets_it<R: TrafficRouter>(case: 
         assert!(error.is_transient(), "{error:?}");
         let took = clock.now().duration_since(begin).unwrap();
         assert!((Duration::from_secs(20)..Duration::from_secs(21)).contains(&took), "{took:?}");
+    }
+}
+
+/// A server that has just started serves custom resources only after a while.
+pub(crate) async fn a_kind_that_is_not_served_yet_is_waited_for<R: TrafficRouter>(
+    case: impl Fn() -> Case<R>,
+) {
+    for method in [Method::GET, Method::PATCH] {
+        let case = case().begun().await;
+        case.server.fail(&method, [const { Fault::Unserved }; 10]);
+        case.apply(10, 7).await.unwrap();
+        // One that is not installed is not waited for without end.
+        case.server.fail(&method, [const { Fault::Unserved }; 11]);
+        let error = case.apply(20, 7).await.unwrap_err();
+        assert!(!error.is_transient(), "{error:?}");
+        assert!(said(&error).contains("is not installed"), "{}", said(&error));
     }
 }
 

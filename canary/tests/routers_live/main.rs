@@ -80,8 +80,7 @@ async fn one_that_is_restarted_is_waited_for(cluster: &mut Cluster) {
         let mut away = 0;
         while let Err(error) = router.apply(route, &split(20), fence(2)).await {
             let said = cluster::rights::said(&error);
-            // One that has just started does not serve every kind yet, as one where it is not installed.
-            assert!(error.is_transient() || said.contains("404 page not found"), "{said}");
+            assert!(error.is_transient(), "{said}");
             // Replicas come only once there is somebody to run them.
             if said.contains("replicas are ready") {
                 break;
