@@ -226,12 +226,14 @@ fn remove_stale(directory: &Path, ours: &Path) {
         if !is_staging || path == ours {
             continue;
         }
-        // Held until it is gone, so that nobody comes to use it meanwhile.
-        let lock = open_for_lock(&path).ok().filter(|lock| lock.try_lock().is_ok());
+        // Held until it is gone, so that nobody comes to use it meanwhile. What was locked may have been removed
+        // before, and what is there now been made anew by somebody who is using it.
+        let lock = open_for_lock(&path).ok();
+        let held = lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok() && is_at(Some(lock), &path));
         let noted = fs::metadata(path.join("parts")).is_ok_and(|found| found.len() > 0);
         let age = now.zip(changed(&path.join("parts"))).and_then(|(now, then)| now.duration_since(then).ok());
         let wanted = noted && age.is_none_or(|age| age < KEPT);
-        if !wanted && lock.is_some() && fs::remove_dir_all(&path).is_ok() {
+        if !wanted && held && fs::remove_dir_all(&path).is_ok() {
             tracing::debug!(path = %path.display(), "removed what a broken-off download left");
         }
     }
