@@ -138,7 +138,9 @@ async fn bench_records_and_compares_with_the_version_before() {
         assert_eq!(answer["comparison"]["differences"], json!([]));
         let ratio = &answer["comparison"]["ratios"][0];
         assert!(ratio["ratio"].as_f64().unwrap() > 0.1 && ratio["lower"].is_number(), "{ratio}");
-        assert_eq!(second.status, 0, "{answer:#}");
+        // Nor are times that hang together so much that few of them bound anything.
+        let unbounded = answer["compared"].to_string().contains("too few requests for bounds");
+        assert_eq!(second.status, if unbounded { 3 } else { 0 }, "{answer:#}");
     }
     assert_eq!(desk.json(&["show", "m@1.1.0"])["attestations"], json!([]));
 
