@@ -24,8 +24,16 @@ pub(super) struct Disk {
 /// Held during a delivery.
 #[derive(Debug)]
 pub(super) struct Held {
-    _whole: fs::File,
-    _content: fs::File,
+    whole: fs::File,
+    content: fs::File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing alone would leave both locked while a program that was just being started has the files open, too.
+        let _ = self.content.unlock();
+        let _ = self.whole.unlock();
+    }
 }
 
 /// A cached file.
@@ -70,7 +78,7 @@ impl Disk {
         let name = Path::new("locks").join(content.hex());
         let one = self.lock_file(&name)?;
         one.lock().map_err(local("lock", &self.root.join(name)))?;
-        Ok(Held { _whole: whole, _content: one })
+        Ok(Held { whole, content: one })
     }
 
     /// Whether the file is here and can be used. One that was changed is removed. Says that it is used now.
@@ -250,4 +258,25 @@ fn list(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = || |error| -> Error { local("list", directory)(error) };
     let entries = fs::read_dir(directory).map_err(failed())?;
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_being_started_holds_nothing_longer() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path()).unwrap();
+        let content = Digest::of("a");
+        let held = disk.hold(&content).unwrap();
+        // What a child has between fork and exec: the same open files.
+        let child = [held.whole.try_clone().unwrap(), held.content.try_clone().unwrap()];
+        let others = || disk.lock_file("lock").unwrap();
+        assert!(others().try_lock().is_err());
+        drop(held);
+        assert!(others().try_lock().is_ok());
+        assert!(disk.lock_file(Path::new("locks").join(content.hex())).unwrap().try_lock().is_ok());
+        drop(child);
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Staging {
     path: PathBuf,
     verified: HashSet<Verified>,
     kept: bool,
-    _lock: Option<fs::File>,
+    lock: Option<fs::File>,
 }
 
 /// A part of a file, both by their positions in the manifest.
@@ -72,7 +72,7 @@ impl Staging {
             // Another program may have taken it for stale before it was locked, and that of a download that has
             // just ended is gone; a third may have made it anew since, and then it is not what was locked.
             if ours && is_at(lock.as_ref(), &path) {
-                break Self { path, verified: HashSet::new(), kept, _lock: lock };
+                break Self { path, verified: HashSet::new(), kept, lock };
             }
             if !ours {
                 path = directory.join(format!("{STAGING}{}", Uuid::now_v7()));
@@ -116,14 +116,17 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        match fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %self.path.display(), %error, "cannot remove the staging directory");
+        if !self.kept {
+            match fs::remove_dir_all(&self.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %self.path.display(), %error, "cannot remove the staging directory");
+                }
+                _ => {}
             }
-            _ => {}
+        }
+        // Closing alone would leave it locked while a program that was just being started has it open, too.
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
         }
     }
 }
