@@ -72,6 +72,8 @@ async fn from_an_image_that_cannot_be_pulled_all_of_the_template_comes_back(clus
 }
 
 async fn a_drill_asks_and_changes_nothing(ground: &Ground<'_>) {
+    // It numbers the revision when it sees it.
+    ground.is_seen_by_its_controller().await;
     let before = ground.object().await;
     let rehearsal = ground.drill().await;
     assert!(rehearsal.succeeded(), "{rehearsal:?}");

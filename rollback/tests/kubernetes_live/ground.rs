@@ -84,6 +84,18 @@ impl<'a> Ground<'a> {
         panic!("not within a minute; last: {last:?}");
     }
 
+    /// Waits until the controller of the object has seen what is asked for.
+    pub(crate) async fn is_seen_by_its_controller(&self) {
+        for _ in 0..600 {
+            let object = self.object().await;
+            if object["status"]["observedGeneration"] == object["metadata"]["generation"] {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not within a minute");
+    }
+
     pub(crate) async fn settle(&self, release: &Release) {
         let channel = Channel::production();
         let moved = self.moves().await.pop().unwrap();
