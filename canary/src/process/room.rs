@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 pub(super) struct Room {
     directory: PathBuf,
     boot: String,
-    _lock: File,
+    lock: File,
 }
 
 /// What is known of a slot: the file `SLOT.json`.
@@ -91,7 +91,7 @@ impl Room {
             Err(TryLockError::Error(source)) => return Err(Unusable::Io { path, source }),
         }
         let boot = linux::boot().map_err(unusable(Path::new("/proc/sys/kernel/random/boot_id")))?;
-        Ok(Self { directory, boot, _lock: lock })
+        Ok(Self { directory, boot, lock })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -163,6 +163,13 @@ impl Room {
     }
 }
 
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Closing alone would leave it taken while a server that was just being started has the file open, too.
+        drop(self.lock.unlock());
+    }
+}
+
 impl Default for Record {
     fn default() -> Self {
         Self { format: FORMAT, fence: None, wanted: None, starts: 0, servers: Vec::new() }
@@ -174,4 +181,21 @@ pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_being_started_does_not_hold_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let room = Room::take(directory.path()).unwrap();
+        // What a server has between fork and exec: the same open file.
+        let child = room.lock.try_clone().unwrap();
+        assert!(matches!(Room::take(directory.path()), Err(Unusable::Taken { .. })));
+        drop(room);
+        assert!(Room::take(directory.path()).is_ok());
+        drop(child);
+    }
 }

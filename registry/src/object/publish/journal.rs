@@ -164,6 +164,14 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked while a program that was just being started has it open, too, and
+        // whoever publishes the same then would not go on from here.
+        drop(self.file.unlock());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,8 +206,11 @@ mod tests {
         let journal = open(&directory);
         lines().iter().for_each(|line| journal.note(line));
         assert!(Journal::open(&directory, "bucket", &model()).unwrap().is_none(), "it is in use");
+        // What a child has between fork and exec: the same open file.
+        let child = journal.file.try_clone().unwrap();
         drop(journal);
         let journal = open(&directory);
+        drop(child);
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
         assert!(journal.past(&a).unwrap().done.is_some());
         let sending = journal.past(&b).unwrap().upload.clone().unwrap();
