@@ -59,14 +59,7 @@ impl Site {
 
     /// Waits until the controller has seen what was deployed last: a template that it has not seen it does not keep.
     async fn seen(&self) {
-        for _ in 0..600 {
-            let object = self.cluster.get(&format!("{DEPLOYMENTS}/fraud")).await;
-            if object["status"]["observedGeneration"] == object["metadata"]["generation"] {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the controller has seen nothing within a minute");
+        self.cluster.is_seen_by_its_controller(&format!("{DEPLOYMENTS}/fraud")).await;
     }
 
     /// The image in the pods of a Deployment.

@@ -11,6 +11,7 @@ mod definitions;
 mod kubelet;
 mod processes;
 pub(crate) mod rights;
+mod until;
 
 use std::{
     sync::{
@@ -30,6 +31,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::processes::Processes;
+pub(crate) use self::until::until;
 
 const HTTPROUTES: &str = "apis/gateway.networking.k8s.io/v1";
 
@@ -87,13 +89,14 @@ impl Cluster {
         let mark = format!("{}/api/v1/namespaces/serving/configmaps/mark", cluster.url);
         let options = json!({"propagationPolicy": "Foreground"});
         cluster.http.delete(&mark).json(&options).send().await.unwrap().error_for_status().unwrap();
-        for _ in 0..1_200 {
-            if cluster.http.get(&mark).send().await.unwrap().status() == 404 {
-                return cluster;
+        until("what was deleted is collected", async || {
+            match cluster.http.get(&mark).send().await.unwrap().status() {
+                StatusCode::NOT_FOUND => Ok(()),
+                status => Err(status),
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("nothing is collected after two minutes");
+        })
+        .await;
+        cluster
     }
 
     /// Ends the API server as a crash would and starts it again.
@@ -162,6 +165,16 @@ impl Cluster {
         accepted(self.http.delete(format!("{}/{path}", self.url)).send().await.unwrap()).await;
     }
 
+    /// Waits until the controller of an object has seen what is asked for.
+    pub(crate) async fn is_seen_by_its_controller(&self, path: &str) {
+        until("a controller has seen it", async || {
+            let object = self.get(path).await;
+            let seen = &object["status"]["observedGeneration"];
+            (*seen == object["metadata"]["generation"]).then_some(()).ok_or(object)
+        })
+        .await;
+    }
+
     /// Changes an object as somebody who reads it, edits it and writes all of it back.
     pub(crate) async fn edit(&self, path: &str, change: impl Fn(&mut Value)) {
         loop {
@@ -204,16 +217,13 @@ impl Cluster {
         }
     }
 
-    /// Waits, for two minutes at most, until `path` is served.
+    /// Waits until `path` is served.
     async fn answers(&self, path: &str) {
-        for _ in 0..1_200 {
+        until(&format!("{path} is served"), async || {
             let answer = self.http.get(format!("{}/{path}", self.url)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{path} is not served after two minutes");
+            answer.and_then(reqwest::Response::error_for_status)
+        })
+        .await;
     }
 }
 

@@ -109,7 +109,12 @@ impl Processes {
     /// Starts the controllers that Deployments and StatefulSets need.
     pub(super) fn control(&mut self) {
         let config = self.kubeconfig("controllers", TOKEN);
-        self.controllers = Some(spawn(command("kube-controller-manager").args([
+        let mut controllers = command("kube-controller-manager");
+        // Old ones also listen on a port of the whole machine, where there may be other clusters.
+        if options("kube-controller-manager").contains("--port ") {
+            controllers.arg("--port=0");
+        }
+        self.controllers = Some(spawn(controllers.args([
             format!("--kubeconfig={config}"),
             format!("--cert-dir={}", self.file("certificates")),
             format!("--secure-port={}", free_port()),
@@ -151,6 +156,12 @@ pub(super) fn kubectl(url: &str, arguments: &[&str]) -> String {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "kubectl {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a program says that it can be told.
+fn options(program: &str) -> String {
+    let output = command(program).arg("--help").stdout(Stdio::piped()).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

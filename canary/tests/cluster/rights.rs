@@ -1,6 +1,6 @@
 //! Least privilege: what the examples grant is enough, and without any of it something is refused that names it.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tidegate_canary::ActuatorError;
@@ -76,14 +76,10 @@ async fn until<T>(
     work: &impl AsyncFn() -> Result<(), ActuatorError>,
     wanted: impl Fn(Result<(), ActuatorError>) -> Option<T>,
 ) -> T {
-    let mut last = None;
-    for _ in 0..600 {
+    super::until("the rights make a difference", async || {
         let answer = work().await;
-        last = answer.as_ref().err().map(said);
-        if let Some(found) = wanted(answer) {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the rights made no difference in time; last: {last:?}");
+        let last = answer.as_ref().err().map(said);
+        wanted(answer).ok_or(last)
+    })
+    .await
 }

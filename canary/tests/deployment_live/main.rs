@@ -35,7 +35,7 @@ use tidegate_canary::{
 };
 use tidegate_registry::Digest;
 
-use crate::cluster::{Cluster, Way, rights::said};
+use crate::cluster::{Cluster, Way, rights::said, until};
 
 const OWNER: &str = "app.kubernetes.io/managed-by";
 
@@ -280,17 +280,12 @@ fn at(name: &str) -> String {
     format!("apis/apps/v1/namespaces/serving/deployments/{name}")
 }
 
-/// Ensures `workload`, asking again for a minute at most.
+/// Ensures `workload`, asking again and again.
 async fn insist(deployer: &Deployments, workload: &Workload, n: u64) {
-    let mut last = String::new();
-    for _ in 0..600 {
-        match deployer.ensure(workload, fence(n)).await {
-            Ok(()) => return,
-            Err(error) => last = said(&error),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{} was not ensured within a minute: {last}", workload.release);
+    until(&format!("{} is ensured", workload.release), async || {
+        deployer.ensure(workload, fence(n)).await.map_err(|error| said(&error))
+    })
+    .await;
 }
 
 async fn becomes_ready(deployer: &Deployments, workload: &Workload, n: u64) {
@@ -298,19 +293,17 @@ async fn becomes_ready(deployer: &Deployments, workload: &Workload, n: u64) {
     is_ready(deployer, workload).await;
 }
 
-/// Waits, for a minute at most, until what was ensured is ready.
+/// Waits until what was ensured is ready.
 async fn is_ready(deployer: &Deployments, workload: &Workload) {
     let ready = Readiness::Ready { release: workload.release.clone() };
-    for _ in 0..600 {
-        match deployer.status(workload.slot).await {
-            Ok(seen) if seen == ready => return,
-            Ok(Readiness::Starting { .. }) => {}
-            Ok(seen) => panic!("{seen:?}"),
-            Err(error) => assert!(error.is_transient(), "{}", said(&error)),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{} did not become ready within a minute", workload.release);
+    until(&format!("{} is ready", workload.release), async || match deployer.status(workload.slot).await {
+        Ok(seen) if seen == ready => Ok(()),
+        Ok(Readiness::Starting { .. }) => Err("it starts".to_owned()),
+        Ok(seen) => panic!("{seen:?}"),
+        Err(error) if error.is_transient() => Err(said(&error)),
+        Err(error) => panic!("{}", said(&error)),
+    })
+    .await;
 }
 
 fn refused(error: &ActuatorError, words: &[&str]) {

@@ -20,6 +20,7 @@ use crate::{
     cluster::{
         Cluster, Way,
         rights::{TIDEGATE, said},
+        until,
     },
     split,
 };
@@ -189,8 +190,7 @@ async fn settled<R: TrafficRouter>(
     traffic: &Traffic,
     by: tidegate_canary::Fence,
 ) -> Result<(), ActuatorError> {
-    let mut last = None;
-    for _ in 0..1_200 {
+    until(&format!("{route} has {traffic}"), async || {
         let seen = async {
             router.apply(route, traffic, by).await?;
             router.observe(route).await
@@ -198,12 +198,11 @@ async fn settled<R: TrafficRouter>(
         match seen.await {
             Ok(seen) => {
                 assert_eq!(seen, Observed::new(traffic.clone(), Some(by)));
-                return Ok(());
+                Ok(Ok(()))
             }
-            Err(error) if error.is_transient() => last = Some(error),
-            Err(error) => return Err(error),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => Ok(Err(error)),
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{route} did not get {traffic} within a minute: {last:?}");
+    })
+    .await
 }

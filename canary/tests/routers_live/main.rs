@@ -24,9 +24,9 @@ mod virtual_service;
 use std::{future::Future, time::Duration};
 
 use futures::{FutureExt, future::join_all};
-use tidegate_canary::{ActuatorError, Observed, RouteId, Traffic, TrafficRouter, Weight, testkit::fence};
+use tidegate_canary::{Observed, RouteId, Traffic, TrafficRouter, Weight, testkit::fence};
 
-use crate::cluster::{Cluster, Way};
+use crate::cluster::{Cluster, Way, until};
 
 #[tokio::test]
 #[ignore = "needs kube-apiserver and kube-controller-manager (KUBEBUILDER_ASSETS)"]
@@ -120,25 +120,18 @@ async fn routers(cluster: &Cluster, way: &Way, name: &str) -> Vec<(Box<dyn Traff
     ]
 }
 
-/// Applies until that is in force, for a minute at most.
+/// Applies until that is in force.
 async fn becomes(router: &dyn TrafficRouter, route: &RouteId, percent: u16, n: u64) {
     let wanted = Observed::new(split(percent), Some(fence(n)));
-    let mut last: Option<ActuatorError> = None;
-    for _ in 0..600 {
+    let what = format!("{route} has {percent} %");
+    let seen = until(&what, async || {
         let seen = async {
             router.apply(route, &wanted.traffic, fence(n)).await?;
             router.observe(route).await
         };
-        match seen.await {
-            Ok(seen) => return assert_eq!(seen, wanted, "{router:?}"),
-            Err(error) => {
-                assert!(error.is_transient(), "{}", cluster::rights::said(&error));
-                last = Some(error);
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{route} did not get {percent} % within a minute: {last:?}");
+        seen.await.inspect_err(|error| assert!(error.is_transient(), "{}", cluster::rights::said(error)))
+    });
+    assert_eq!(seen.await, wanted, "{router:?}");
 }
 
 /// Does `work` while pods run and a gateway takes up every route.

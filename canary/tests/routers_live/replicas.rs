@@ -1,13 +1,13 @@
 //! Replicas behind one Service, with the controllers that make them.
 
-use std::{num::NonZeroU16, time::Duration};
+use std::num::NonZeroU16;
 
 use serde_json::{Value, json};
 use tidegate_canary::{ActuatorError, TrafficRouter, kubernetes::ReplicaRatio, testkit::fence};
 
 use crate::{
     bench::Bench,
-    cluster::{Cluster, rights::said},
+    cluster::{self, Cluster, rights::said},
     split,
 };
 
@@ -63,15 +63,11 @@ pub(crate) async fn what_is_missing_is_said(cluster: &Cluster) {
 
 /// What is said to a driver that wants 10 % until it is what is waited for.
 async fn until(router: &ReplicaRatio, route: &str, wanted: impl Fn(&ActuatorError) -> bool) -> ActuatorError {
-    let mut last = None;
-    for _ in 0..600 {
-        match router.apply(&route.parse().unwrap(), &split(10), fence(1)).await {
-            Err(error) if wanted(&error) => return error,
-            answer => last = Some(answer),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{route}: {last:?}");
+    cluster::until(route, async || match router.apply(&route.parse().unwrap(), &split(10), fence(1)).await {
+        Err(error) if wanted(&error) => Ok(error),
+        answer => Err(answer),
+    })
+    .await
 }
 
 fn object(name: &str, labels: &Value, replicas: u16) -> Value {

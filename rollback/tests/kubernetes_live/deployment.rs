@@ -10,7 +10,7 @@ use tidegate_canary::{Deployer, Readiness, Slot, Weight, Workload, testkit::fenc
 use tidegate_rollback::{State, Step};
 
 use crate::{
-    cluster::{Cluster, rights::said},
+    cluster::{Cluster, rights::said, until},
     ground::{DEPLOYMENT, Ground, image},
     while_pods_run, with_rights,
 };
@@ -98,7 +98,7 @@ async fn a_deadline_that_had_passed_before_is_not_that_of_the_target(cluster: &C
     let ground = Ground::deployment(cluster);
     let impatient = |object: &mut Value| {
         object["spec"]["replicas"] = 1.into();
-        object["spec"]["progressDeadlineSeconds"] = 2.into();
+        object["spec"]["progressDeadlineSeconds"] = 4.into();
     };
     let good = ground.deploy("fraud@1.0.0", "", impatient).await;
     ground.becomes_ready(&good).await;
@@ -168,12 +168,13 @@ async fn a_release_that_is_gone_from_the_history_is_said_to_be(cluster: &Cluster
     let bad = ground.deploy("fraud@1.1.0", "", short).await;
     ground.becomes_ready(&bad).await;
     let replica_sets = "apis/apps/v1/namespaces/serving/replicasets?labelSelector=app=fraud";
-    for _ in 0..300 {
-        if cluster.get(replica_sets).await["items"].as_array().unwrap().len() == 1 {
-            break;
+    until("one ReplicaSet is left", async || {
+        match cluster.get(replica_sets).await["items"].as_array().unwrap().len() {
+            1 => Ok(()),
+            count => Err(count),
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    })
+    .await;
     let before = ground.object().await["spec"].clone();
     let why = ground.nowhere_to_go().await;
     let words = ground.roll_back_unasked("inc-1").await.to_string();

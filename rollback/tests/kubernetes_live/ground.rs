@@ -14,7 +14,7 @@ use tidegate_registry::{
 };
 use tidegate_rollback::{Error, Intent, Order, Rehearsal, Rollback, State, drill};
 
-use crate::cluster::{Cluster, rights::TIDEGATE};
+use crate::cluster::{Cluster, rights::TIDEGATE, until};
 
 pub(crate) const DEPLOYMENT: &str = "apis/apps/v1/namespaces/serving/deployments/fraud";
 pub(crate) const STATEFUL_SET: &str = "apis/apps/v1/namespaces/serving/statefulsets/fraud";
@@ -73,27 +73,16 @@ impl<'a> Ground<'a> {
 
     /// Waits until `wanted` is seen of the stable slot.
     pub(crate) async fn sees(&self, wanted: impl Fn(&Readiness) -> bool) -> Readiness {
-        let mut last = None;
-        for _ in 0..600 {
-            match self.deployer.status(Slot::Stable).await {
-                Ok(seen) if wanted(&seen) => return seen,
-                seen => last = Some(seen),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("not within a minute; last: {last:?}");
+        until("the stable slot is so", async || match self.deployer.status(Slot::Stable).await {
+            Ok(seen) if wanted(&seen) => Ok(seen),
+            seen => Err(seen),
+        })
+        .await
     }
 
     /// Waits until the controller of the object has seen what is asked for.
     pub(crate) async fn is_seen_by_its_controller(&self) {
-        for _ in 0..600 {
-            let object = self.object().await;
-            if object["status"]["observedGeneration"] == object["metadata"]["generation"] {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("not within a minute");
+        self.cluster.is_seen_by_its_controller(self.at).await;
     }
 
     pub(crate) async fn settle(&self, release: &Release) {
@@ -180,15 +169,14 @@ impl<'a> Ground<'a> {
     pub(crate) async fn clear(self) {
         self.cluster.delete(&format!("{}?propagationPolicy=Foreground", self.at)).await;
         let none = json!([]);
-        for _ in 0..600 {
-            if self.cluster.get(PODS).await["items"] == none
-                && matches!(self.deployer.status(Slot::Stable).await, Ok(Readiness::Absent))
-            {
-                return;
+        until("nothing of it is there", async || {
+            let pods = self.cluster.get(PODS).await;
+            match self.deployer.status(Slot::Stable).await {
+                Ok(Readiness::Absent) if pods["items"] == none => Ok(()),
+                seen => Err((seen, pods)),
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("it is still there after a minute");
+        })
+        .await;
     }
 
     pub(crate) fn world(&self) -> World {
@@ -277,7 +265,7 @@ pub(crate) fn workload(release: &Release, suffix: &str, stateful: bool) -> Value
     if stateful {
         object["spec"]["serviceName"] = "fraud".into();
     } else {
-        object["spec"]["progressDeadlineSeconds"] = 30.into();
+        object["spec"]["progressDeadlineSeconds"] = 120.into();
     }
     object
 }

@@ -12,7 +12,7 @@ use tidegate_canary::{
 };
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, until},
     ground::{DEPLOYMENT, Ground, STATEFUL_SET, workload},
     while_pods_run, with_rights,
 };
@@ -53,14 +53,12 @@ async fn forth_and_back(
     cluster.edit(at, |object| object["spec"]["template"] = template.clone()).await;
     let pods = "api/v1/namespaces/serving/pods?labelSelector=app=fraud";
     let image = json!(crate::ground::image(bad, suffix));
-    for _ in 0..600 {
+    until("a pod runs it", async || {
         let pods = cluster.get(pods).await;
-        if pods["items"].as_array().unwrap().iter().any(|pod| pod["spec"]["containers"][0]["image"] == image)
-        {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let mut items = pods["items"].as_array().unwrap().iter();
+        items.any(|pod| pod["spec"]["containers"][0]["image"] == image).then_some(()).ok_or(pods)
+    })
+    .await;
     let back = Workload { slot: Slot::Stable, release: good.clone(), share: Weight::FULL };
     let fence = fence(FENCES.fetch_add(1, Ordering::Relaxed));
     // What it may do, it may rehearse.

@@ -5,7 +5,7 @@ use tidegate_canary::Readiness;
 use tidegate_rollback::State;
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, until},
     ground::{Ground, STATEFUL_SET},
     while_pods_run, with_rights,
 };
@@ -88,12 +88,9 @@ async fn waits_for_a_pod_of(ground: &Ground<'_>, suffix: &str) {
         let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
         image.ends_with(suffix) && !pod["status"]["containerStatuses"].is_null()
     };
-    for _ in 0..600 {
+    until("there is such a pod", async || {
         let pods = ground.cluster.get("api/v1/namespaces/serving/pods?labelSelector=app=fraud").await;
-        if pods["items"].as_array().unwrap().iter().any(is_such) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("no such pod within a minute");
+        pods["items"].as_array().unwrap().iter().any(is_such).then_some(()).ok_or(pods)
+    })
+    .await;
 }

@@ -21,7 +21,7 @@ use tidegate::{
 };
 
 use crate::{
-    cluster::{Cluster, route_at},
+    cluster::{self, Cluster, route_at},
     prometheus::{Failing, serve},
 };
 
@@ -284,15 +284,9 @@ impl Drop for Replica {
     }
 }
 
-/// Waits, for a minute at most.
+/// Waits until it is seen that `what`.
 pub(crate) async fn until<T>(what: &str, seen: impl AsyncFn() -> Option<T>) -> T {
-    for _ in 0..1_200 {
-        if let Some(seen) = seen().await {
-            return seen;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("it is not seen within a minute that {what}");
+    cluster::until(what, async || seen().await.ok_or("it is not")).await
 }
 
 fn example(file: &str) -> String {
