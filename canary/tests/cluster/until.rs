@@ -11,7 +11,7 @@ const LOOKS: u32 = 6_000;
 /// # Panics
 ///
 /// If it has not come after five minutes.
-#[expect(clippy::future_not_send, reason = "a test runs in one thread")]
+#[allow(clippy::future_not_send, reason = "a test runs in one thread")]
 pub(crate) async fn until<T, E: Debug>(what: &str, look: impl AsyncFn() -> Result<T, E>) -> T {
     let mut last = None;
     for _ in 0..LOOKS {

@@ -62,6 +62,7 @@ pub(crate) async fn what_is_missing_is_said(cluster: &Cluster) {
 }
 
 /// What is said to a driver that wants 10 % until it is what is waited for.
+#[expect(clippy::future_not_send, reason = "a test runs in one thread")]
 async fn until(router: &ReplicaRatio, route: &str, wanted: impl Fn(&ActuatorError) -> bool) -> ActuatorError {
     cluster::until(route, async || match router.apply(&route.parse().unwrap(), &split(10), fence(1)).await {
         Err(error) if wanted(&error) => Ok(error),

@@ -72,6 +72,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Waits until `wanted` is seen of the stable slot.
+    #[expect(clippy::future_not_send, reason = "a test runs in one thread")]
     pub(crate) async fn sees(&self, wanted: impl Fn(&Readiness) -> bool) -> Readiness {
         until("the stable slot is so", async || match self.deployer.status(Slot::Stable).await {
             Ok(seen) if wanted(&seen) => Ok(seen),
