@@ -80,7 +80,7 @@ fn page(of: &[(u64, Answers)]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an LLM (a Python with xllamacpp in TIDEGATE_LLM_PYTHON, packages of Gemma 3 270M in TIDEGATE_GEMMA)"]
 #[expect(clippy::print_stdout, reason = "chance is reported, not hidden")]
-async fn soak_an_llm_with_one_slot_repeats_itself_and_what_four_slots_do_is_reported() {
+async fn end_to_end_an_llm_with_one_slot_repeats_itself_and_what_four_slots_do_is_reported() {
     let _alone = ALONE.lock().await;
     let begin = now();
     let (llm, place) = (Llm::new(), tempfile::tempdir().expect("a temporary directory"));

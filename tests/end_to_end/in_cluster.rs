@@ -46,7 +46,7 @@ async fn kubeconfig(site: &Site, cluster: &Cluster) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs kube-apiserver and kube-controller-manager (KUBEBUILDER_ASSETS), an LLM (a Python with xllamacpp in TIDEGATE_LLM_PYTHON, packages of Gemma 3 270M in TIDEGATE_GEMMA), SeaweedFS (SEAWEEDFS_BIN), Prometheus (PROMETHEUS_BIN) and a Python with standardwebhooks (TIDEGATE_TEST_PYTHON)"]
-async fn soak_a_kube_apiserver_gets_versions_of_an_llm_and_goes_back() {
+async fn end_to_end_a_kube_apiserver_gets_versions_of_an_llm_and_goes_back() {
     let _alone = ALONE.lock().await;
     let begin = now();
     let cluster = Cluster::with_controllers().await;

@@ -30,7 +30,7 @@ async fn site() -> Site {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an LLM (a Python with xllamacpp in TIDEGATE_LLM_PYTHON, packages of Gemma 3 270M in TIDEGATE_GEMMA), SeaweedFS (SEAWEEDFS_BIN), Prometheus (PROMETHEUS_BIN), HAProxy (HAPROXY_BIN) and a Python with standardwebhooks (TIDEGATE_TEST_PYTHON)"]
-async fn soak_versions_of_an_llm_get_as_far_as_they_should_and_production_goes_back() {
+async fn end_to_end_versions_of_an_llm_get_as_far_as_they_should_and_production_goes_back() {
     let _alone = ALONE.lock().await;
     let begin = now();
     let site = site().await;
