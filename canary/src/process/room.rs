@@ -82,6 +82,7 @@ impl Room {
             .create(directory.join("logs"))
             .map_err(unusable(directory))?;
         let directory = directory.canonicalize().map_err(unusable(directory))?;
+        let boot = linux::boot().map_err(unusable(Path::new("/proc/sys/kernel/random/boot_id")))?;
         let path = directory.join("lock");
         let lock = private().read(true).write(true).create(true).truncate(false).open(&path);
         let lock = lock.map_err(unusable(&path))?;
@@ -90,7 +91,6 @@ impl Room {
             Err(TryLockError::WouldBlock) => return Err(Unusable::Taken { path: directory }),
             Err(TryLockError::Error(source)) => return Err(Unusable::Io { path, source }),
         }
-        let boot = linux::boot().map_err(unusable(Path::new("/proc/sys/kernel/random/boot_id")))?;
         Ok(Self { directory, boot, lock })
     }
 

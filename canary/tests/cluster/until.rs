@@ -2,24 +2,28 @@
 
 use std::{fmt::Debug, time::Duration};
 
-const EVERY: Duration = Duration::from_millis(50);
-/// Five minutes. Only what never comes takes them.
-const LOOKS: u32 = 6_000;
+/// Only what never comes takes it.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Looks again and again until there is what is waited for; `Err` has what was seen instead.
 ///
 /// # Panics
 ///
 /// If it has not come after five minutes.
-#[allow(clippy::future_not_send, reason = "a test runs in one thread")]
+#[allow(
+    clippy::future_not_send,
+    reason = "a test runs in one thread; of one whose future can move this would not hold"
+)]
 pub(crate) async fn until<T, E: Debug>(what: &str, look: impl AsyncFn() -> Result<T, E>) -> T {
     let mut last = None;
-    for _ in 0..LOOKS {
-        match look().await {
-            Ok(found) => return found,
-            Err(seen) => last = Some(seen),
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match look().await {
+                Ok(found) => break found,
+                Err(seen) => last = Some(seen),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(EVERY).await;
-    }
-    panic!("waited five minutes until {what}; last: {last:?}");
+    });
+    found.await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} until {what}; last: {last:?}"))
 }
