@@ -44,7 +44,8 @@ Examples:
   tidegate bench support@1.1.0 http://127.0.0.1:8000/v1 --against support:production --tolerance 0.05
 
 It is a load, as of `tidegate load`, whose result is recorded about the version and compared with that of the one before:
-each quantile as a share of what it was, with its bounds. Benchmarks of other settings, on other machines or hosts, by more
+each quantile as a share of what it was, with its bounds. One that was sent too late or too little says nothing of the version
+and is not recorded. Benchmarks of other settings, on other machines or hosts, by more
 or fewer URLs or at other paths are not compared. Exit status: 0 limits are kept, and nothing is proven slower than tolerated, nor left open; 1 a limit is broken, or
 it is slower; 3 it is not decided.";
 
@@ -65,15 +66,20 @@ impl Bench {
         let summary = driven.measured.summary(Benchmark::CONFIDENCE);
         let finding = driven.finding;
         let mut text = load::result(&finding, &summary);
+        let flawed = summary.flaw.is_some();
         let benchmark =
             Benchmark::new(summary, Machine::here(), driven.host, driven.settings, &finding.verdict)
                 .paths(driven.paths);
         let comparison = before.map(|(version, before)| (version, benchmark.against(&before)));
         let compared = comparison.as_ref().map(|(_, comparison)| comparison.judge(self.tolerance));
         let verdict = Verdict::over([&finding.verdict].into_iter().chain(&compared));
-        if !self.dry_run {
+        // What says nothing of the version would hide what was recorded before.
+        let attested = !self.dry_run && !flawed;
+        if attested {
             registry.attestations.attest(&model, benchmark.attestation(session.stamp())).await?;
             text.push_str(&format!("\n\nrecorded about {model}"));
+        } else if flawed {
+            text.push_str("\n\nnot recorded, as it says nothing of the version; measure it again");
         }
         text.push_str(&match (&comparison, &compared) {
             (Some((version, comparison)), Some(compared)) => told(version, comparison, compared),
@@ -84,7 +90,7 @@ impl Bench {
             "verdict": verdict.word(),
             "finding": finding,
             "benchmark": benchmark,
-            "attested": !self.dry_run,
+            "attested": attested,
             "against": comparison.as_ref().map(|(version, _)| version),
             "comparison": comparison.as_ref().map(|(_, comparison)| comparison),
             "compared": compared,
