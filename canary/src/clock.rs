@@ -30,7 +30,12 @@ impl WallClock {
     /// The time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.start + self.origin.elapsed()
+        self.at(Instant::now())
+    }
+
+    /// What it showed at `instant`, which is not before its start.
+    pub(crate) fn at(&self, instant: Instant) -> SystemTime {
+        self.start + (instant - self.origin)
     }
 
     /// Returns once the clock shows `time`, at once if it does already.

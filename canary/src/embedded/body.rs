@@ -49,16 +49,17 @@ impl<B: Body> Body for WatchedBody<B> {
         if let (Some(left), Some(Ok(frame))) = (this.left.as_mut(), &frame) {
             *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.remaining() as u64));
         }
+        // Servers stop asking for frames after the last one, be it that the body says so or its length.
+        let last = *this.left == Some(0) || this.inner.is_end_stream();
         if let (Some(ticket), Some(Ok(frame))) = (this.ticket.as_mut(), &frame)
             && frame.data_ref().is_some_and(|data| data.has_remaining())
         {
-            ticket.begin();
+            ticket.begin(last);
         }
         match &frame {
             // It ended before its stated length: nobody got the whole of it.
             None if this.left.is_some_and(|left| left > 0) => drop(this.ticket.take()),
-            // Servers stop asking for frames after the last one, be it that the body says so or its length.
-            Some(Ok(_)) if *this.left != Some(0) && !this.inner.is_end_stream() => {}
+            Some(Ok(_)) if !last => {}
             Some(Ok(_)) | None => this.ticket.take().into_iter().for_each(|ticket| ticket.end(*this.end)),
             Some(Err(_)) => drop(this.ticket.take()),
         }

@@ -53,7 +53,8 @@ impl Recording {
 #[derive(Debug)]
 pub(super) struct Records {
     recording: Recording,
-    buckets: BTreeMap<(u128, Slot), Tally>,
+    /// By the number of the bucket since 1970.
+    buckets: BTreeMap<(u64, Slot), Tally>,
 }
 
 /// How long a request took.
@@ -100,8 +101,7 @@ impl Records {
             return;
         }
         // A new bucket is the moment to forget old ones.
-        let oldest =
-            tick.saturating_sub(self.recording.retention.as_nanos() / self.recording.resolution.as_nanos());
+        let oldest = tick.saturating_sub(nanos(self.recording.retention) / nanos(self.recording.resolution));
         while self.buckets.first_key_value().is_some_and(|(&(tick, _), _)| tick < oldest) {
             self.buckets.pop_first();
         }
@@ -142,7 +142,7 @@ impl Records {
         now: SystemTime,
         observation: impl FnOnce(&Tally) -> Option<Observation>,
     ) -> Measurement {
-        let aligned = |time: SystemTime| nanos(time).is_multiple_of(self.recording.resolution.as_nanos());
+        let aligned = |time: SystemTime| since_1970(time).is_multiple_of(nanos(self.recording.resolution));
         if !aligned(window.start()) || !aligned(window.end()) {
             let resolution = humantime::format_duration(self.recording.resolution);
             let cause = format!("the window does not begin and end on a multiple of {resolution}");
@@ -169,8 +169,8 @@ impl Records {
         }
     }
 
-    fn tick(&self, time: SystemTime) -> u128 {
-        nanos(time) / self.recording.resolution.as_nanos()
+    fn tick(&self, time: SystemTime) -> u64 {
+        since_1970(time) / nanos(self.recording.resolution)
     }
 }
 
@@ -189,6 +189,11 @@ impl Tally {
     }
 }
 
-fn nanos(time: SystemTime) -> u128 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+fn since_1970(time: SystemTime) -> u64 {
+    nanos(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Of which 64 bits hold 584 years, and are divided in a fraction of the time that 128 take.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

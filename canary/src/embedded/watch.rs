@@ -5,12 +5,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::SystemTime,
 };
 
 use http::{Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::{
@@ -52,9 +52,17 @@ pub(super) struct Ticket {
     route: Arc<Route>,
     slot: Slot,
     counted: bool,
-    since: SystemTime,
-    first: Option<SystemTime>,
+    since: Instant,
+    first: Option<First>,
     end: End,
+}
+
+/// When the first bytes of a body came.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    At(Instant),
+    /// With the last, and the clock is asked once for both.
+    AtTheEnd,
 }
 
 impl SplitLayer {
@@ -96,7 +104,7 @@ where
             route: Arc::clone(&self.route),
             slot: choice.slot,
             counted: choice.counted,
-            since: self.route.clock.now(),
+            since: Instant::now(),
             first: None,
             end: End::Broken,
         };
@@ -126,11 +134,9 @@ where
 }
 
 impl Ticket {
-    /// Bytes of the body have come.
-    pub(super) fn begin(&mut self) {
-        if self.first.is_none() {
-            self.first = Some(self.route.clock.now());
-        }
+    /// Bytes of the body have come, all of them if `last`.
+    pub(super) fn begin(&mut self, last: bool) {
+        self.first.get_or_insert_with(|| if last { First::AtTheEnd } else { First::At(Instant::now()) });
     }
 
     /// The whole response was delivered.
@@ -144,10 +150,13 @@ impl Drop for Ticket {
         if self.counted {
             // The time is read under the lock: a window that was asked for after its end is complete.
             let mut records = lock(&self.route.records);
-            let now = self.route.clock.now();
-            let since = |at: SystemTime| at.duration_since(self.since).unwrap_or_default();
-            let took = Took { whole: since(now), first: self.first.map(since) };
-            records.add(self.slot, now, took, self.end);
+            let now = Instant::now();
+            let first = self.first.map(|first| match first {
+                First::At(at) => at - self.since,
+                First::AtTheEnd => now - self.since,
+            });
+            let took = Took { whole: now - self.since, first };
+            records.add(self.slot, self.route.clock.at(now), took, self.end);
         }
     }
 }
